@@ -1,0 +1,109 @@
+//! What programs say to each other: routes, headers, and the bodies of commands. HTTP/1.1, JSON for commands, raw
+//! little-endian pixels for blocks.
+
+use crate::job::Job;
+use crate::phase::{BootId, Phase, Progress};
+use crate::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+/// Version of this protocol; a server of another one refuses the assignment.
+pub const VERSION: u32 = 1;
+/// Header: the protocol version.
+pub const VERSION_HEADER: &str = "x-arrayjob-version";
+/// Header: uid of the job that the request is about.
+pub const UID_HEADER: &str = "x-arrayjob-uid";
+/// Header: generation of the job.
+pub const GENERATION_HEADER: &str = "x-arrayjob-generation";
+/// Header: the boot id that the caller expects of the receiver; any other answers 409.
+pub const BOOT_HEADER: &str = "x-arrayjob-boot";
+/// Cookie and query parameter that carry the run's key for people's browsers.
+pub const TOKEN: &str = "token";
+
+/// Routes between programs.
+pub mod route {
+    /// GET: [`super::Progress`]; `?milestone=&wait_ms=` waits for the next milestone.
+    pub const PROGRESS: &str = "/v1/progress";
+    /// PUT: [`super::Assignment`].
+    pub const ASSIGNMENT: &str = "/v1/assignment";
+    /// GET `?band=`: the receiver's frames of that band, (t, pixel) in C order.
+    pub const BLOCK: &str = "/v1/block";
+    /// GET `?array=&t=&y=&x=`: the receiver's part of a selection.
+    pub const PART: &str = "/v1/part";
+    /// GET `?base=&kind=`: the receiver's sums.
+    pub const SUMS: &str = "/v1/sums";
+    /// POST `?output=`: write that output.
+    pub const WRITE: &str = "/v1/write";
+    /// GET `/slice/{array}?sel=&format=`: for readers.
+    pub const SLICE: &str = "/slice";
+    /// GET: the job as readers see it.
+    pub const STATUS: &str = "/api/v1/status";
+}
+
+/// Where a peer is, and which start of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Peer {
+    /// `host:port`.
+    pub address: String,
+    /// The start that the sender of the assignment saw.
+    pub boot: BootId,
+}
+
+/// What a server has to do: the whole plan, its peers, and the phase up to which it may go. The receiver's number
+/// travels beside it, in the query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The job.
+    pub job: Job,
+    /// The plan.
+    pub plan: Plan,
+    /// Every server of the plan, in order; `None` for one that is not up.
+    pub peers: Vec<Option<Peer>>,
+    /// The last phase that may be worked on now.
+    pub goal: Phase,
+}
+
+impl Assignment {
+    /// A number that changes when peers or goal do (FNV-1a).
+    pub fn stamp(&self) -> u64 {
+        let mut text = format!("{:?}", self.goal);
+        for peer in &self.peers {
+            match peer {
+                Some(peer) => text.extend([peer.address.as_str(), " ", peer.boot.0.as_str(), ";"]),
+                None => text.push(';'),
+            }
+        }
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// Whether the server that says `progress` works on just this.
+    pub fn is_known_to(&self, progress: &Progress) -> bool {
+        progress.assignment.as_ref() == Some(&(self.job.uid.clone(), self.job.generation)) && progress.stamp == self.stamp()
+    }
+}
+
+/// The body of an error response.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// One sentence.
+    pub error: String,
+}
+
+/// What a server prints, as one line of JSON, once it listens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    /// `host:port` it listens on.
+    pub address: String,
+    /// This start of it.
+    pub boot: BootId,
+}
+
+/// What a server reads, as one line of JSON, before it listens. The end of that stream is its parent's end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The run's key; a request without it is refused.
+    pub key: String,
+    /// Compute threads.
+    pub threads: usize,
+    /// Folder for scratch files, when the plan stores on disk.
+    pub scratch: Option<String>,
+}

@@ -1,0 +1,139 @@
+//! Images of kinds that no encoder at hand writes: interlaced PNG, tiled and big-endian TIFF, forged headers.
+
+use api::geometry::FrameSpec;
+
+/// A PNG of these filtered rows, in stored deflate blocks.
+pub(super) fn png_by_hand(width: u32, height: u32, depth: u8, kind: u8, interlaced: bool, rows: &[u8]) -> Vec<u8> {
+    let mut header = Vec::new();
+    header.extend(width.to_be_bytes());
+    header.extend(height.to_be_bytes());
+    header.extend([depth, kind, 0, 0, interlaced.into()]);
+    let mut zlib = vec![0x78, 0x01];
+    let blocks = rows.chunks(0xffff);
+    let last = blocks.len() - 1;
+    for (i, block) in blocks.enumerate() {
+        zlib.push((i == last).into());
+        zlib.extend((block.len() as u16).to_le_bytes());
+        zlib.extend((!(block.len() as u16)).to_le_bytes());
+        zlib.extend(block);
+    }
+    let (a, b) = rows.iter().fold((1_u32, 0_u32), |(a, b), &v| {
+        let a = (a + u32::from(v)) % 65521;
+        (a, (a + b) % 65521)
+    });
+    zlib.extend((b << 16 | a).to_be_bytes());
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (name, data) in [(b"IHDR", &header), (b"IDAT", &zlib), (b"IEND", &Vec::new())] {
+        png.extend((data.len() as u32).to_be_bytes());
+        let checked = [&name[..], data].concat();
+        let crc = checked
+            .iter()
+            .fold(!0_u32, |crc, &v| (0..8).fold(crc ^ u32::from(v), |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 }));
+        png.extend(&checked);
+        png.extend((!crc).to_be_bytes());
+    }
+    png
+}
+
+/// The rows of all seven passes, unfiltered.
+pub(super) fn adam7(height: usize, width: usize, bits: usize, sample: impl Fn(usize, usize) -> u8) -> Vec<u8> {
+    // First row, step of rows, first column, step of columns.
+    const PASSES: [[usize; 4]; 7] = [[0, 8, 0, 8], [0, 8, 4, 8], [4, 8, 0, 4], [0, 4, 2, 4], [2, 4, 0, 2], [0, 2, 1, 2], [1, 2, 0, 1]];
+    let mut rows = Vec::new();
+    for [y0, dy, x0, dx] in PASSES {
+        for y in (y0..height).step_by(dy) {
+            let row: Vec<u8> = (x0..width).step_by(dx).map(|x| sample(y, x)).collect();
+            rows.push(0);
+            rows.extend(
+                row.chunks(8 / bits).map(|packed| packed.iter().enumerate().fold(0, |byte, (i, v)| byte | v << (8 - bits * (i + 1)))),
+            );
+        }
+    }
+    rows
+}
+
+/// An uncompressed gray TIFF.
+pub(super) struct Tiff {
+    pub(super) big: bool,
+    pub(super) tile: Option<usize>,
+    pub(super) white_is_zero: bool,
+    pub(super) spec: FrameSpec,
+    pub(super) pages: usize,
+}
+
+impl Tiff {
+    fn word(&self, value: usize) -> Vec<u8> {
+        let value = value as u32;
+        if self.big { value.to_be_bytes().to_vec() } else { value.to_le_bytes().to_vec() }
+    }
+
+    fn half(&self, value: usize) -> Vec<u8> {
+        let value = value as u16;
+        if self.big { value.to_be_bytes().to_vec() } else { value.to_le_bytes().to_vec() }
+    }
+
+    /// The chunks, in the file's byte order; none where there are no pixels.
+    fn chunks(&self, pixels: &[u8]) -> Vec<Vec<u8>> {
+        let FrameSpec { height, width, dtype } = self.spec;
+        let size = dtype.size();
+        if pixels.is_empty() {
+            return vec![vec![0; 16]; 4];
+        }
+        let sample = |y: usize, x: usize| {
+            let mut bytes = if y < height && x < width { pixels[(y * width + x) * size..][..size].to_vec() } else { vec![0; size] };
+            if self.big {
+                bytes.reverse();
+            }
+            bytes
+        };
+        let (rows, columns) = self.tile.map_or((10, width), |tile| (tile, tile));
+        let mut chunks = Vec::new();
+        for y0 in (0..height).step_by(rows) {
+            for x0 in (0..width).step_by(columns) {
+                let last = if self.tile.is_some() { y0 + rows } else { height.min(y0 + rows) };
+                chunks.push((y0..last).flat_map(|y| (x0..x0 + columns).flat_map(move |x| sample(y, x))).collect());
+            }
+        }
+        chunks
+    }
+
+    pub(super) fn encode(&self, pixels: &[u8]) -> Vec<u8> {
+        let mut file = if self.big { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
+        let chunks = self.chunks(pixels);
+        let mut at = 8 + 8 * chunks.len();
+        let offsets: Vec<usize> = chunks
+            .iter()
+            .map(|c| {
+                at += c.len();
+                at - c.len()
+            })
+            .collect();
+        let sizes = chunks.iter().map(Vec::len);
+        let directory = at.next_multiple_of(2);
+        file.extend(self.word(directory));
+        offsets.iter().copied().chain(sizes).for_each(|value| file.extend(self.word(value)));
+        chunks.iter().for_each(|chunk| file.extend(chunk));
+        file.resize(directory, 0);
+        let format = if self.spec.dtype.is_integer() { 1 } else { 3 };
+        let (offsets_tag, sizes_tag) = if self.tile.is_some() { (324, 325) } else { (273, 279) };
+        // Tag, count, value or offset.
+        let mut tags = vec![(256, 1, self.spec.width), (257, 1, self.spec.height), (258, 1, 8 * self.spec.dtype.size()), (259, 1, 1)];
+        tags.extend([(262, 1, usize::from(!self.white_is_zero)), (277, 1, 1), (339, 1, format)]);
+        tags.extend([(offsets_tag, chunks.len(), 8), (sizes_tag, chunks.len(), 8 + 4 * chunks.len())]);
+        match self.tile {
+            Some(tile) => tags.extend([(322, 1, tile), (323, 1, tile)]),
+            None => tags.push((278, 1, 10)),
+        }
+        tags.sort_unstable();
+        for page in 1..=self.pages {
+            file.extend(self.half(tags.len()));
+            for &(tag, count, value) in &tags {
+                // Type 4 is a 32-bit number.
+                file.extend([self.half(tag), self.half(4), self.word(count), self.word(value)].concat());
+            }
+            let next = if page < self.pages { file.len() + 4 } else { 0 };
+            file.extend(self.word(next));
+        }
+        file
+    }
+}

@@ -1,0 +1,50 @@
+//! NumPy's own file format, version 1.0.
+
+use super::{ArrayRef, Error, Format, tuple};
+use api::geometry::Element;
+
+/// Magic string, version, and the two bytes that give the length of the rest of the header.
+const PRELUDE: usize = 10;
+
+/// Data begin at a multiple of this, so that readers can map the file.
+const ALIGNMENT: usize = 64;
+
+pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
+    let mut out = header(a.element, a.shape)?;
+    out.reserve_exact(a.data.len());
+    out.extend_from_slice(a.data);
+    Ok(out)
+}
+
+/// The bytes of an `.npy` file before the elements, for those who stream the elements after it.
+///
+/// # Errors
+/// When the shape has thousands of axes and does not fit into the header.
+pub fn header(element: Element, shape: &[usize]) -> Result<Vec<u8>, Error> {
+    let shape = tuple(shape);
+    let dictionary = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", descr(element));
+    let total = (PRELUDE + dictionary.len() + 1).next_multiple_of(ALIGNMENT);
+    let Ok(length) = u16::try_from(total - PRELUDE) else {
+        return Err(Error::TooLarge { format: Format::Npy, shape });
+    };
+    let mut out = Vec::with_capacity(total);
+    out.extend_from_slice(b"\x93NUMPY\x01\x00");
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(dictionary.as_bytes());
+    out.resize(total - 1, b' ');
+    out.push(b'\n');
+    Ok(out)
+}
+
+/// NumPy's type string.
+const fn descr(element: Element) -> &'static str {
+    match element {
+        Element::Uint8 => "|u1",
+        Element::Uint16 => "<u2",
+        Element::Uint64 => "<u8",
+        Element::Int32 => "<i4",
+        Element::Float32 => "<f4",
+        Element::Float64 => "<f8",
+        Element::Complex64 => "<c8",
+    }
+}

@@ -1,0 +1,113 @@
+//! One block from one peer, asked for until it is there: a GET is idempotent, so a lost answer is asked for again.
+
+use crate::worker::Share;
+use api::plan::ServerId;
+use api::wire::{self, Peer, route};
+use reqwest::StatusCode;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long a peer may say nothing before it is asked again. A peer that still loads says so by waiting, so this is long.
+const SILENCE: Duration = Duration::from_secs(60);
+/// First pause after a failed request; doubled up to [`LONGEST_PAUSE`], and cut short by news of the peer.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Speaks to peers: a connection pool and the run's key.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    key: String,
+}
+
+/// Why a request to a peer failed, this time.
+#[derive(Debug, Error)]
+pub enum PullError {
+    /// No answer, or one that broke off.
+    #[error("a peer does not answer")]
+    Http(#[from] reqwest::Error),
+    /// The peer was restarted, or has other orders.
+    #[error("a peer refuses: {0}")]
+    Refused(StatusCode),
+    /// The answer is not as long as the block.
+    #[error("a peer sent {found} bytes of a block of {expected}")]
+    Length {
+        /// Bytes received.
+        found: usize,
+        /// Bytes of the block.
+        expected: usize,
+    },
+}
+
+impl Client {
+    /// A client for a run with this key.
+    ///
+    /// # Errors
+    /// When the HTTP library cannot be set up.
+    pub fn new(key: String) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .http1_only()
+            .tcp_nodelay(true)
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(SILENCE)
+            .build()?;
+        Ok(Self { http, key })
+    }
+
+    /// A GET to `peer` on behalf of `share`'s job, which the peer refuses unless it is the start of itself that the
+    /// assignment named.
+    ///
+    /// # Errors
+    /// When there is no answer, or one other than success.
+    pub async fn get(&self, share: &Share, peer: &Peer, path_and_query: &str) -> Result<reqwest::Response, PullError> {
+        let response = self
+            .http
+            .get(format!("http://{}{path_and_query}", peer.address))
+            .bearer_auth(&self.key)
+            .header(wire::UID_HEADER, &share.job.uid)
+            .header(wire::GENERATION_HEADER, share.job.generation)
+            .header(wire::BOOT_HEADER, &peer.boot.0)
+            .send()
+            .await?;
+        if response.status().is_success() { Ok(response) } else { Err(PullError::Refused(response.status())) }
+    }
+}
+
+/// Pulls the block (frames of `from`) ∩ (`band`) into `into`, (t, pixel) in C order, however often the peer has to be
+/// asked and wherever it moves meanwhile. Gives the number of attempts beyond the first.
+pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: usize, into: &mut [u8]) -> u64 {
+    let mut directions = share.directions.subscribe();
+    let mut pause = PAUSE;
+    let mut retries = 0;
+    loop {
+        let peer = directions.borrow_and_update().peers.get(from.0).cloned().flatten();
+        if let Some(peer) = peer {
+            match attempt(client, share, &peer, band, into).await {
+                Ok(()) => return retries,
+                Err(error) => {
+                    tracing::debug!(server = from.0, band, error = &error as &dyn std::error::Error, "block asked for again");
+                    retries += 1;
+                }
+            }
+        }
+        // News of the peers ends the pause: a restarted peer is asked as soon as it is known.
+        let _ = tokio::time::timeout(pause, directions.changed()).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn attempt(client: &Client, share: &Share, peer: &Peer, band: usize, into: &mut [u8]) -> Result<(), PullError> {
+    let mut response = client.get(share, peer, &format!("{}?band={band}", route::BLOCK)).await?;
+    let expected = into.len();
+    let mut filled = 0;
+    while let Some(bytes) = response.chunk().await? {
+        let end = filled + bytes.len();
+        let Some(place) = into.get_mut(filled..end) else {
+            return Err(PullError::Length { found: end, expected });
+        };
+        place.copy_from_slice(&bytes);
+        filled = end;
+    }
+    if filled == expected { Ok(()) } else { Err(PullError::Length { found: filled, expected }) }
+}

@@ -1,0 +1,28 @@
+//! One server of an ArrayJob. Modules in the order in which data meets them: [`source`] gets bytes, [`decode`] makes frames of
+//! them, [`store`] owns pixels, [`reduce`] sums as they pass, [`recenter`] crops, [`exchange`] turns slabs into tiles, [`spectrum`]
+//! transforms, [`results`] reads back, [`encode`] makes files, [`server`] answers. [`worker`] drives them; [`compute`] is where CPU work runs.
+
+pub mod source;
+
+pub mod decode;
+
+pub mod store;
+
+pub mod pixel;
+pub mod reduce;
+
+pub mod recenter;
+
+pub mod exchange;
+
+pub mod spectrum;
+
+pub mod results;
+
+pub mod encode;
+
+pub mod server;
+
+pub mod compute;
+pub mod process;
+pub mod worker;

@@ -1,0 +1,124 @@
+//! Small arrays: centroids, offsets and reductions, put together from what each server noted or summed.
+
+use super::Error;
+use crate::reduce::{FrameStat, FrameSums};
+use crate::spectrum::BandSums;
+use crate::worker::{FrameNotes, Share};
+use api::arrays::{Base, Holder};
+use std::sync::PoisonError;
+
+/// What a server sends of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Centroids of its frames, two float64 each.
+    Centroids,
+    /// Corners of its crops, two int32 each.
+    Offsets,
+    /// Sums over axis 0 of its frames.
+    FrameSums,
+    /// Sums over axes 1 and 2, frame by frame.
+    FrameStats,
+    /// Sums of its spectra.
+    BandSums,
+}
+
+/// The sums that an array is made of.
+pub(super) const fn source(holder: Holder) -> (Base, Kind) {
+    match holder {
+        Holder::Centroids => (Base::Raw, Kind::Centroids),
+        Holder::Offsets => (Base::Raw, Kind::Offsets),
+        Holder::Frame(Base::Spectrum, _) | Holder::Trace(Base::Spectrum, _) => (Base::Spectrum, Kind::BandSums),
+        Holder::Frame(base, _) | Holder::Frames(base) | Holder::Tiles(base) => (base, Kind::FrameSums),
+        Holder::Trace(base, _) => (base, Kind::FrameStats),
+    }
+}
+
+/// This server's sums, once all of its frames or bands have passed.
+pub async fn own_sums(share: &Share, base: Base, kind: Kind) -> Vec<u8> {
+    match kind {
+        Kind::FrameSums => {
+            until_summed(share).await;
+            let Some((raw, crops)) = share.sums.get() else { return Vec::new() };
+            match (base, crops) {
+                (Base::Recentered, Some(crops)) => crops.to_bytes(),
+                _ => raw.to_bytes(),
+            }
+        }
+        Kind::Centroids => notes(share, |note, to| note.centroid.iter().for_each(|c| to.extend(c.to_le_bytes()))).await,
+        Kind::Offsets => notes(share, |note, to| note.offset.iter().for_each(|o| to.extend(o.to_le_bytes()))).await,
+        Kind::FrameStats => {
+            notes(share, |note, to| match (base, &note.crop) {
+                (Base::Recentered, Some(crop)) => to.extend(crop.to_bytes()),
+                _ => to.extend(note.raw.to_bytes()),
+            })
+            .await
+        }
+        Kind::BandSums => {
+            if let Some(store) = &share.spectrum {
+                store.until_ready(0..store.count()).await;
+            }
+            until_band_sums(share).await
+        }
+    }
+}
+
+/// The sums are set just after the last frame is ready; wait for that too.
+async fn until_summed(share: &Share) {
+    share.stack.until_ready(0..share.stack.count()).await;
+    let mut summed = share.summed.subscribe();
+    // The sender lives in the share that we hold.
+    let _ = summed.wait_for(|summed| summed.frames).await;
+}
+
+async fn until_band_sums(share: &Share) -> Vec<u8> {
+    let bands = share.bands().len();
+    let mut summed = share.summed.subscribe();
+    let _ = summed.wait_for(|summed| summed.bands == bands).await;
+    share.band_sums.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(BandSums::to_bytes).unwrap_or_default()
+}
+
+async fn notes(share: &Share, write: impl Fn(&FrameNotes, &mut Vec<u8>)) -> Vec<u8> {
+    until_summed(share).await;
+    let mut bytes = Vec::new();
+    let notes = share.notes.lock().unwrap_or_else(PoisonError::into_inner);
+    notes.iter().flatten().for_each(|note| write(note, &mut bytes));
+    bytes
+}
+
+/// The whole array, from every server's bytes in order.
+pub(super) fn finish(share: &Share, holder: Holder, parts: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
+    match holder {
+        Holder::Frame(Base::Spectrum, op) => {
+            Ok(merged(parts, BandSums::from_bytes, |a, b| a.merge(b))?.map_or_else(Vec::new, |sums| sums.finish_pixels(op).1))
+        }
+        Holder::Trace(Base::Spectrum, op) => {
+            Ok(merged(parts, BandSums::from_bytes, |a, b| a.merge(b))?.map_or_else(Vec::new, |sums| sums.finish_bins(op).1))
+        }
+        Holder::Frame(_, op) => {
+            Ok(merged(parts, FrameSums::from_bytes, |a, b| a.merge(b))?.map_or_else(Vec::new, |sums| sums.finish(op).1))
+        }
+        Holder::Trace(_, op) => {
+            let mut trace = Vec::with_capacity(share.plan.frames * 8);
+            for (server, part) in parts.iter().enumerate() {
+                for stat in part.chunks(FrameStat::BYTES) {
+                    FrameStat::from_bytes(stat).map_err(|_| Error::Malformed(server))?.finish(op, &mut trace);
+                }
+            }
+            Ok(trace)
+        }
+        Holder::Centroids | Holder::Offsets | Holder::Frames(_) | Holder::Tiles(_) => Ok(parts.concat()),
+    }
+}
+
+/// The sums of all servers that have any, merged in order.
+fn merged<T, E>(parts: &[Vec<u8>], read: impl Fn(&[u8]) -> Result<T, E>, merge: impl Fn(&mut T, &T)) -> Result<Option<T>, Error> {
+    let mut all = None;
+    for (server, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+        let sums = read(part).map_err(|_| Error::Malformed(server))?;
+        match &mut all {
+            None => all = Some(sums),
+            Some(all) => merge(all, &sums),
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,33 @@
+//! A whole array and positions along each axis in, the selected elements out. Pure; for arrays of any number of axes.
+
+use api::selection::Axis;
+
+/// The elements at `axes` of the C-order array `data` of `shape`, in C order.
+pub(super) fn take(data: &[u8], item: usize, shape: &[usize], axes: &[Axis]) -> Vec<u8> {
+    let Some((axis, rest)) = axes.split_first() else { return data.to_vec() };
+    let inner = shape[1..].iter().product::<usize>() * item;
+    let mut taken = Vec::new();
+    for i in 0..axis.count {
+        let part = &data[axis.at(i) * inner..][..inner];
+        if rest.is_empty() { taken.extend_from_slice(part) } else { taken.extend(take(part, item, &shape[1..], rest)) }
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::selection::{parse_items, resolve};
+
+    #[test]
+    fn elements_come_in_numpys_order() {
+        let data: Vec<u8> = (0..12).collect();
+        let of = |text: &str| take(&data, 1, &[3, 4], &resolve(&parse_items(text).unwrap(), &[3, 4]).unwrap());
+        assert_eq!(of("1"), [4, 5, 6, 7]);
+        assert_eq!(of(":,1"), [1, 5, 9]);
+        assert_eq!(of("::-1,::3"), [8, 11, 4, 7, 0, 3]);
+        assert_eq!(of("5:"), []);
+        assert_eq!(take(&data, 4, &[3], &[Axis { start: 2, step: -1, count: 2, kept: true }]), [8, 9, 10, 11, 4, 5, 6, 7]);
+        assert_eq!(take(&data[..4], 4, &[], &[]), [0, 1, 2, 3]);
+    }
+}

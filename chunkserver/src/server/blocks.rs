@@ -1,0 +1,120 @@
+//! What peers ask for: blocks, parts of selections, and sums. Each names the job and the boot it means.
+
+use super::problem::Problem;
+use crate::results::{self, Cube};
+use crate::worker::{Share, Worker, own_block};
+use api::geometry::cut;
+use api::selection::Axis;
+use api::wire::{BOOT_HEADER, GENERATION_HEADER, UID_HEADER};
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use std::io;
+use std::sync::Arc;
+
+/// Bytes of a block that are cut at a time: enough for few turns of the loop, little enough to stay in cache.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// The share at work, when it is the one that the request means.
+pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>, Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let stale = |what: &str| Problem::new(StatusCode::CONFLICT, format!("this server has another {what} than the request names"));
+    if text(BOOT_HEADER) != worker.boot.0 {
+        return Err(stale("boot id"));
+    }
+    let share = worker.share().ok_or_else(|| stale("job (none)"))?;
+    if text(UID_HEADER) != share.job.uid {
+        return Err(stale("job"));
+    }
+    if text(GENERATION_HEADER).parse() != Ok(share.job.generation) {
+        return Err(stale("generation"));
+    }
+    Ok(share)
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Band {
+    band: usize,
+}
+
+/// The own frames of a band, in order, as they become ready.
+pub(super) async fn block(
+    State(worker): State<Arc<Worker>>,
+    Query(Band { band }): Query<Band>,
+    headers: HeaderMap,
+) -> Result<Body, Problem> {
+    let share = current(&worker, &headers)?;
+    if band >= share.plan.bands() {
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no band {band}")));
+    }
+    let row = share.plan.band(band).len() * share.plan.stack.dtype.size();
+    let pieces = cut(share.frames().len(), (PIECE_BYTES / row.max(1)).max(1));
+    let stream = futures_util::stream::iter(pieces).then(move |frames| {
+        let share = Arc::clone(&share);
+        async move {
+            share.stack.until_ready(frames.clone()).await;
+            let piece = tokio::task::spawn_blocking(move || own_block(&share, band, frames)).await;
+            piece.ok().flatten().map(Bytes::from).ok_or_else(|| io::Error::other("the frames are gone"))
+        }
+    });
+    Ok(Body::from_stream(stream))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Part {
+    array: String,
+    t: String,
+    y: String,
+    x: String,
+}
+
+/// The own part of a selection.
+pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<Part>, headers: HeaderMap) -> Result<Vec<u8>, Problem> {
+    let share = current(&worker, &headers)?;
+    let array = share.array(&part.array).filter(|array| array.shape.len() == 3);
+    let array = array.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {} of three axes", part.array)))?;
+    let axis = |text: &str, size: usize| {
+        parse_axis(text, size)
+            .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, format!("'{text}' is no start:step:count within {size}")))
+    };
+    let cube = Cube { t: axis(&part.t, array.shape[0])?, y: axis(&part.y, array.shape[1])?, x: axis(&part.x, array.shape[2])? };
+    Ok(results::own_part(&share, array.holder, &cube).await)
+}
+
+/// `start:step:count`, ascending and in bounds.
+fn parse_axis(text: &str, size: usize) -> Option<Axis> {
+    let mut numbers = text.split(':').map(str::parse::<usize>);
+    let (start, step, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let last = count.checked_sub(1)?.checked_mul(step)?.checked_add(start)?;
+    (numbers.next().is_none() && step > 0 && last < size).then_some(Axis { start, step: i64::try_from(step).ok()?, count, kept: true })
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Sums {
+    array: String,
+}
+
+/// The own sums that a small array is made of.
+pub(super) async fn sums(State(worker): State<Arc<Worker>>, Query(sums): Query<Sums>, headers: HeaderMap) -> Result<Vec<u8>, Problem> {
+    let share = current(&worker, &headers)?;
+    let array = share.array(&sums.array).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {}", sums.array)))?;
+    let (base, kind) = results::source_of(array);
+    Ok(results::own_sums(&share, base, kind).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_axis;
+
+    #[test]
+    fn an_axis_out_of_bounds_is_refused() {
+        assert!(parse_axis("0:1:10", 10).is_some());
+        assert!(parse_axis("1:3:3", 8).is_some());
+        for wrong in ["0:1:11", "1:3:4", "0:0:1", "0:1:0", "0:1", "0:1:1:1", "-1:1:1", "x", "18446744073709551615:2:2"] {
+            assert!(parse_axis(wrong, 10).is_none(), "{wrong}");
+        }
+    }
+}

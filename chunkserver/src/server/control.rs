@@ -1,0 +1,73 @@
+//! Commands of the operator, and what it observes.
+
+use super::problem::Problem;
+use crate::worker::Worker;
+use api::phase::Progress;
+use api::plan::ServerId;
+use api::wire::{Assignment, VERSION, VERSION_HEADER};
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest that a request for progress waits.
+const LONGEST_WAIT_MS: u64 = 10_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wait {
+    milestone: u64,
+    wait_ms: u64,
+}
+
+/// How far the worker is; with `wait_ms`, after the next milestone beyond `milestone` or that long.
+pub(super) async fn progress(State(worker): State<Arc<Worker>>, Query(wait): Query<Wait>) -> Json<Progress> {
+    if wait.wait_ms > 0 {
+        let mut milestones = worker.milestones();
+        let wanted = milestones.wait_for(|&milestone| milestone > wait.milestone);
+        // Time passed is an answer too.
+        let _ = tokio::time::timeout(Duration::from_millis(wait.wait_ms.min(LONGEST_WAIT_MS)), wanted).await;
+    }
+    Json(worker.progress())
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Receiver {
+    server: usize,
+}
+
+/// Takes an assignment.
+pub(super) async fn assign(
+    State(worker): State<Arc<Worker>>,
+    Query(receiver): Query<Receiver>,
+    headers: HeaderMap,
+    Json(assignment): Json<Assignment>,
+) -> Result<Json<Progress>, Problem> {
+    let version = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+    if version != Some(VERSION) {
+        return Err(Problem::new(StatusCode::CONFLICT, format!("this server speaks protocol version {VERSION}")));
+    }
+    worker.assign(ServerId(receiver.server), assignment)?;
+    Ok(Json(worker.progress()))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Output {
+    output: usize,
+}
+
+/// Starts writing an output.
+pub(super) async fn write(
+    State(worker): State<Arc<Worker>>,
+    Query(output): Query<Output>,
+    headers: HeaderMap,
+) -> Result<Json<Progress>, Problem> {
+    let share = super::blocks::current(&worker, &headers)?;
+    if output.output >= share.job.outputs.len() {
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no output {}", output.output)));
+    }
+    worker.write(&share, output.output);
+    Ok(Json(worker.progress()))
+}

@@ -1,0 +1,169 @@
+//! A URL comes in, its bytes go out: HTTP, HTTPS and local files, with retries that wait longer each time.
+//!
+//! Connections are kept and shared. HTTPS trusts what the platform trusts; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name
+//! other certificates, such as those of a private authority. Proxy settings of the environment are not used.
+
+mod backoff;
+mod error;
+mod file;
+mod http;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Cause, Error, Reason, Tried};
+
+use error::Failure;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use url::Url;
+
+/// Names the one cryptographic library of this process; every HTTP client needs it to be named before it is built.
+pub fn install_crypto() {
+    // An error says that it is named already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// How a [`Source`] fetches.
+#[derive(Clone)]
+pub struct Options {
+    /// Headers of every request; their values are secret, and appear in no log or error.
+    pub headers: Vec<(String, String)>,
+    /// How often a URL is tried before its error is final; at least once.
+    pub attempts: u32,
+    /// The wait after the first failure, doubled after each one more.
+    pub backoff: Duration,
+    /// How long may pass without a byte.
+    pub progress_timeout: Duration,
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    /// How many fetches run at once; the others wait.
+    pub connections: usize,
+    /// The largest body that is accepted, in bytes.
+    pub max_bytes: u64,
+    /// Whether `file://` is read. Not on a cluster: files there are those of the server, not of the manifest's author.
+    pub allow_local_files: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            headers: Vec::new(),
+            attempts: 6,
+            backoff: Duration::from_millis(200),
+            progress_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            connections: 16,
+            max_bytes: 1 << 30,
+            allow_local_files: false,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    /// Headers by name only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Options")
+            .field("headers", &names)
+            .field("attempts", &self.attempts)
+            .field("backoff", &self.backoff)
+            .field("progress_timeout", &self.progress_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("connections", &self.connections)
+            .field("max_bytes", &self.max_bytes)
+            .field("allow_local_files", &self.allow_local_files)
+            .finish()
+    }
+}
+
+/// Fetches URLs; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Source {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    client: reqwest::Client,
+    permits: Semaphore,
+}
+
+/// What a fetch took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Attempts beyond the first.
+    pub retries: u32,
+}
+
+impl Source {
+    /// A source that has connected to nothing yet.
+    ///
+    /// # Errors
+    /// When a header cannot be sent, or TLS cannot be set up.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let client = http::client(&options)?;
+        // A semaphore has a largest size; nobody has so many connections.
+        let permits = Semaphore::new(options.connections.clamp(1, 1 << 16));
+        Ok(Self { inner: Arc::new(Inner { options, client, permits }) })
+    }
+
+    /// Fetches `url` into `into`, whose former content is lost and whose memory is used again.
+    ///
+    /// # Errors
+    /// When the last attempt failed, or one failed for good; `into` then holds anything.
+    pub async fn fetch(&self, url: &str, into: &mut Vec<u8>) -> Result<Fetched, Error> {
+        let started = Instant::now();
+        let options = &self.inner.options;
+        let mut attempt = 1;
+        loop {
+            let failure = match self.attempt(url, into).await {
+                Ok(()) => {
+                    return Ok(Fetched { retries: attempt - 1 });
+                }
+                Err(failure) => failure,
+            };
+            if failure.reason.is_final() || attempt >= options.attempts {
+                let tried = Tried { attempts: attempt, elapsed: started.elapsed() };
+                return Err(failure.after(redacted(url), tried));
+            }
+            let wait = backoff::wait(options.backoff, attempt, failure.retry_after, url);
+            tracing::debug!(url = redacted(url), attempt, reason = %failure.reason, ?wait, "fetching again");
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt. Waits for its turn first, and gives it back before any pause.
+    async fn attempt(&self, url: &str, into: &mut Vec<u8>) -> Result<(), Failure> {
+        let Inner { options, client, permits } = &*self.inner;
+        let parsed = Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?;
+        // It fails when the semaphore is closed, which nobody does.
+        let _permit = permits.acquire().await;
+        into.clear();
+        match parsed.scheme() {
+            "http" | "https" => http::get(client, parsed, options, into).await,
+            "file" if options.allow_local_files => file::read(&parsed, options.max_bytes, into).await,
+            "file" => Err(Reason::LocalFile.into()),
+            other => Err(Reason::Scheme { scheme: other.to_owned() }.into()),
+        }
+    }
+}
+
+/// The URL as logs and errors show it: without user, password, query and fragment, any of which may be secret.
+fn redacted(url: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else {
+        // Not a URL, so nothing in it can be told apart.
+        return url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    };
+    let queried = parsed.query().is_some();
+    parsed.set_query(None);
+    parsed.set_fragment(None);
+    // Both fail for URLs that can have neither.
+    let _ = parsed.set_username("");
+    let _ = parsed.set_password(None);
+    format!("{parsed}{}", if queried { "?…" } else { "" })
+}

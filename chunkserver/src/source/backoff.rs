@@ -1,0 +1,67 @@
+//! How long to wait before the next attempt: doubling, spread at random, and no shorter than the server asks.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::{Duration, SystemTime};
+
+/// The longest wait of our own choice.
+const LONGEST: Duration = Duration::from_secs(10);
+/// The longest wait at a server's request.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+
+/// The wait after failure number `attempt`, counted from 1.
+pub(super) fn wait(base: Duration, attempt: u32, asked: Option<Duration>, url: &str) -> Duration {
+    let doubled = base.saturating_mul(1 << (attempt - 1).min(20)).min(LONGEST);
+    // Between half and all of it, so that hundreds of readers do not come back at once. The state is random by itself.
+    let hash = RandomState::new().hash_one((url, attempt, SystemTime::now()));
+    let spread = doubled.mul_f64(0.5 + (hash >> 33) as f64 / (1_u64 << 32) as f64);
+    spread.max(asked.unwrap_or_default().min(LONGEST_ASKED))
+}
+
+/// Reads a `Retry-After` header: seconds, or a date.
+pub(super) fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(header).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_stay_within_bounds() {
+        let base = Duration::from_millis(100);
+        for (attempt, full) in [(1, 100), (2, 200), (3, 400), (8, 10_000), (40, 10_000)] {
+            for _ in 0..100 {
+                let wait = wait(base, attempt, None, "http://h/").as_millis();
+                assert!((full / 2..=full).contains(&wait), "{wait} ms of {full}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_may_ask_for_a_minute_at_most() {
+        let base = Duration::from_millis(1);
+        assert_eq!(wait(base, 1, Some(Duration::from_secs(5)), ""), Duration::from_secs(5));
+        assert_eq!(wait(base, 1, Some(Duration::from_secs(3600)), ""), Duration::from_secs(60));
+        let huge = retry_after("18446744073709551615", SystemTime::UNIX_EPOCH);
+        assert_eq!(wait(base, 1, huge, ""), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let check = |header, seconds: Option<u64>| {
+            assert_eq!(retry_after(header, now), seconds.map(Duration::from_secs));
+        };
+        check("0", Some(0));
+        check(" 120 ", Some(120));
+        check("Sun, 06 Nov 1994 08:49:47 GMT", Some(10));
+        check("Sun, 06 Nov 1994 08:49:27 GMT", Some(0));
+        check("soon", None);
+        check("-1", None);
+    }
+}

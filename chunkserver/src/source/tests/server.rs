@@ -1,0 +1,89 @@
+//! A server of a few lines that answers what each test tells it to.
+
+use Answer::{Bytes, Close, Stall};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+pub(super) enum Answer {
+    /// These bytes; the connection stays open.
+    Bytes(String),
+    /// These bytes, and no more.
+    Close(String),
+    /// These bytes, then silence.
+    Stall(&'static str),
+}
+
+pub(super) fn ok(body: &str) -> Answer {
+    Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+pub(super) fn status(status: &str, headers: &str) -> Answer {
+    Bytes(format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 4\r\n\r\noops"))
+}
+
+/// Answers one request after the other, over any number of connections, until dropped.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) seen: Arc<Mutex<Seen>>,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) connections: usize,
+    requests: Vec<String>,
+}
+
+impl Server {
+    pub(super) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answers = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let mut tasks = JoinSet::new();
+        let watched = Arc::clone(&seen);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                watched.lock().unwrap().connections += 1;
+                connections.spawn(converse(stream, Arc::clone(&answers), Arc::clone(&watched)));
+            }
+        });
+        Self { address, seen, _tasks: tasks }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/0.png?key=secret", self.address)
+    }
+
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.seen.lock().unwrap().requests.clone()
+    }
+}
+
+async fn converse(mut stream: TcpStream, answers: Arc<Mutex<VecDeque<Answer>>>, seen: Arc<Mutex<Seen>>) {
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        seen.lock().unwrap().requests.push(String::from_utf8(head).unwrap());
+        let answer = answers.lock().unwrap().pop_front();
+        match answer {
+            Some(Bytes(text)) => stream.write_all(text.as_bytes()).await.unwrap(),
+            Some(Close(text)) => return stream.write_all(text.as_bytes()).await.unwrap(),
+            Some(Stall(text)) => {
+                stream.write_all(text.as_bytes()).await.unwrap();
+                std::future::pending::<()>().await;
+            }
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! URLs in, slabs out: groups of frames are fetched together, then decoded, summed and recentered in one go while they
+//! are in cache.
+
+use super::share::{FrameNotes, Share};
+use super::{Worker, chain};
+use crate::compute::Lent;
+use crate::decode::{self, Decoder};
+use crate::recenter::{self, Total};
+use crate::reduce::{FrameStat, FrameSums};
+use crate::source::{self, Source};
+use crate::store::SlotWriter;
+use api::geometry::cut;
+use api::job::{Job, OnError};
+use api::phase::reason;
+use api::plan::groups;
+use api::template::{Template, TemplateError};
+use futures_util::StreamExt as _;
+use std::ops::{DerefMut, Range};
+use std::sync::{Arc, PoisonError};
+use thiserror::Error;
+
+/// Frames that are summed in one pass.
+const GROUP: usize = 8;
+/// A response may be so much larger than the decoded frames: a header, and what does not compress.
+const ENVELOPE: u64 = 1 << 20;
+
+/// The largest body that may be a response of this job's source.
+pub(super) fn largest_body(job: &Job) -> u64 {
+    // RGBA of 16 bits is the largest thing that may be asked to become gray.
+    2 * job.source.depth as u64 * job.frame.bytes() as u64 * 4 + ENVELOPE
+}
+
+/// Why a frame is not there.
+#[derive(Debug, Error)]
+enum FrameError {
+    #[error("frame {frame} ({url}) cannot be fetched")]
+    Fetch {
+        frame: usize,
+        url: String,
+        #[source]
+        source: Arc<source::Error>,
+    },
+    #[error("frame {frame} ({url}) cannot be used")]
+    Decode {
+        frame: usize,
+        url: String,
+        #[source]
+        source: decode::Error,
+    },
+    #[error("frame {frame} is missing in its volume response ({url}): {found} bytes where {expected} were asked for")]
+    Volume { frame: usize, url: String, found: usize, expected: usize },
+}
+
+impl FrameError {
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Fetch { .. } => reason::SOURCE_UNAVAILABLE,
+            Self::Decode { .. } | Self::Volume { .. } => reason::CHUNK_DECODE_FAILED,
+        }
+    }
+}
+
+/// One response of the source: the frames it carries, and its body or why there is none.
+struct Delivery {
+    frames: Range<usize>,
+    url: String,
+    body: Result<Vec<u8>, Arc<source::Error>>,
+}
+
+/// Scratch of one compute thread, lent to one group at a time. The sums in it are added up at the end.
+#[derive(Debug)]
+struct Scratch {
+    decoder: Decoder,
+    centroid: recenter::Scratch,
+    frames: Vec<u8>,
+    raw: FrameSums,
+    crops: Option<FrameSums>,
+}
+
+/// Loads one share.
+#[derive(Debug)]
+pub(super) struct Loader {
+    worker: Arc<Worker>,
+    share: Arc<Share>,
+    source: Source,
+    template: Template,
+    scratch: Lent<Scratch>,
+    bodies: Lent<Vec<u8>>,
+}
+
+impl Loader {
+    /// Sets it up.
+    ///
+    /// # Errors
+    /// When the URL template cannot be read.
+    pub(super) fn new(worker: Arc<Worker>, share: Arc<Share>, source: Source) -> Result<Self, TemplateError> {
+        let template = Template::parse(&share.job.source.url_template)?;
+        Ok(Self { worker, share, source, template, scratch: Lent::default(), bodies: Lent::default() })
+    }
+
+    /// Loads all frames of the share, or fails the job.
+    pub(super) async fn run(self) {
+        let this = Arc::new(self);
+        let share = &this.share;
+        let depth = share.job.source.depth;
+        let group = if depth > 1 { depth } else { GROUP };
+        let at_a_time = share.plan.concurrency.div_ceil(group) + this.worker.compute.threads();
+        let runs: Vec<Range<usize>> = groups(share.frames(), share.plan.slab_frames, group).collect();
+        let work = futures_util::stream::iter(runs).map(|run| Arc::clone(&this).group(run)).buffer_unordered(at_a_time);
+        let mut work = std::pin::pin!(work);
+        while let Some(done) = work.next().await {
+            if let Err(error) = done {
+                this.worker.fail(share, error.reason(), chain(&error));
+                return;
+            }
+        }
+        this.add_up();
+        this.worker.tell();
+    }
+
+    /// Sums of all threads become the share's, and scratch is let go.
+    fn add_up(&self) {
+        let mut all = self.scratch.drain().into_iter().map(|scratch| (scratch.raw, scratch.crops));
+        let (mut raw, mut crops) = all.next().unwrap_or_else(|| {
+            let empty = self.new_scratch();
+            (empty.raw, empty.crops)
+        });
+        for (more_raw, more_crops) in all {
+            raw.merge(&more_raw);
+            if let (Some(crops), Some(more)) = (&mut crops, more_crops) {
+                crops.merge(&more);
+            }
+        }
+        // Set once: a share is loaded once.
+        let _ = self.share.sums.set((raw, crops));
+        self.share.summed.send_modify(|summed| summed.frames = true);
+    }
+
+    fn new_scratch(&self) -> Scratch {
+        let share = &self.share;
+        let sums = |spec: api::geometry::FrameSpec| FrameSums::new(spec.dtype, spec.pixels(), share.ops);
+        Scratch {
+            decoder: Decoder::new(),
+            centroid: recenter::Scratch::default(),
+            frames: Vec::new(),
+            raw: sums(share.plan.frame),
+            crops: share.job.recenter.map(|_| sums(share.plan.stack)),
+        }
+    }
+
+    /// Fetches a group and has it computed.
+    async fn group(self: Arc<Self>, run: Range<usize>) -> Result<(), FrameError> {
+        let share = &self.share;
+        share.counters.load.start();
+        let depth = share.job.source.depth;
+        let parts = cut(run.len(), depth).map(|part| run.start + part.start..run.start + part.end);
+        let deliveries = futures_util::future::join_all(parts.map(|frames| self.fetch(frames))).await;
+        let this = Arc::clone(&self);
+        let done = self.worker.compute.run(move || this.compute(deliveries)).await;
+        // A panic is printed where it happens; the frame is then as good as undecodable.
+        done.unwrap_or_else(|| Err(FrameError::Volume { frame: run.start, url: String::new(), found: 0, expected: 0 }))
+    }
+
+    async fn fetch(&self, frames: Range<usize>) -> Delivery {
+        let url = self.template.url(self.share.job.source.index(frames.start), frames.len());
+        let mut body = self.bodies.take().unwrap_or_default();
+        let fetched = self.source.fetch(&url, &mut body).await;
+        let body = match fetched {
+            Ok(fetched) => {
+                self.share.counters.load.retried(u64::from(fetched.retries));
+                Ok(body)
+            }
+            Err(error) => Err(Arc::new(error)),
+        };
+        Delivery { frames, url, body }
+    }
+
+    /// Decodes, sums and recenters the frames of a group, on a compute thread.
+    fn compute(&self, deliveries: Vec<Delivery>) -> Result<(), FrameError> {
+        let mut scratch = self.scratch.take().unwrap_or_else(|| self.new_scratch());
+        let mut result = Ok(());
+        for batch in deliveries.chunks(GROUP) {
+            let frames: Vec<(usize, &Delivery)> = batch.iter().flat_map(|d| d.frames.clone().map(move |frame| (frame, d))).collect();
+            for eight in frames.chunks(GROUP) {
+                result = result.and_then(|()| self.batch(eight, &mut scratch));
+            }
+        }
+        for delivery in deliveries {
+            if let Ok(body) = delivery.body {
+                self.bodies.put(body);
+            }
+        }
+        self.scratch.put(scratch);
+        result
+    }
+
+    /// At most eight frames.
+    fn batch(&self, frames: &[(usize, &Delivery)], scratch: &mut Scratch) -> Result<(), FrameError> {
+        let share = &self.share;
+        let own = share.frames();
+        let slot = |frame: usize| frame - own.start;
+        let spec = share.plan.frame;
+        let apart = share.job.recenter.is_some();
+        // Decoded frames go where they stay, if they stay.
+        let mut raw_slots: Vec<SlotWriter<'_>> = Vec::new();
+        let store = if apart { share.raw.as_ref() } else { Some(&share.stack) };
+        if let Some(store) = store {
+            raw_slots.extend(frames.iter().filter_map(|&(frame, _)| store.write(slot(frame))));
+        } else {
+            scratch.frames.resize(GROUP * spec.bytes(), 0);
+        }
+        let mut places: Vec<&mut [u8]> = if store.is_some() {
+            raw_slots.iter_mut().map(DerefMut::deref_mut).collect()
+        } else {
+            scratch.frames.chunks_exact_mut(spec.bytes()).take(frames.len()).collect()
+        };
+        let mut bytes = 0;
+        for (&(frame, delivery), place) in frames.iter().zip(&mut places) {
+            match decode_frame(&mut scratch.decoder, share, frame, delivery, place) {
+                Ok(taken) => bytes += taken,
+                Err(error) if share.job.on_error == OnError::Blank => {
+                    tracing::warn!(frame, error = chain(&error), "frame is blank");
+                    place.fill(0);
+                    share.counters.note_blank(frame);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let decoded: Vec<&[u8]> = places.iter().map(|place| &**place).collect();
+        let mut notes = Vec::with_capacity(frames.len());
+        if let Some(recenter) = &share.job.recenter {
+            if let Some(counter) = &share.counters.recenter {
+                counter.start();
+            }
+            let mut crops: Vec<SlotWriter<'_>> = frames.iter().filter_map(|&(frame, _)| share.stack.write(slot(frame))).collect();
+            for (image, crop) in decoded.iter().zip(&mut crops) {
+                let centre = recenter::centroid(image, spec, recenter.threshold, &mut scratch.centroid);
+                let corner = recenter::corner([centre.y, centre.x], [spec.height, spec.width], recenter.crop);
+                recenter::crop_into(image, spec, corner, recenter.crop, crop);
+                notes.push(FrameNotes {
+                    centroid: [centre.y, centre.x],
+                    offset: corner.map(|c| c as i32),
+                    raw: self.frame_stat(image, (recenter.threshold.is_none()).then_some(centre.total)),
+                    crop: Some(FrameStat::of(spec.dtype, crop, share.ops)),
+                });
+            }
+            if let Some(sums) = &mut scratch.crops {
+                sums.add(&crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
+            }
+            crops.into_iter().for_each(SlotWriter::finish);
+        } else {
+            notes.extend(decoded.iter().map(|image| FrameNotes {
+                centroid: [0.0; 2],
+                offset: [0; 2],
+                raw: self.frame_stat(image, None),
+                crop: None,
+            }));
+        }
+        if !share.ops.is_empty() {
+            scratch.raw.add(&decoded);
+        }
+        raw_slots.into_iter().for_each(SlotWriter::finish);
+        self.note(slot(frames[0].0), notes);
+        if let Some(counter) = &share.counters.recenter {
+            counter.done(frames.len(), (frames.len() * share.plan.stack.bytes()) as u64);
+        }
+        share.counters.load.done(frames.len(), bytes);
+        Ok(())
+    }
+
+    /// A frame's own sums; the centroid has found the plain sum of integers on its way.
+    fn frame_stat(&self, image: &[u8], total: Option<Total>) -> FrameStat {
+        let spec = self.share.plan.frame;
+        let ops = self.share.ops;
+        match total {
+            Some(Total::Whole(sum)) if !ops.squares && !ops.min && !ops.max => FrameStat::of_sum(spec.dtype, spec.pixels(), sum),
+            _ => FrameStat::of(spec.dtype, image, ops),
+        }
+    }
+
+    fn note(&self, first: usize, notes: Vec<FrameNotes>) {
+        let mut all = self.share.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (place, note) in all[first..].iter_mut().zip(notes) {
+            *place = Some(note);
+        }
+    }
+}
+
+/// Decodes one frame of a delivery; gives the bytes fetched for it.
+fn decode_frame(decoder: &mut Decoder, share: &Share, frame: usize, delivery: &Delivery, place: &mut [u8]) -> Result<u64, FrameError> {
+    let url = || delivery.url.clone();
+    let body = delivery.body.as_ref().map_err(|source| FrameError::Fetch { frame, url: url(), source: Arc::clone(source) })?;
+    if share.job.source.depth == 1 {
+        decoder.decode(body, share.plan.frame, share.job.source.color, place).map_err(|source| FrameError::Decode {
+            frame,
+            url: url(),
+            source,
+        })?;
+        return Ok(body.len() as u64);
+    }
+    let expected = delivery.frames.len() * place.len();
+    if body.len() != expected {
+        return Err(FrameError::Volume { frame, url: url(), found: body.len(), expected });
+    }
+    let at = (frame - delivery.frames.start) * place.len();
+    place.copy_from_slice(&body[at..at + place.len()]);
+    Ok(place.len() as u64)
+}

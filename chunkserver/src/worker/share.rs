@@ -1,0 +1,138 @@
+//! One server's share of one job: its slabs, its tile, its sums, and what it knows of its peers.
+
+use super::counters::Counters;
+use crate::reduce::{FrameStat, FrameSums, Ops};
+use crate::spectrum::BandSums;
+use crate::store::{Error, Slots};
+use api::arrays::{Array, catalog};
+use api::job::{Job, Kept, Storage};
+use api::phase::Phase;
+use api::plan::{Plan, ServerId};
+use api::wire::Peer;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+use tokio::sync::watch;
+
+/// Where the peers are and how far the work may go; the operator changes it, tasks follow it.
+#[derive(Clone, Debug)]
+pub struct Directions {
+    /// Tells one version of directions from another.
+    pub stamp: u64,
+    /// Every server of the plan, in order.
+    pub peers: Vec<Option<Peer>>,
+    /// The last phase that may be worked on now.
+    pub goal: Phase,
+}
+
+/// Which sums are complete.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summed {
+    /// Those over this server's frames.
+    pub frames: bool,
+    /// Bands whose spectra are summed.
+    pub bands: usize,
+}
+
+/// What is noted of one frame as it passes.
+#[derive(Clone, Debug)]
+pub struct FrameNotes {
+    /// Centroid along axis 0 and axis 1, in pixels.
+    pub centroid: [f64; 2],
+    /// Top-left corner of the crop, in pixels.
+    pub offset: [i32; 2],
+    /// Sums over the raw frame.
+    pub raw: FrameStat,
+    /// Sums over the crop; none when nothing is recentered.
+    pub crop: Option<FrameStat>,
+}
+
+/// The share. Pixels are written by the tasks of this server and read by everyone.
+#[derive(Debug)]
+pub struct Share {
+    /// The job.
+    pub job: Job,
+    /// The plan.
+    pub plan: Plan,
+    /// This server.
+    pub id: ServerId,
+    /// Arrays that readers see.
+    pub arrays: Vec<Array>,
+    /// Sums that the job's reductions need.
+    pub ops: Ops,
+    /// Raw frames, one slot each, when they are kept and are not the stack themselves.
+    pub raw: Option<Slots>,
+    /// Frames as exchanged, one slot each.
+    pub stack: Slots,
+    /// The tile before the transform, one slot a band, (t, pixel), when kept.
+    pub rechunked: Option<Slots>,
+    /// Spectra, one slot a band, (pixel, bin); none without an FFT.
+    pub spectrum: Option<Slots>,
+    /// Notes of each own frame, in order.
+    pub notes: Mutex<Vec<Option<FrameNotes>>>,
+    /// Sums over axis 0 of raw frames and of crops, once all own frames have passed.
+    pub sums: OnceLock<(FrameSums, Option<FrameSums>)>,
+    /// Sums of spectra over this server's pixels, and per pixel.
+    pub band_sums: Mutex<Option<BandSums>>,
+    /// Which sums are complete.
+    pub summed: watch::Sender<Summed>,
+    /// How far it is.
+    pub counters: Counters,
+    /// Where the peers are.
+    pub directions: watch::Sender<Directions>,
+}
+
+impl Share {
+    /// Makes room for the share.
+    ///
+    /// # Errors
+    /// When the system refuses the memory or the disk.
+    pub fn new(job: Job, plan: Plan, id: ServerId, directions: Directions, scratch: Option<&Path>) -> Result<Self, Error> {
+        let scratch = scratch.filter(|_| plan.storage == Storage::Disk);
+        let (frames, bands, pixels) = (plan.frames_of(id).len(), plan.bands_of(id).len(), plan.pixels_of(id).len());
+        let raw_apart = job.recenter.is_some() && plan.keeps(Kept::Raw);
+        let slots = |things: usize, each: usize, per_slot: usize| Slots::new(things * each, per_slot * each, scratch);
+        let raw = raw_apart.then(|| slots(frames, plan.frame.bytes(), 1)).transpose()?;
+        let stack = slots(frames, plan.stack.bytes(), 1)?;
+        let series = plan.frames * plan.stack.dtype.size();
+        let rechunked = (plan.exchanges && plan.keeps(Kept::Rechunked)).then(|| slots(pixels, series, plan.band_pixels)).transpose()?;
+        let spectrum = plan.fft.map(|_| slots(pixels, plan.spectrum_bytes(), plan.band_pixels)).transpose()?;
+        Ok(Self {
+            arrays: catalog(&job, &plan),
+            ops: Ops::of(&job.reduce),
+            notes: Mutex::new(vec![None; frames]),
+            sums: OnceLock::new(),
+            band_sums: Mutex::new(None),
+            summed: watch::Sender::new(Summed::default()),
+            counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some()),
+            directions: watch::Sender::new(directions),
+            raw,
+            stack,
+            rechunked,
+            spectrum,
+            job,
+            plan,
+            id,
+        })
+    }
+
+    /// This server's frames.
+    pub fn frames(&self) -> Range<usize> {
+        self.plan.frames_of(self.id)
+    }
+
+    /// This server's bands.
+    pub fn bands(&self) -> Range<usize> {
+        self.plan.bands_of(self.id)
+    }
+
+    /// The array of that name.
+    pub fn array(&self, name: &str) -> Option<&Array> {
+        api::arrays::find(&self.arrays, name)
+    }
+
+    /// Where a peer is now, if it is up.
+    pub fn peer(&self, id: ServerId) -> Option<Peer> {
+        self.directions.borrow().peers.get(id.0).cloned().flatten()
+    }
+}

@@ -1,0 +1,166 @@
+//! Bands in order: their blocks are pulled, a few bands ahead, and each becomes spectra once it is whole.
+
+use super::{Share, Worker};
+use crate::compute::Lent;
+use crate::exchange::{cut_block, paste_block, pull_block};
+use crate::spectrum::{BandSums, Scratch, Segment, Spectrum};
+use crate::store::Mapping;
+use api::phase::{Phase, reason};
+use futures_util::StreamExt as _;
+use std::sync::{Arc, PoisonError};
+
+/// Everything that the bands of a share have in common.
+struct Bands {
+    worker: Arc<Worker>,
+    share: Arc<Share>,
+    spectrum: Option<Spectrum>,
+    scratch: Lent<Scratch>,
+    buffers: Lent<Mapping>,
+}
+
+/// Pulls and transforms all bands of the share.
+pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
+    if share.bands().is_empty() {
+        return;
+    }
+    let mut directions = share.directions.subscribe();
+    // Fails only when the share is gone, and then so is this task.
+    if directions.wait_for(|directions| directions.goal >= Phase::Rechunk).await.is_err() {
+        return;
+    }
+    drop(directions);
+    let plan = &share.plan;
+    let spectrum = plan.fft.map(|fft| Spectrum::new(plan.frames, plan.stack.dtype, fft.window, fft.detrend, fft.output));
+    let window = plan.window.max(1);
+    let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch: Lent::default(), buffers: Lent::default() });
+    let work = futures_util::stream::iter(share.bands()).map(|band| Arc::clone(&bands).band(band)).buffer_unordered(window);
+    let mut work = std::pin::pin!(work);
+    while let Some(done) = work.next().await {
+        if let Err(message) = done {
+            bands.worker.fail(&share, reason::STORE_FAILED, message);
+            return;
+        }
+    }
+    bands.worker.tell();
+}
+
+impl Bands {
+    /// One band: pull, then transform.
+    async fn band(self: Arc<Self>, band: usize) -> Result<(), String> {
+        let share = &self.share;
+        let row = share.plan.band(band).len() * share.plan.stack.dtype.size();
+        let remote = share.plan.frames - share.frames().len();
+        if let Some(counter) = &share.counters.rechunk {
+            counter.start();
+        }
+        let full_row = share.plan.band_pixels * share.plan.stack.dtype.size();
+        let mut buffer = match self.buffers.take() {
+            Some(buffer) => buffer,
+            None => Mapping::new(remote * full_row, None).map_err(|error| super::chain(&error))?,
+        };
+        self.pull(band, row, &mut buffer.as_mut_slice()[..remote * row]).await;
+        share.stack.until_ready(0..share.stack.count()).await;
+        if let Some(counter) = &share.counters.rechunk {
+            counter.done(1, (remote * row) as u64);
+        }
+        let this = Arc::clone(&self);
+        let done = self.worker.compute.run(move || {
+            this.transform(band, row, &buffer.as_slice()[..remote * row]);
+            this.buffers.put(buffer);
+        });
+        done.await.ok_or_else(|| format!("band {band} cannot be transformed; its server's log says why"))
+    }
+
+    /// Every other server's block of the band, one after another in order of frames.
+    async fn pull(&self, band: usize, row: usize, buffer: &mut [u8]) {
+        let share = &self.share;
+        let mut rest = buffer;
+        let mut pulls = Vec::new();
+        for id in share.plan.ids().filter(|&id| id != share.id) {
+            let (block, behind) = rest.split_at_mut(share.plan.frames_of(id).len() * row);
+            rest = behind;
+            if !block.is_empty() {
+                pulls.push(pull_block(&self.worker.client, share, id, band, block));
+            }
+        }
+        let retries: u64 = futures_util::future::join_all(pulls).await.into_iter().sum();
+        if let Some(counter) = &share.counters.rechunk {
+            counter.retried(retries);
+        }
+    }
+
+    /// The band's frames as they lie in memory: the own ones in the store, the others in the buffer.
+    fn segments<'a>(&'a self, band: usize, row: usize, buffer: &'a [u8]) -> Vec<Segment<'a>> {
+        let share = &self.share;
+        let stride = share.plan.stack.bytes();
+        let first = share.plan.band(band).start * share.plan.stack.dtype.size();
+        let mut at = 0;
+        let mut segments = Vec::with_capacity(share.plan.servers);
+        for id in share.plan.ids() {
+            let frames = share.plan.frames_of(id).len();
+            if frames == 0 {
+                continue;
+            }
+            if id == share.id {
+                let own = share.stack.read(0..frames).unwrap_or_default();
+                segments.push(Segment { bytes: &own[first..], frames, stride });
+            } else {
+                segments.push(Segment { bytes: &buffer[at..at + frames * row], frames, stride: row });
+                at += frames * row;
+            }
+        }
+        segments
+    }
+
+    /// On a compute thread.
+    fn transform(&self, band: usize, row: usize, buffer: &[u8]) {
+        let share = &self.share;
+        let slot = band - share.bands().start;
+        let segments = self.segments(band, row, buffer);
+        if let Some(mut tile) = share.rechunked.as_ref().and_then(|slots| slots.write(slot)) {
+            let mut rest = &mut *tile;
+            for segment in &segments {
+                let (rows, behind) = rest.split_at_mut(segment.frames * row);
+                paste_block(segment.bytes, segment.stride, rows, row);
+                rest = behind;
+            }
+            tile.finish();
+        }
+        let (Some(spectrum), Some(counter)) = (&self.spectrum, &share.counters.fft) else { return };
+        counter.start();
+        let Some(mut place) = share.spectrum.as_ref().and_then(|slots| slots.write(slot)) else { return };
+        let mut scratch = self.scratch.take().unwrap_or_else(|| spectrum.scratch());
+        let pixels = share.plan.band(band).len();
+        let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.frames, share.ops, share.plan.band(band).start));
+        let bytes = place.len() as u64;
+        spectrum.band(&segments, pixels, bytemuck::cast_slice_mut(&mut place), &mut scratch, sums.as_mut());
+        place.finish();
+        self.scratch.put(scratch);
+        self.add_up(sums);
+        if counter.done(1, bytes) {
+            self.worker.tell();
+        }
+    }
+}
+
+impl Bands {
+    /// Adds a band's sums to the share's.
+    fn add_up(&self, sums: Option<BandSums>) {
+        if let Some(sums) = sums {
+            let mut all = self.share.band_sums.lock().unwrap_or_else(PoisonError::into_inner);
+            match all.as_mut() {
+                None => *all = Some(sums),
+                Some(all) => all.merge(&sums),
+            }
+        }
+        self.share.summed.send_modify(|summed| summed.bands += 1);
+    }
+}
+
+/// The pixels of band `band` in the frames of this server, (t, pixel): what a peer asks for.
+pub(crate) fn own_block(share: &Share, band: usize, frames: std::ops::Range<usize>) -> Option<Vec<u8>> {
+    let item = share.plan.stack.dtype.size();
+    let pixels = share.plan.band(band);
+    let bytes = share.stack.read(frames)?;
+    Some(cut_block(bytes, share.plan.stack.bytes(), pixels.start * item..pixels.end * item))
+}

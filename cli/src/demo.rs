@@ -1,0 +1,151 @@
+//! `arrayjob demo`: a movie of a drifting, beating specimen behind an HTTP server, a job over it, and a check of what came out.
+
+use crate::args::Demo;
+use crate::error::Error;
+use crate::movie::Movie;
+use crate::progress::line;
+use crate::run::{Settings, run_manifest};
+use api::geometry::Element;
+use axum::Router;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use operator::manifest;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::net::TcpListener;
+
+/// The movie's height and width, and those of the crop around the specimen, in pixels.
+const SIZE: usize = 512;
+const CROP: usize = 256;
+const SEED: u64 = 2017;
+/// A movie has to be long enough for its slowest beat and its fastest to differ.
+const FEWEST_FRAMES: usize = 40;
+
+/// Runs the demo.
+///
+/// # Errors
+/// When the job fails, or the arrays do not show what the movie put in.
+pub async fn demo(ask: Demo, started: Instant) -> Result<(), Error> {
+    if ask.frames < FEWEST_FRAMES {
+        return Err(Error::Refused(format!("--frames must be at least {FEWEST_FRAMES}")));
+    }
+    let movie = Arc::new(Movie::new(ask.frames, SIZE, CROP, SEED));
+    let address = serve(Arc::clone(&movie)).await?;
+    let text = job(&ask, &address);
+    line(&format!("a movie of {} frames is at http://{address}/0.png; the job over it:\n\n{text}", ask.frames));
+    let manifest = manifest::parse(&text).map_err(|source| Error::Manifest { path: "demo".into(), source })?;
+    let out = ask.out.clone();
+    let settings = Settings { out: Some(ask.out), serve: false, progress: ask.progress, started };
+    let outcome = run_manifest(Path::new("demo"), manifest.clone(), settings.clone()).await?;
+    check(&out, &movie, outcome.seconds)?;
+    if ask.serve {
+        run_manifest(Path::new("demo"), manifest, Settings { out: None, serve: true, ..settings }).await?;
+    }
+    Ok(())
+}
+
+fn job(ask: &Demo, address: &str) -> String {
+    format!(
+        "apiVersion: arrayjob.dev/v1alpha1
+kind: ArrayJob
+metadata: {{name: demo}}
+spec:
+  source: {{images: {{urlTemplate: \"http://{address}/{{index}}.png\", count: {}}}}}
+  recenter: {{crop: [{CROP}, {CROP}]}}
+  rechunk: {{chunks: [-1, 32, 32]}}
+  fft: {{output: power, window: none, detrend: none}}
+  reduce: [mean]
+  servers: {{replicas: {}}}
+",
+        ask.frames, ask.servers
+    )
+}
+
+/// Serves the movie on loopback for as long as this process lives.
+async fn serve(movie: Arc<Movie>) -> Result<String, Error> {
+    let failed = |error: std::io::Error| Error::Start(error.into());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?.to_string();
+    let router = Router::new().route("/{frame}", get(frame)).with_state(movie);
+    tokio::spawn(chunkserver::server::serve(listener, router, std::future::pending()));
+    Ok(address)
+}
+
+async fn frame(State(movie): State<Arc<Movie>>, UrlPath(name): UrlPath<String>) -> Response {
+    let index = name.strip_suffix(".png").and_then(|index| index.parse::<usize>().ok()).filter(|&index| index < movie.frames());
+    let Some(index) = index else { return StatusCode::NOT_FOUND.into_response() };
+    match tokio::task::spawn_blocking(move || movie.png(index)).await {
+        Ok(Ok(png)) => ([(header::CONTENT_TYPE, "image/png")], png).into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Reads the arrays that were written and compares them with what the movie put in.
+fn check(out: &Path, movie: &Movie, seconds: f64) -> Result<(), Error> {
+    let folder = out.join("arrays.zarr");
+    let raw = frame_of(&folder, "raw_mean_frame", [SIZE, SIZE])?;
+    let recentered = frame_of(&folder, "recentered_mean_frame", [CROP, CROP])?;
+    let (before, after) = (sharpness(&raw, SIZE), sharpness(&recentered, CROP));
+    let sharper = after / before;
+    if !(sharper > 2.0) {
+        return Err(Error::Check(format!("the recentered mean is only {sharper:.2} times as sharp as the raw one")));
+    }
+    let mut found = Vec::new();
+    for beat in movie.beats() {
+        let (y, x) = beat.pixel();
+        let spectrum = series_of(&folder, "power", movie.frames(), [y, x])?;
+        let strongest = (1..=movie.frames() / 2).max_by(|&a, &b| spectrum[a].total_cmp(&spectrum[b])).unwrap_or(0);
+        if strongest != beat.cycles {
+            return Err(Error::Check(format!(
+                "the {} beats {} times, the spectrum of pixel ({y}, {x}) says {strongest}",
+                beat.name, beat.cycles
+            )));
+        }
+        found.push(format!("{} {}", beat.name, beat.cycles));
+    }
+    line(&format!(
+        "\nThe specimen wanders across the frame, so its mean over time is a smear; recentered, it is {sharper:.1} times as sharp ({}).",
+        out.join("mean_before_and_after.png").display()
+    ));
+    line(&format!(
+        "Parts of it beat, and each part's strongest frequency is the one that the movie put in: {} cycles ({}).",
+        found.join(", "),
+        out.join("spectrum_center.svg").display()
+    ));
+    line(&format!("Both were checked from the arrays in {}, {seconds:.1} s after the start: check passed.", folder.display()));
+    Ok(())
+}
+
+/// Root mean square of the step from pixel to pixel within the picture, relative to its spread of values.
+fn sharpness(values: &[f64], width: usize) -> f64 {
+    let steps: f64 = values.chunks_exact(width).flat_map(|row| row.windows(2)).map(|pair| (pair[1] - pair[0]).powi(2)).sum();
+    let (least, most) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &v| (least.min(v), most.max(v)));
+    (steps / values.len() as f64).sqrt() / (most - least).max(f64::MIN_POSITIVE)
+}
+
+/// A float64 array of one chunk.
+fn frame_of(folder: &Path, name: &str, shape: [usize; 2]) -> Result<Vec<f64>, Error> {
+    let bytes = chunk(folder, name, &[0, 0])?;
+    let values: Vec<f64> = bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect();
+    if values.len() == shape[0] * shape[1] { Ok(values) } else { Err(Error::Check(format!("{name} has {} values", values.len()))) }
+}
+
+/// One pixel's series of a float32 array in chunks of 32 × 32 pixels.
+fn series_of(folder: &Path, name: &str, frames: usize, [y, x]: [usize; 2]) -> Result<Vec<f32>, Error> {
+    const EDGE: usize = 32;
+    let bytes = chunk(folder, name, &[0, y / EDGE, x / EDGE])?;
+    let at = |t: usize| ((t * EDGE + y % EDGE) * EDGE + x % EDGE) * Element::Float32.size();
+    (0..frames)
+        .map(|t| bytes.get(at(t)..).and_then(|rest| rest.first_chunk()).map(|b| f32::from_le_bytes(*b)))
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::Check(format!("{name} ends early")))
+}
+
+fn chunk(folder: &Path, name: &str, index: &[usize]) -> Result<Vec<u8>, Error> {
+    let path = folder.join(name).join(chunkserver::encode::zarr::chunk_key(index));
+    std::fs::read(&path).map_err(|error| Error::Check(format!("{} cannot be read: {error}", path.display())))
+}

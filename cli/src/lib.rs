@@ -1,0 +1,18 @@
+//! The command `arrayjob`. [`args`] is what was typed; each verb has a module of its own.
+
+pub mod args;
+pub mod error;
+
+pub mod budget;
+pub mod probe;
+pub mod progress;
+pub mod reader;
+
+pub mod demo;
+pub mod get;
+pub mod movie;
+pub mod out;
+pub mod peek;
+pub mod pictures;
+pub mod registry;
+pub mod run;

@@ -1,0 +1,55 @@
+//! One frame, straight from the source: to see its shape, or to look at it.
+
+use crate::error::Error;
+use api::geometry::FrameSpec;
+use api::job;
+use api::template::Template;
+use chunkserver::decode::{self, Decoder};
+use chunkserver::source::{Options, Source};
+
+/// A frame that says no more than this of itself is not probed.
+const MOST_BYTES: u64 = 1 << 32;
+
+/// Fetches the response that holds frame `frame`.
+///
+/// # Errors
+/// When it cannot be had.
+pub async fn fetch(source: &job::Source, frames: usize, frame: usize) -> Result<(String, Vec<u8>), Error> {
+    let first = frame - frame % source.depth;
+    let depth = source.depth.min(frames - first);
+    let template = Template::parse(&source.url_template).map_err(|error| Error::Start(error.into()))?;
+    let url = template.url(source.index(frame), depth);
+    let client =
+        Source::new(Options { headers: source.headers.clone(), allow_local_files: true, max_bytes: MOST_BYTES, ..Options::default() });
+    let mut body = Vec::new();
+    let failed = |source: chunkserver::source::Error| Error::Probe { url: url.clone(), source: source.into() };
+    client.map_err(failed)?.fetch(&url, &mut body).await.map_err(failed)?;
+    Ok((url, body))
+}
+
+/// Height, width and element type of the first frame.
+///
+/// # Errors
+/// When it cannot be had, or has no header that says.
+pub async fn shape(source: &job::Source, frames: usize) -> Result<FrameSpec, Error> {
+    let (url, body) = fetch(source, frames, 0).await?;
+    decode::probe(&body, source.color).map_err(|source| Error::Probe { url, source: source.into() })
+}
+
+/// The pixels of frame `frame`, and their shape: the manifest's, or the frame's own.
+///
+/// # Errors
+/// When it cannot be had or decoded.
+pub async fn frame(source: &job::Source, frames: usize, frame: usize, spec: Option<FrameSpec>) -> Result<(FrameSpec, Vec<u8>), Error> {
+    let (url, body) = fetch(source, frames, frame).await?;
+    let failed = |source: decode::Error| Error::Probe { url: url.clone(), source: source.into() };
+    let spec = match spec {
+        Some(spec) => spec,
+        None => decode::probe(&body, source.color).map_err(failed)?,
+    };
+    let at = frame % source.depth * spec.bytes();
+    let own = if source.depth > 1 { body.get(at..at + spec.bytes()).unwrap_or(&body) } else { &body };
+    let mut pixels = vec![0; spec.bytes()];
+    Decoder::new().decode(own, spec, source.color, &mut pixels).map_err(failed)?;
+    Ok((spec, pixels))
+}

@@ -1,0 +1,58 @@
+//! Jobs that are being served on this machine, by name: a private file each, so that `get` finds them.
+
+use crate::error::Error;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+/// A served job's entry; gone when dropped.
+#[derive(Debug)]
+pub struct Entry {
+    path: PathBuf,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // Another run of the same name may have taken it over, or cleaned it up.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn folder() -> PathBuf {
+    let user = nix::unistd::Uid::current();
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map_or_else(|| std::env::temp_dir().join(format!("arrayjob-{user}")), |runtime| PathBuf::from(runtime).join("arrayjob"))
+}
+
+/// Notes that job `name` is served at `url`.
+///
+/// # Errors
+/// When the entry cannot be written.
+pub fn enter(name: &str, url: &str) -> Result<Entry, Error> {
+    let folder = folder();
+    let path = folder.join(name);
+    let failed = |source| Error::Write { path: path.clone(), source };
+    // The URL carries the token: for this user's eyes only.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    file.write_all(url.as_bytes()).map_err(failed)?;
+    Ok(Entry { path })
+}
+
+/// The URL of a served job.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn find(name: &str) -> Result<String, Error> {
+    if name.is_empty() || name.contains(['/', '.']) {
+        return Err(Error::Target(name.to_owned()));
+    }
+    std::fs::read_to_string(folder().join(name)).map_err(|_| {
+        let names =
+            std::fs::read_dir(folder()).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let names: Vec<String> = names.collect();
+        let known =
+            if names.is_empty() { "; start one with arrayjob serve FILE".to_owned() } else { format!("; there are {}", names.join(", ")) };
+        Error::NoSuchJob { name: name.to_owned(), known }
+    })
+}

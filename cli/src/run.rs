@@ -1,0 +1,321 @@
+//! `arrayjob run`: chunk servers as processes on this machine, driven by the same loop as pods.
+
+use crate::args::{ProgressKind, Run};
+use crate::error::Error;
+use crate::out::Out;
+use crate::progress::Progress;
+use crate::reader::Reader;
+use crate::{budget, probe, registry};
+use api::job::{Job, Storage};
+use api::next_step::Step;
+use api::phase::Seen;
+use api::plan::Plan;
+use chunkserver::worker::partial_path;
+use crds::ArrayJob;
+use crds::v1alpha1 as crd;
+use operator::fleet::Fleet as _;
+use operator::fleet::process::{Options, ProcessFleet};
+use operator::report::{Report, report};
+use operator::servers::Servers;
+use operator::turn::{Turn, prepare, turn};
+use operator::{manifest, validate};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often progress is told when nothing else happens.
+const TICK: Duration = Duration::from_millis(150);
+
+/// What a run is given beyond its manifest.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Arrays, pictures and a summary go here.
+    pub out: Option<PathBuf>,
+    /// Whether to go on serving.
+    pub serve: bool,
+    /// How progress is told.
+    pub progress: ProgressKind,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// What came out of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The job.
+    pub job: Job,
+    /// Its plan.
+    pub plan: Plan,
+    /// Phases, blank frames, memory.
+    pub report: Report,
+    /// Seconds from the process's start.
+    pub seconds: f64,
+}
+
+/// Runs a manifest file.
+///
+/// # Errors
+/// When the manifest is wrong, does not fit, or the job fails.
+pub async fn run(ask: Run, started: Instant) -> Result<Outcome, Error> {
+    let mut manifest = read_manifest(&ask.file)?;
+    if let Some(servers) = ask.servers {
+        manifest.spec.servers.get_or_insert_default().replicas = Some(crd::Replicas::Count(servers));
+    }
+    for save in &ask.save {
+        manifest.spec.outputs.push(saved(save)?);
+    }
+    let settings = Settings { out: ask.out, serve: ask.serve, progress: ask.progress, started };
+    run_manifest(&ask.file, manifest, settings).await
+}
+
+/// Runs a manifest; `name` is what errors call it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Settings) -> Result<Outcome, Error> {
+    let invalid = |source: operator::turn::Error| Error::Invalid { path: name.to_owned(), source };
+    fill_in(name, &mut manifest).await?;
+    let budget = budget::here();
+    let (mut job, mut plan) = prepare(&manifest, &budget).map_err(invalid)?;
+    let out = settings.out.as_deref().map(|folder| Out::new(folder, &job)).transpose()?;
+    if let Some(out) = &out {
+        manifest.spec.outputs.extend(out.arrays(&job, &plan));
+        (job, plan) = prepare(&manifest, &budget).map_err(invalid)?;
+    }
+    writable(&job)?;
+    let local = Local::start(&plan)?;
+    let mut progress = Progress::new(settings.progress, settings.started);
+    progress.say(&format!(
+        "{}: {} frames of {}, {} server{}",
+        job.name,
+        plan.frames,
+        plan.frame,
+        plan.servers,
+        if plan.servers == 1 { "" } else { "s" }
+    ));
+    let work = async {
+        let last = local.drive(&manifest, &budget, &mut progress, name).await?;
+        let report = report(&last);
+        let outcome = Outcome { seconds: settings.started.elapsed().as_secs_f64(), job: last.job.clone(), plan: last.plan.clone(), report };
+        let url = local.url(&last).unwrap_or_default();
+        if let Some(out) = &out {
+            out.finish(&Reader::new(&url)?, &outcome).await?;
+        }
+        tell(&progress, &outcome, out.as_ref());
+        if settings.serve {
+            local.serve(&manifest, &budget, &mut progress, name, &url).await?;
+        }
+        Ok(outcome)
+    };
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        () = interrupted() => Err(Error::Interrupted),
+    };
+    progress.end();
+    local.fleet.remove().await;
+    if outcome.is_err() {
+        for output in &job.outputs {
+            remove_partial(&partial_path(Path::new(&output.path), &job.uid));
+        }
+    }
+    outcome
+}
+
+/// Reads a manifest; `-` is standard input.
+///
+/// # Errors
+/// When it cannot be read, or is no ArrayJob.
+pub fn read_manifest(path: &Path) -> Result<ArrayJob, Error> {
+    let read = if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let text = read.map_err(|source| Error::ReadManifest { path: path.to_owned(), source })?;
+    manifest::parse(&text).map_err(|source| Error::Manifest { path: path.to_owned(), source })
+}
+
+/// Gives the manifest what a cluster would: a uid; and the frame's shape, from the first frame.
+///
+/// # Errors
+/// When the source is wrong, or the first frame cannot be had.
+pub async fn fill_in(name: &Path, manifest: &mut ArrayJob) -> Result<(), Error> {
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    manifest.metadata.uid = Some(format!("{:x}{nanos:x}", std::process::id()));
+    let invalid = |source: validate::Invalid| Error::Invalid { path: name.to_owned(), source: source.into() };
+    let (source, frames) = validate::source(manifest).map_err(invalid)?;
+    if validate::needs_probe(manifest) {
+        let frame = probe::shape(&source, frames).await?;
+        validate::set_frame(manifest, frame);
+    }
+    Ok(())
+}
+
+/// `SELECTION=PATH` as an output of the manifest.
+fn saved(text: &str) -> Result<crd::Output, Error> {
+    let wrong = |rule: &str| Error::Save { text: text.to_owned(), rule: rule.to_owned() };
+    let (select, path) = text
+        .split_once('=')
+        .filter(|(select, path)| !select.is_empty() && !path.is_empty())
+        .ok_or_else(|| wrong("write SELECTION=PATH, as in 'power[:,500,500]=p.npy'"))?;
+    let path = std::path::absolute(path).map_err(|error| wrong(&error.to_string()))?;
+    let url = url::Url::from_file_path(&path).map_err(|()| wrong("the path cannot be made absolute"))?;
+    Ok(crd::Output { select: select.to_owned(), url: url.into() })
+}
+
+/// Whether every output's folder takes a file, asked before anything is started.
+fn writable(job: &Job) -> Result<(), Error> {
+    for output in &job.outputs {
+        let path = Path::new(&output.path);
+        let folder = path.parent().unwrap_or(path);
+        tempfile::tempfile_in(folder).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+        if path.is_dir()
+            && path.extension().is_none_or(|extension| extension != "zarr")
+            && folder.extension().is_none_or(|extension| extension != "zarr")
+        {
+            return Err(Error::Write { path: path.to_owned(), source: std::io::Error::from(std::io::ErrorKind::IsADirectory) });
+        }
+    }
+    Ok(())
+}
+
+fn remove_partial(path: &Path) {
+    // Most outputs have none; that is no error.
+    let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+}
+
+/// Ctrl-C, or a polite request to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut ends = Vec::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        if let Ok(mut signal) = signal(kind) {
+            ends.push(Box::pin(async move { signal.recv().await }));
+        }
+    }
+    if ends.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    // Waits for the first of them.
+    let mut ends = ends.into_iter();
+    match (ends.next(), ends.next(), ends.next()) {
+        (Some(a), Some(b), Some(c)) => drop(tokio::select! { x = a => x, x = b => x, x = c => x }),
+        (Some(a), ..) => drop(a.await),
+        _ => {}
+    }
+}
+
+/// The fleet of this machine, and what speaks to it.
+struct Local {
+    fleet: ProcessFleet,
+    servers: Servers,
+    key: String,
+    /// Scratch files live here; it goes with this.
+    _scratch: Option<tempfile::TempDir>,
+}
+
+impl Local {
+    fn start(plan: &Plan) -> Result<Self, Error> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Start(error);
+        chunkserver::source::install_crypto();
+        let program = std::env::current_exe().map_err(|error| failed(error.into()))?;
+        let scratch = (plan.storage == Storage::Disk)
+            .then(|| tempfile::Builder::new().prefix("arrayjob-scratch-").tempdir())
+            .transpose()
+            .map_err(|error| failed(error.into()))?;
+        let key = new_key().map_err(|error| failed(error.into()))?;
+        let command = vec![program, "chunk-server".into()];
+        let fleet = ProcessFleet::new(Options {
+            command,
+            key: key.clone(),
+            threads: plan.threads,
+            scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
+        });
+        let servers = Servers::new(key.clone()).map_err(|error| failed(error.into()))?;
+        Ok(Self { fleet, servers, key, _scratch: scratch })
+    }
+
+    /// Turns until the job has ended well.
+    async fn drive(&self, manifest: &ArrayJob, budget: &api::Budget, progress: &mut Progress, name: &Path) -> Result<Turn, Error> {
+        loop {
+            let turn = self.turn(manifest, budget, progress, name).await?;
+            match turn.ended() {
+                Some(Ok(())) => return Ok(turn),
+                Some(Err(failure)) => return Err(Error::Job(failure.clone())),
+                None if turn.step == Step::Wait => self.servers.until_news(&turn.observed, TICK).await,
+                None => {}
+            }
+        }
+    }
+
+    async fn turn(&self, manifest: &ArrayJob, budget: &api::Budget, progress: &mut Progress, name: &Path) -> Result<Turn, Error> {
+        let turn =
+            turn(manifest, budget, &self.fleet, &self.servers).await.map_err(|source| Error::Invalid { path: name.to_owned(), source })?;
+        for (index, seen) in turn.observed.servers.iter().enumerate() {
+            if let Seen::Exited(why) = seen {
+                progress.say(&format!("server {index} ended ({why}); starting it again, the others keep what they have"));
+            }
+        }
+        progress.update(&report(&turn));
+        Ok(turn)
+    }
+
+    /// Keeps results readable, and the loop turning so that a lost server comes back, until it is interrupted.
+    async fn serve(&self, manifest: &ArrayJob, budget: &api::Budget, progress: &mut Progress, name: &Path, url: &str) -> Result<(), Error> {
+        let job = manifest.metadata.name.clone().unwrap_or_default();
+        let _entry = registry::enter(&job, url)?;
+        progress.say(&format!(
+            "serving at {url}\n  arrayjob get {job} 'raw_mean_frame' -o mean.npy\n  curl '{}'\nCtrl-C ends it",
+            url.replace("/?", "/api/v1/status?")
+        ));
+        progress.object(&json!({"url": url}));
+        loop {
+            let turn = self.turn(manifest, budget, progress, name).await?;
+            if let Some(Err(failure)) = turn.ended() {
+                return Err(Error::Job(failure.clone()));
+            }
+            self.servers.until_news(&turn.observed, Duration::from_secs(1)).await;
+        }
+    }
+
+    /// The front door: any server that is up.
+    fn url(&self, turn: &Turn) -> Option<String> {
+        turn.observed.servers.iter().find_map(|seen| match seen {
+            Seen::Up { address, .. } => Some(format!("http://{address}/?{}={}", api::wire::TOKEN, self.key)),
+            _ => None,
+        })
+    }
+}
+
+/// 128 bits from the system.
+fn new_key() -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The summary, as design and tests know it.
+pub fn summary(outcome: &Outcome) -> serde_json::Value {
+    let phases: Vec<_> = outcome
+        .report
+        .phases
+        .iter()
+        .map(|phase| json!({"name": phase.name, "seconds": phase.seconds, "bytes": phase.bytes, "retries": phase.retries}))
+        .collect();
+    json!({
+        "job": outcome.job.name,
+        "servers": outcome.plan.servers,
+        "seconds": outcome.seconds,
+        "peak_rss_bytes": outcome.report.peak_rss_bytes,
+        "phases": phases,
+        "frames_blank": outcome.report.frames_blank,
+        "restarts": outcome.report.restarts,
+    })
+}
+
+fn tell(progress: &Progress, outcome: &Outcome, out: Option<&Out>) {
+    let blank = match outcome.report.frames_blank.len() {
+        0 => String::new(),
+        count => format!("; {count} frames are blank, the first is {}", outcome.report.frames_blank[0]),
+    };
+    let results = out.map_or_else(String::new, |out| format!("; results in {}", out.folder().display()));
+    progress.say(&format!("done in {:.2} s{blank}{results}", outcome.seconds));
+    progress.object(&json!({"summary": summary(outcome)}));
+}

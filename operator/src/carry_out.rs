@@ -1,0 +1,54 @@
+//! All writes to the world in one place. A command that a server misses is given again next turn, since it is then still
+//! seen to be missing.
+
+use crate::fleet::{self, Fleet};
+use crate::servers::{self, Servers};
+use api::next_step::Step;
+use api::phase::{Failure, Observed, Seen, reason};
+
+/// Carries out a step. A failure is one that no later turn can mend.
+///
+/// # Errors
+/// When servers cannot be started, or one refuses its assignment for good.
+pub async fn carry_out(fleet: &impl Fleet, servers: &Servers, observed: &Observed, step: &Step) -> Result<(), Failure> {
+    match step {
+        Step::Launch(ids) => fleet.ensure(ids).await.map_err(|error| cannot_start(&error)),
+        Step::Assign(ids, assignment) => {
+            let told = ids.iter().map(|&id| async move {
+                match &observed.servers[id.0] {
+                    Seen::Up { address, .. } => servers.assign(address, id, assignment).await.map(drop),
+                    _ => Ok(()),
+                }
+            });
+            futures_util::future::join_all(told).await.into_iter().try_for_each(|told| told.or_else(|error| refusal(&error)))
+        }
+        Step::Write(writes) => {
+            let told = writes.iter().map(|&(id, output)| async move {
+                match &observed.servers[id.0] {
+                    Seen::Up { address, progress } => servers.write(address, progress, output).await.map(drop),
+                    _ => Ok(()),
+                }
+            });
+            futures_util::future::join_all(told).await.into_iter().try_for_each(|told| told.or_else(|error| refusal(&error)))
+        }
+        Step::Wait | Step::Finish | Step::Fail(_) => Ok(()),
+    }
+}
+
+fn cannot_start(error: &fleet::Error) -> Failure {
+    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+    Failure { reason: reason::SERVER_START_FAILED.into(), message: format!("{error}{cause}") }
+}
+
+/// Silence and a conflict pass: the server is being replaced. Any other refusal will be repeated.
+fn refusal(error: &servers::Error) -> Result<(), Failure> {
+    match error {
+        servers::Error::Silent { .. } | servers::Error::Refused { status: 409 | 503, .. } => {
+            tracing::debug!(error = error as &dyn std::error::Error, "told again next turn");
+            Ok(())
+        }
+        servers::Error::Client(_) | servers::Error::Refused { .. } => {
+            Err(Failure { reason: reason::STORE_FAILED.into(), message: error.to_string() })
+        }
+    }
+}

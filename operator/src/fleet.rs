@@ -1,0 +1,52 @@
+//! What servers are made of: processes here, pods elsewhere. The only seam between the loop and the machines.
+
+pub mod process;
+
+use api::plan::ServerId;
+use std::future::Future;
+use thiserror::Error;
+
+/// A server as its fleet sees it, before it is asked anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// Never started.
+    Absent,
+    /// Ended; why, as far as is known.
+    Exited(String),
+    /// Started, and not listening yet.
+    Starting,
+    /// Listening at `host:port`.
+    Up(String),
+}
+
+/// Why a fleet cannot do what it is told.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum Error {
+    #[error("cannot start server {}", id.0)]
+    Start {
+        id: ServerId,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("server {} started and said nothing", id.0)]
+    Silent { id: ServerId },
+}
+
+/// A fleet of servers.
+pub trait Fleet {
+    /// Every one of `servers` servers, in order.
+    fn observe(&self, servers: usize) -> impl Future<Output = Vec<Sighting>> + Send;
+
+    /// How often a server was started again.
+    fn restarts(&self) -> u32;
+
+    /// Starts these servers, and waits until they listen or have ended.
+    ///
+    /// # Errors
+    /// When one cannot be started at all.
+    fn ensure(&self, servers: &[ServerId]) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Ends all servers, and waits until they are gone.
+    fn remove(&self) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,165 @@
+//! Chunk servers as processes on loopback. Each is told the run's key through its standard input; when that ends, because
+//! this process ended however suddenly, the server ends too.
+
+use super::{Error, Fleet, Sighting};
+use api::plan::ServerId;
+use api::wire::{Hello, Welcome};
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::Mutex;
+
+/// A server on loopback listens within milliseconds; this is for machines in distress.
+const START: Duration = Duration::from_secs(20);
+
+/// How servers are started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program and its arguments that make it a chunk server.
+    pub command: Vec<PathBuf>,
+    /// The run's key.
+    pub key: String,
+    /// Compute threads of each server.
+    pub threads: usize,
+    /// Folder for scratch files.
+    pub scratch: Option<PathBuf>,
+}
+
+/// The processes.
+#[derive(Debug)]
+pub struct ProcessFleet {
+    options: Options,
+    servers: Mutex<Vec<Option<Server>>>,
+    restarts: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Server {
+    child: Child,
+    /// Held open: its end is the server's end.
+    _stdin: Option<ChildStdin>,
+    address: Option<String>,
+    ended: Option<String>,
+}
+
+impl ProcessFleet {
+    /// A fleet without servers.
+    pub fn new(options: Options) -> Self {
+        Self { options, servers: Mutex::new(Vec::new()), restarts: AtomicU32::new(0) }
+    }
+
+    /// Process ids of the servers that run, in order; for tests that kill them.
+    pub async fn process_ids(&self) -> Vec<Option<u32>> {
+        self.servers.lock().await.iter().map(|server| server.as_ref().and_then(|server| server.child.id())).collect()
+    }
+
+    async fn start(&self, id: ServerId) -> Result<Server, Error> {
+        let failed = |source| Error::Start { id, source };
+        let (program, arguments) = self.options.command.split_first().ok_or_else(|| failed(std::io::Error::other("no command")))?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            // Ctrl-C at a terminal goes to the whole group; when to end is this process's to say.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let welcome = Welcome {
+            key: self.options.key.clone(),
+            threads: self.options.threads,
+            scratch: self.options.scratch.as_ref().map(|folder| folder.to_string_lossy().into_owned()),
+        };
+        let mut line = serde_json::to_string(&welcome).map_err(|error| failed(error.into()))?;
+        line.push('\n');
+        let mut stdin = child.stdin.take();
+        if let Some(stdin) = &mut stdin {
+            stdin.write_all(line.as_bytes()).await.map_err(failed)?;
+        }
+        let mut hello = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            let mut stdout = BufReader::new(stdout);
+            // A server that says nothing is seen as ended below.
+            let _ = tokio::time::timeout(START, stdout.read_line(&mut hello)).await;
+        }
+        match serde_json::from_str::<Hello>(&hello) {
+            Ok(hello) => Ok(Server { child, _stdin: stdin, address: Some(hello.address), ended: None }),
+            Err(_) => {
+                let _ = child.start_kill();
+                Err(Error::Silent { id })
+            }
+        }
+    }
+}
+
+impl Fleet for ProcessFleet {
+    async fn observe(&self, count: usize) -> Vec<Sighting> {
+        let mut servers = self.servers.lock().await;
+        servers.resize_with(count, || None);
+        servers.iter_mut().map(|server| server.as_mut().map_or(Sighting::Absent, Server::sight)).collect()
+    }
+
+    fn restarts(&self) -> u32 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    async fn ensure(&self, ids: &[ServerId]) -> Result<(), Error> {
+        let started = futures_util::future::join_all(ids.iter().map(|&id| self.start(id))).await;
+        let mut servers = self.servers.lock().await;
+        for (&id, server) in ids.iter().zip(started) {
+            if servers.len() <= id.0 {
+                servers.resize_with(id.0 + 1, || None);
+            }
+            let again = servers[id.0].is_some();
+            servers[id.0] = Some(server?);
+            if again {
+                self.restarts.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self) {
+        let mut servers = std::mem::take(&mut *self.servers.lock().await);
+        for server in servers.iter_mut().flatten() {
+            // One that is gone already cannot be killed, and need not be.
+            let _ = server.child.start_kill();
+        }
+        for server in servers.iter_mut().flatten() {
+            let _ = server.child.wait().await;
+        }
+    }
+}
+
+impl Server {
+    fn sight(&mut self) -> Sighting {
+        if self.ended.is_none() {
+            match self.child.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) => self.ended = Some(describe(status)),
+                Err(error) => self.ended = Some(error.to_string()),
+            }
+        }
+        match (&self.ended, &self.address) {
+            (Some(why), _) => Sighting::Exited(why.clone()),
+            (None, Some(address)) => Sighting::Up(address.clone()),
+            (None, None) => Sighting::Starting,
+        }
+    }
+}
+
+/// How a process ended, in the words of people.
+fn describe(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return match signal {
+            9 => "killed by signal 9, perhaps for lack of memory".into(),
+            other => format!("killed by signal {other}"),
+        };
+    }
+    status.code().map_or_else(|| "ended".into(), |code| format!("exit code {code}"))
+}

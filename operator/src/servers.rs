@@ -1,0 +1,114 @@
+//! Speaks HTTP to chunk servers: asks how far they are, tells them what is theirs.
+
+use api::phase::{Observed, Progress, Seen};
+use api::plan::ServerId;
+use api::wire::{self, Assignment, Problem, route};
+use std::time::Duration;
+use thiserror::Error;
+
+/// A server on its feet answers well within this.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why a server did not do what it was told.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum Error {
+    #[error("HTTP cannot be set up")]
+    Client(#[source] reqwest::Error),
+    #[error("{address} does not answer")]
+    Silent {
+        address: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{address} refuses: {problem}")]
+    Refused { address: String, status: u16, problem: String },
+}
+
+/// The client.
+#[derive(Clone, Debug)]
+pub struct Servers {
+    http: reqwest::Client,
+    key: String,
+}
+
+impl Servers {
+    /// A client with the run's key.
+    ///
+    /// # Errors
+    /// When the HTTP library cannot be set up.
+    pub fn new(key: String) -> Result<Self, Error> {
+        let http = reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).timeout(TIMEOUT).build().map_err(Error::Client)?;
+        Ok(Self { http, key })
+    }
+
+    /// The run's key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// How far a server is; with `wait`, after its next milestone beyond that number, or that long.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn progress(&self, address: &str, wait: Option<(u64, Duration)>) -> Result<Progress, Error> {
+        let query = wait.map_or_else(String::new, |(milestone, wait)| format!("?milestone={milestone}&wait_ms={}", wait.as_millis()));
+        self.send(address, self.http.get(format!("http://{address}{}{query}", route::PROGRESS))).await
+    }
+
+    /// Tells a server what is its.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub async fn assign(&self, address: &str, id: ServerId, assignment: &Assignment) -> Result<Progress, Error> {
+        let request = self.http.put(format!("http://{address}{}?server={}", route::ASSIGNMENT, id.0));
+        let body = serde_json::to_vec(assignment).unwrap_or_default();
+        self.send(address, request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body)).await
+    }
+
+    /// Has a server write an output.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub async fn write(&self, address: &str, progress: &Progress, output: usize) -> Result<Progress, Error> {
+        let (uid, generation) = progress.assignment.clone().unwrap_or_default();
+        let request = self.http.post(format!("http://{address}{}?output={output}", route::WRITE));
+        self.send(
+            address,
+            request.header(wire::UID_HEADER, uid).header(wire::GENERATION_HEADER, generation).header(wire::BOOT_HEADER, &progress.boot.0),
+        )
+        .await
+    }
+
+    /// Waits until any server has something new to say, or has gone, or `longest` has passed.
+    pub async fn until_news(&self, observed: &Observed, longest: Duration) {
+        let waits = observed.servers.iter().filter_map(|seen| match seen {
+            Seen::Up { address, progress } => Some(Box::pin(async move {
+                let milestone = progress.milestone;
+                // An answer, an error, a broken connection: each is news.
+                let _ = self.progress(address, Some((milestone, longest))).await;
+            })),
+            _ => None,
+        });
+        let waits: Vec<_> = waits.collect();
+        if waits.is_empty() {
+            tokio::time::sleep(longest).await;
+        } else {
+            futures_util::future::select_all(waits).await;
+        }
+    }
+
+    async fn send(&self, address: &str, request: reqwest::RequestBuilder) -> Result<Progress, Error> {
+        let silent = |source| Error::Silent { address: address.to_owned(), source };
+        let response = request.bearer_auth(&self.key).send().await.map_err(silent)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(silent)?;
+        let refused = |problem: String| Error::Refused { address: address.to_owned(), status: status.as_u16(), problem };
+        if !status.is_success() {
+            let problem = serde_json::from_slice::<Problem>(&body)
+                .map_or_else(|_| String::from_utf8_lossy(&body).into_owned(), |problem| problem.error);
+            return Err(refused(problem));
+        }
+        serde_json::from_slice(&body).map_err(|error| refused(error.to_string()))
+    }
+}

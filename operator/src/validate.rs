@@ -1,0 +1,304 @@
+//! An ArrayJob in, an [`api::Job`] out: defaults filled in, every rule of the manifest checked. Pure. The one bridge from
+//! the manifest's words to the servers'.
+
+mod outputs;
+mod quantity;
+
+pub use outputs::check as check_outputs;
+pub use quantity::bytes as parse_bytes;
+
+use api::geometry::{Dtype, FrameSpec};
+use api::job::{self, Job, Kept};
+use api::template::Template;
+use crds::ArrayJob;
+use crds::v1alpha1 as crd;
+use thiserror::Error;
+
+/// Frames of a slab, without `load.chunkFrames`.
+const SLAB_FRAMES: u64 = 20;
+/// Frames fetched at a time by one server, without `load.concurrency`.
+const CONCURRENCY: u64 = 16;
+/// Lost servers forgiven, without `backoffLimit`.
+const BACKOFF_LIMIT: u32 = 3;
+/// More frames than this are more than any listing of them could carry.
+const MOST_FRAMES: u64 = 100_000_000;
+/// The largest frame, in bytes: sums of 16-bit pixels stay exact well beyond it.
+const MOST_FRAME_BYTES: u64 = 4 << 30;
+
+/// A rule that the manifest breaks.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{field}: {rule}")]
+pub struct Invalid {
+    /// Path of the field.
+    pub field: String,
+    /// The rule, and what was found.
+    pub rule: String,
+}
+
+fn invalid(field: &str, rule: impl Into<String>) -> Invalid {
+    Invalid { field: field.to_owned(), rule: rule.into() }
+}
+
+/// Where frames come from, and how many; all that is needed to fetch one and probe it.
+///
+/// # Errors
+/// When the source breaks a rule.
+pub fn source(job: &ArrayJob) -> Result<(job::Source, usize), Invalid> {
+    let source = &job.spec.source;
+    let given = [source.images.is_some(), source.volume.is_some(), source.zarr.is_some()];
+    if given.iter().filter(|given| **given).count() != 1 {
+        return Err(invalid("spec.source", "exactly one of images, volume and zarr must be given"));
+    }
+    if source.secret_ref.is_some() {
+        return Err(invalid("spec.source.secretRef", "secrets are a cluster's; they cannot be read here"));
+    }
+    let (path, template, count, start, step, depth, color) = match (&source.images, &source.volume) {
+        (Some(images), _) => ("spec.source.images", &images.url_template, images.count, images.start, images.step, 1, images.color),
+        (_, Some(volume)) => ("spec.source.volume", &volume.url_template, volume.count, volume.start, volume.step, volume.depth, None),
+        _ => return Err(invalid("spec.source.zarr", "reading Zarr stores is not supported yet; use images or volume")),
+    };
+    let field = |name: &str| format!("{path}.{name}");
+    if count == 0 || count > MOST_FRAMES {
+        return Err(invalid(&field("count"), format!("must be from 1 to {MOST_FRAMES}; found {count}")));
+    }
+    if depth == 0 || depth > count {
+        return Err(invalid(&field("depth"), format!("must be from 1 to count ({count}); found {depth}")));
+    }
+    let parsed = Template::parse(template).map_err(|error| invalid(&field("urlTemplate"), error.to_string()))?;
+    if !parsed.has_index() && count > depth {
+        return Err(invalid(&field("urlTemplate"), "must contain {index}, or every frame would be the same"));
+    }
+    if path.ends_with("images") && parsed.has_depth() {
+        return Err(invalid(&field("urlTemplate"), "{depth} is a volume's; use source.volume for many frames in one response"));
+    }
+    let (start, step) = (start.unwrap_or(0), step.unwrap_or(1));
+    let last = i128::from(start) + i128::from(count) * i128::from(step);
+    if step == 0 || i64::try_from(last).is_err() {
+        return Err(invalid(&field("step"), "must not be 0, and start + count × step must be a 64-bit number"));
+    }
+    let first = parsed.url(start, depth as usize);
+    let scheme = url::Url::parse(&first).map_err(|error| invalid(&field("urlTemplate"), format!("{first} is not a URL: {error}")))?;
+    if !["http", "https", "file"].contains(&scheme.scheme()) {
+        return Err(invalid(&field("urlTemplate"), format!("the scheme must be http, https or file; found {}", scheme.scheme())));
+    }
+    let color = match color.unwrap_or_default() {
+        crd::Color::Refuse => job::Color::Refuse,
+        crd::Color::Luminance => job::Color::Luminance,
+    };
+    Ok((job::Source { url_template: template.clone(), start, step, depth: depth as usize, color, headers: Vec::new() }, count as usize))
+}
+
+/// Whether the manifest leaves height, width and dtype to the first frame.
+pub fn needs_probe(job: &ArrayJob) -> bool {
+    job.spec.source.frame.is_none()
+}
+
+/// The manifest's frame shape, as the first frame has it.
+pub fn set_frame(job: &mut ArrayJob, frame: FrameSpec) {
+    let dtype = match frame.dtype {
+        Dtype::Uint8 => crd::Dtype::Uint8,
+        Dtype::Uint16 => crd::Dtype::Uint16,
+        Dtype::Float32 => crd::Dtype::Float32,
+    };
+    job.spec.source.frame = Some(crd::Frame { height: frame.height as u64, width: frame.width as u64, dtype });
+}
+
+/// The whole job.
+///
+/// # Errors
+/// When a rule is broken; the first one found.
+pub fn validate(job: &ArrayJob) -> Result<Job, Invalid> {
+    let spec = &job.spec;
+    let (source, frames) = source(job)?;
+    let frame = frame(spec, frames)?;
+    let recenter = spec.recenter.as_ref().map(|recenter| self::recenter(recenter, &frame)).transpose()?;
+    let stack = recenter.map_or(frame, |recenter| FrameSpec { height: recenter.crop[0], width: recenter.crop[1], ..frame });
+    let rechunk = spec.rechunk.as_ref().map(|rechunk| chunks(&rechunk.chunks, [frames, stack.height, stack.width])).transpose()?;
+    let fft = spec.fft.as_ref().map(fft).transpose()?;
+    let load = spec.load.clone().unwrap_or_default();
+    let slab_frames = load.chunk_frames.unwrap_or_else(|| SLAB_FRAMES.next_multiple_of(source.depth as u64)).min(frames as u64);
+    if slab_frames == 0 {
+        return Err(invalid("spec.load.chunkFrames", "must be at least 1"));
+    }
+    if !(slab_frames as usize).is_multiple_of(source.depth) && slab_frames < frames as u64 {
+        return Err(invalid(
+            "spec.load.chunkFrames",
+            format!("must be a multiple of source.volume.depth ({}), so that no response is fetched twice", source.depth),
+        ));
+    }
+    let concurrency = load.concurrency.unwrap_or(CONCURRENCY);
+    if !(1..=1024).contains(&concurrency) {
+        return Err(invalid("spec.load.concurrency", format!("must be from 1 to 1024; found {concurrency}")));
+    }
+    let name = job.metadata.name.clone().unwrap_or_default();
+    if name.is_empty() || name.len() > 50 || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Err(invalid("metadata.name", format!("must be 1 to 50 of a-z, 0-9 and -; found '{name}'")));
+    }
+    let mut reduce = Vec::new();
+    for op in spec.reduce.iter().map(|op| reduction(*op)) {
+        if !reduce.contains(&op) {
+            reduce.push(op);
+        }
+    }
+    let mut valid = Job {
+        name,
+        uid: job.metadata.uid.clone().unwrap_or_default(),
+        generation: job.metadata.generation.unwrap_or(1).unsigned_abs(),
+        source,
+        frames,
+        frame,
+        on_error: match spec.source.on_error.unwrap_or_default() {
+            crd::OnError::Fail => job::OnError::Fail,
+            crd::OnError::Blank => job::OnError::Blank,
+        },
+        slab_frames: slab_frames as usize,
+        concurrency: concurrency as usize,
+        recenter,
+        rechunk,
+        fft,
+        reduce,
+        keep: None,
+        outputs: spec.outputs.iter().enumerate().map(|(i, output)| outputs::parse(i, output)).collect::<Result<_, _>>()?,
+        storage: match spec.servers.as_ref().and_then(|servers| servers.storage).unwrap_or_default() {
+            crd::Storage::Auto => job::Storage::Auto,
+            crd::Storage::Memory => job::Storage::Memory,
+            crd::Storage::Disk => job::Storage::Disk,
+        },
+        backoff_limit: spec.backoff_limit.unwrap_or(BACKOFF_LIMIT),
+    };
+    valid.keep = spec.keep.as_ref().map(|names| keep(names, &valid)).transpose()?;
+    Ok(valid)
+}
+
+/// The number of servers that the manifest asks for; none for auto.
+///
+/// # Errors
+/// When it is 0 or another word.
+pub fn replicas(job: &ArrayJob) -> Result<Option<usize>, Invalid> {
+    const FIELD: &str = "spec.servers.replicas";
+    match job.spec.servers.as_ref().and_then(|servers| servers.replicas.clone()) {
+        None => Ok(None),
+        Some(crd::Replicas::Word(word)) if word == "auto" => Ok(None),
+        Some(crd::Replicas::Word(word)) => Err(invalid(FIELD, format!("must be a number or auto; found '{word}'"))),
+        Some(crd::Replicas::Count(count @ 1..=10_000)) => Ok(Some(count as usize)),
+        Some(crd::Replicas::Count(count)) => Err(invalid(FIELD, format!("must be from 1 to 10000; found {count}"))),
+    }
+}
+
+fn frame(spec: &crd::ArrayJobSpec, frames: usize) -> Result<FrameSpec, Invalid> {
+    const FIELD: &str = "spec.source.frame";
+    let Some(frame) = &spec.source.frame else {
+        return Err(invalid(FIELD, "must be given where the first frame cannot be asked: {height, width, dtype}"));
+    };
+    let dtype = match frame.dtype {
+        crd::Dtype::Uint8 => Dtype::Uint8,
+        crd::Dtype::Uint16 => Dtype::Uint16,
+        crd::Dtype::Float32 => Dtype::Float32,
+    };
+    if frame.height == 0 || frame.width == 0 {
+        return Err(invalid(FIELD, format!("height and width must be at least 1; found {} × {}", frame.height, frame.width)));
+    }
+    let bytes = u128::from(frame.height) * u128::from(frame.width) * dtype.size() as u128;
+    // Spectra are four to eight times as large as 8-bit frames; everything has to stay countable in 63 bits.
+    if bytes > u128::from(MOST_FRAME_BYTES) || bytes * frames as u128 > 1 << 58 {
+        return Err(invalid(
+            FIELD,
+            format!(
+                "{} × {} {dtype} × {frames} frames is too large: a frame may have 4 GiB, all frames 256 PiB",
+                frame.height, frame.width
+            ),
+        ));
+    }
+    Ok(FrameSpec { height: frame.height as usize, width: frame.width as usize, dtype })
+}
+
+fn recenter(recenter: &crd::Recenter, frame: &FrameSpec) -> Result<job::Recenter, Invalid> {
+    const FIELD: &str = "spec.recenter.crop";
+    let [height, width] = recenter.crop[..] else {
+        return Err(invalid(FIELD, format!("must be [height, width]; found {} numbers", recenter.crop.len())));
+    };
+    if height == 0 || width == 0 || height > frame.height as u64 || width > frame.width as u64 {
+        return Err(invalid(FIELD, format!("[{height}, {width}] must be at least 1 and fit the frame, {frame}")));
+    }
+    if recenter.threshold.is_some_and(|threshold| !threshold.is_finite()) {
+        return Err(invalid("spec.recenter.threshold", "must be a finite number"));
+    }
+    Ok(job::Recenter { crop: [height as usize, width as usize], threshold: recenter.threshold })
+}
+
+fn chunks(chunks: &[i64], shape: [usize; 3]) -> Result<[usize; 3], Invalid> {
+    const FIELD: &str = "spec.rechunk.chunks";
+    let [t, y, x] = chunks[..] else {
+        return Err(invalid(FIELD, format!("must be [t, y, x]; found {} numbers", chunks.len())));
+    };
+    let mut resolved = shape;
+    for ((chunk, size), given) in resolved.iter_mut().zip(shape).zip([t, y, x]) {
+        *chunk = match given {
+            -1 => size,
+            1.. => (given as u64).min(size as u64) as usize,
+            _ => return Err(invalid(FIELD, format!("each must be at least 1, or -1 for the whole axis; found {given}"))),
+        };
+    }
+    Ok(resolved)
+}
+
+fn fft(fft: &crd::Fft) -> Result<job::Fft, Invalid> {
+    if fft.axis.is_some_and(|axis| axis != 0 && axis != -3) {
+        return Err(invalid("spec.fft.axis", "must be 0: the transform is over time"));
+    }
+    Ok(job::Fft {
+        output: match fft.output.unwrap_or_default() {
+            crd::FftOutput::Power => job::FftOutput::Power,
+            crd::FftOutput::Amplitude => job::FftOutput::Amplitude,
+            crd::FftOutput::Complex => job::FftOutput::Complex,
+        },
+        window: match fft.window.unwrap_or_default() {
+            crd::Window::None => job::Window::None,
+            crd::Window::Hann => job::Window::Hann,
+        },
+        detrend: match fft.detrend.unwrap_or_default() {
+            crd::Detrend::None => job::Detrend::None,
+            crd::Detrend::Constant => job::Detrend::Constant,
+            crd::Detrend::Linear => job::Detrend::Linear,
+        },
+    })
+}
+
+const fn reduction(op: crd::Reduction) -> job::Reduction {
+    match op {
+        crd::Reduction::Mean => job::Reduction::Mean,
+        crd::Reduction::Sum => job::Reduction::Sum,
+        crd::Reduction::Std => job::Reduction::Std,
+        crd::Reduction::Var => job::Reduction::Var,
+        crd::Reduction::Min => job::Reduction::Min,
+        crd::Reduction::Max => job::Reduction::Max,
+    }
+}
+
+fn keep(names: &[String], job: &Job) -> Result<Vec<Kept>, Invalid> {
+    let spectrum = job.fft.map(|fft| api::arrays::spectrum_name(fft.output));
+    let mut kept = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let field = format!("spec.keep[{index}]");
+        let found = match name.as_str() {
+            "raw" => Kept::Raw,
+            "recentered" if job.recenter.is_some() => Kept::Recentered,
+            "rechunked" if job.exchanges() => Kept::Rechunked,
+            name if Some(name) == spectrum => Kept::Spectrum,
+            other => {
+                let mut names = vec!["raw"];
+                names.extend(job.recenter.map(|_| "recentered"));
+                names.extend(job.exchanges().then_some("rechunked"));
+                names.extend(spectrum);
+                return Err(invalid(&field, format!("this job has no array '{other}'; it has {}", names.join(", "))));
+            }
+        };
+        kept.push(found);
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use super::*;
+use crate::manifest::parse;
+
+fn manifest(spec: &str) -> ArrayJob {
+    parse(&format!("apiVersion: arrayjob.dev/v1alpha1\nkind: ArrayJob\nmetadata: {{name: j}}\nspec: {{{spec}}}\n")).unwrap()
+}
+
+const IMAGES: &str = "source: {images: {urlTemplate: 'http://h/{index}', count: 100}, frame: {height: 60, width: 80, dtype: uint8}}";
+
+/// The refusal of `IMAGES` plus `more`.
+fn refusal(more: &str) -> String {
+    validate(&manifest(&format!("{IMAGES}, {more}"))).unwrap_err().to_string()
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let job = validate(&manifest(IMAGES)).unwrap();
+    assert_eq!((job.frames, job.slab_frames, job.concurrency, job.backoff_limit), (100, 20, 16, 3));
+    assert!(job.recenter.is_none() && job.fft.is_none() && job.keep.is_none());
+    let job = validate(&manifest(&format!(
+        "{IMAGES}, recenter: {{crop: [60, 31]}}, rechunk: {{chunks: [-1, 10, 99]}}, fft: {{}}, keep: [power, raw]"
+    )))
+    .unwrap();
+    assert_eq!(job.stack().width, 31);
+    assert_eq!(job.rechunk, Some([100, 10, 31]));
+    assert_eq!(job.keep, Some(vec![Kept::Raw, Kept::Spectrum]));
+}
+
+#[test]
+fn each_broken_rule_names_its_field() {
+    let cases = [
+        ("recenter: {crop: [61, 10]}", "spec.recenter.crop: [61, 10] must be at least 1 and fit the frame, 60×80 uint8"),
+        ("recenter: {crop: [0, 10]}", "spec.recenter.crop: [0, 10] must be at least 1"),
+        ("recenter: {crop: [10]}", "spec.recenter.crop: must be [height, width]; found 1 numbers"),
+        ("rechunk: {chunks: [0, 1, 1]}", "spec.rechunk.chunks: each must be at least 1"),
+        ("fft: {axis: 1}", "spec.fft.axis: must be 0"),
+        ("load: {chunkFrames: 0}", "spec.load.chunkFrames: must be at least 1"),
+        ("load: {concurrency: 0}", "spec.load.concurrency: must be from 1 to 1024"),
+        ("keep: [recentered]", "spec.keep[0]: this job has no array 'recentered'; it has raw"),
+        ("fft: {output: amplitude}, keep: [power]", "it has raw, rechunked, amplitude"),
+        ("outputs: [{select: 'raw[', url: 'file:///a.npy'}]", "spec.outputs[0].select: 'raw['"),
+        ("outputs: [{select: raw, url: 'file:///a.docx'}]", "spec.outputs[0].url: the extension says the format"),
+        ("outputs: [{select: raw, url: 's3://b/a.npy'}]", "spec.outputs[0].url: s3: cannot be written yet"),
+        ("outputs: [{select: raw, url: 'a.npy'}]", "spec.outputs[0].url: 'a.npy' is not a URL"),
+    ];
+    for (more, expected) in cases {
+        let found = refusal(more);
+        assert!(found.contains(expected), "{more}: {found}");
+    }
+}
+
+#[test]
+fn sources_that_cannot_be_are_refused() {
+    let refusal = |source: &str| validate(&manifest(&format!("source: {source}"))).unwrap_err().to_string();
+    let images = |fields: &str| refusal(&format!("{{images: {{{fields}}}, frame: {{height: 6, width: 8, dtype: uint8}}}}"));
+    assert!(refusal("{}").contains("exactly one of"));
+    assert!(images("urlTemplate: 'http://h/{index}', count: 0").starts_with("spec.source.images.count: must be from 1"));
+    assert!(images("urlTemplate: 'http://h/', count: 2").contains("must contain {index}"));
+    assert!(images("urlTemplate: 'ftp://h/{index}', count: 2").contains("http, https or file; found ftp"));
+    assert!(images("urlTemplate: 'h/{index}', count: 2").contains("is not a URL"));
+    assert!(images("urlTemplate: 'http://h/{index}', count: 2, step: 0").contains("spec.source.images.step"));
+    assert!(images("urlTemplate: 'http://h/{index}', count: 2, start: 9223372036854775807").contains("64-bit"));
+    let frame = |frame: &str| refusal(&format!("{{images: {{urlTemplate: 'http://h/{{index}}', count: 100000}}, frame: {{{frame}}}}}"));
+    assert!(frame("height: 0, width: 1, dtype: uint8").contains("at least 1"));
+    assert!(frame("height: 9223372036854775807, width: 9223372036854775807, dtype: float32").contains("too large"));
+    assert!(
+        frame("height: 65536, width: 65535, dtype: uint8").is_empty()
+            || frame("height: 65536, width: 65537, dtype: uint8").contains("too large")
+    );
+    let volume = "{volume: {urlTemplate: 'http://h/{depth}/{index}', count: 100, depth: 7}, frame: {height: 6, width: 8, dtype: uint8}}";
+    let job = validate(&manifest(&format!("source: {volume}"))).unwrap();
+    assert_eq!((job.slab_frames, job.source.depth), (21, 7), "slabs hold whole responses");
+    let error = validate(&manifest(&format!("source: {volume}, load: {{chunkFrames: 10}}"))).unwrap_err();
+    assert!(error.to_string().contains("multiple of source.volume.depth (7)"));
+}
+
+#[test]
+fn outputs_are_checked_against_the_plan() {
+    use api::plan::{Allowance, Budget};
+    let check = |output: &str| {
+        let job = validate(&manifest(&format!("{IMAGES}, fft: {{}}, reduce: [mean], outputs: [{{{output}}}]"))).unwrap();
+        let plan = Plan::new(&job, Some(2), &Budget { memory: Allowance::Shared(1 << 30), cores: 2 }).unwrap();
+        check_outputs(&job, &plan).map_err(|error| error.to_string())
+    };
+    use api::plan::Plan;
+    assert_eq!(check("select: 'power[:,5,5]', url: 'file:///p.npy'"), Ok(()));
+    assert_eq!(check("select: 'power', url: 'file:///all.zarr/power'"), Ok(()));
+    assert!(
+        check("select: 'power[:,60,5]', url: 'file:///p.npy'").unwrap_err().contains("index 60 is out of bounds for axis 1 with size 60")
+    );
+    assert!(check("select: 'power', url: 'file:///p.png'").unwrap_err().contains("has 3 axes; a .png file takes 2"));
+    assert!(check("select: 'powr', url: 'file:///p.npy'").unwrap_err().contains("there is no array 'powr'"));
+}
