@@ -128,7 +128,15 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
 pub fn read_manifest(path: &Path) -> Result<ArrayJob, Error> {
     let read = if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = read.map_err(|source| Error::ReadManifest { path: path.to_owned(), source })?;
-    manifest::parse(&text).map_err(|source| Error::Manifest { path: path.to_owned(), source })
+    let mut job = manifest::parse(&text).map_err(|source| Error::Manifest { path: path.to_owned(), source })?;
+    let source = &mut job.spec.source;
+    let templates = source
+        .images
+        .iter_mut()
+        .map(|images| &mut images.url_template)
+        .chain(source.volume.iter_mut().map(|volume| &mut volume.url_template));
+    templates.into_iter().try_for_each(|template| beside(path, template))?;
+    Ok(job)
 }
 
 /// Gives the manifest what a cluster would: a uid; and the frame's shape, from the first frame.
@@ -144,6 +152,25 @@ pub async fn fill_in(name: &Path, manifest: &mut ArrayJob) -> Result<(), Error> 
         let frame = probe::shape(&source, frames).await?;
         validate::set_frame(manifest, frame);
     }
+    Ok(())
+}
+
+/// A URL template without a scheme is a path beside the manifest: `frames/{index:05}.png`.
+fn beside(manifest: &Path, template: &mut String) -> Result<(), Error> {
+    if template.contains("://") || template.is_empty() {
+        return Ok(());
+    }
+    let folder = manifest.parent().filter(|_| manifest != Path::new("-")).unwrap_or(Path::new(""));
+    let failed = |source| Error::ReadManifest { path: manifest.to_owned(), source };
+    let folder = if folder.as_os_str().is_empty() { std::env::current_dir() } else { std::path::absolute(folder) }.map_err(failed)?;
+    // Only the folder is escaped: what stands in the template is meant as written, its braces above all.
+    let folder = folder.to_string_lossy();
+    let escaped = folder.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => (byte as char).to_string(),
+        other => format!("%{other:02X}"),
+    });
+    let escaped: String = escaped.collect();
+    *template = if template.starts_with('/') { format!("file://{template}") } else { format!("file://{escaped}/{template}") };
     Ok(())
 }
 

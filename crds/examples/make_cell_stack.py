@@ -1,6 +1,6 @@
 """A small moving stack to try ArrayJob on: scikit-image's picture of a cell, wandering, breathing and noisy.
 
-    python3 crds/examples/make_cell_stack.py --out crds/examples/cell-stack --frames 60 --size 256
+    python3 crds/examples/make_cell_stack.py --out crds/examples/data/cell --frames 40 --size 128
 
 Needs scikit-image. Files are {index:05}.png, 8-bit grey. The same arguments always make the same pixels.
 """
@@ -14,9 +14,9 @@ from skimage import data, io, transform
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "cell-stack")
-    parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data" / "cell")
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--size", type=int, default=128)
     args = parser.parse_args()
 
     half, room = args.size // 2, args.size // 4

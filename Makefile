@@ -1,0 +1,41 @@
+# Everything is run from here; .ci/run calls `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume
+
+.PHONY: help demo test check examples bench bench-kernels clean fmt
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## a movie, a job over it with 4 servers, pictures in demo-out/ (SERVE=1 keeps serving)
+	$(CARGO) build --release --locked -p cli
+	target/release/arrayjob demo --out demo-out $(if $(SERVE),--serve)
+
+test: ## all tests, the demo and the examples; installs what it needs; ends with a line of counts
+	@tests/run
+
+check: ## the fast part: formatting, lints, unit and local tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(CARGO) build --locked --quiet -p cli
+	$(CARGO) test --workspace --locked --quiet
+
+examples: ## every example whose source is local
+	$(CARGO) build --release --locked -p cli
+	for name in $(LOCAL_EXAMPLES); do target/release/arrayjob run crds/examples/$$name.yaml; done
+
+bench: ## the whole job beside Dask and an expert's script, on the same frames; results in benches/runs/
+	$(CARGO) build --release --locked -p cli
+	python3 benches/whole_job.py
+
+bench-kernels: ## the kernels alone
+	$(CARGO) bench --locked -p benches
+
+fmt: ## formats all code
+	$(CARGO) fmt --all
+
+clean: ## removes what was built, the demo's results and caches
+	$(CARGO) clean
+	rm -rf demo-out .cache
