@@ -129,7 +129,7 @@ pub enum Seen {
         /// `host:port` for its peers.
         address: String,
         /// What it says.
-        progress: Progress,
+        progress: Box<Progress>,
     },
 }
 
@@ -146,7 +146,7 @@ impl Observed {
     /// The progress of every server that answers.
     pub fn progress(&self) -> impl Iterator<Item = (ServerId, &Progress)> {
         self.servers.iter().enumerate().filter_map(|(index, seen)| match seen {
-            Seen::Up { progress, .. } => Some((ServerId(index), progress)),
+            Seen::Up { progress, .. } => Some((ServerId(index), &**progress)),
             _ => None,
         })
     }

@@ -8,7 +8,7 @@
 mod memory;
 mod text;
 
-pub use memory::Memory;
+pub use memory::{GROUP, Memory};
 
 use crate::geometry::{Element, FrameSpec, cut, human_bytes, owner, share};
 use crate::job::{Fft, FftOutput, Job, Kept, Storage};
@@ -341,7 +341,7 @@ fn square_chunks(plan: &Plan) -> [usize; 3] {
 /// The fewest servers whose share fits `allowed` bytes each.
 fn fewest(job: &Job, allowed: u64, threads: usize) -> Option<usize> {
     let fits = |servers: usize| candidates(job, servers, threads).any(|plan| plan.peak_bytes() <= allowed);
-    let most = job.frames.div_ceil(job.slab_frames).max(1).min(MOST_SERVERS);
+    let most = job.frames.div_ceil(job.slab_frames).clamp(1, MOST_SERVERS);
     // Shares shrink as servers are added, so a bisection finds the edge.
     if !fits(most) {
         return None;

@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 const SIZE: usize = 512;
 const CROP: usize = 256;
 const SEED: u64 = 2017;
+/// How much sharper the recentered mean has to be.
+const SHARPER: f64 = 2.0;
 /// A movie has to be long enough for its slowest beat and its fastest to differ.
 const FEWEST_FRAMES: usize = 40;
 
@@ -91,7 +93,7 @@ fn check(out: &Path, movie: &Movie, seconds: f64) -> Result<(), Error> {
     let recentered = frame_of(&folder, "recentered_mean_frame", [CROP, CROP])?;
     let (before, after) = (sharpness(&raw, SIZE), sharpness(&recentered, CROP));
     let sharper = after / before;
-    if !(sharper > 2.0) {
+    if sharper.is_nan() || sharper < SHARPER {
         return Err(Error::Check(format!("the recentered mean is only {sharper:.2} times as sharp as the raw one")));
     }
     let mut found = Vec::new();

@@ -82,7 +82,14 @@ impl Progress {
             match self.kind {
                 Kind::Json => line(&json!({"seconds": seconds, "phase": phase}).to_string()),
                 _ => {
-                    line(&format!("{seconds:7.2} s  {:<9} {:>6}/{} {}  {}", phase.name, phase.done, phase.total, phase.unit(), rate(phase)))
+                    line(&format!(
+                        "{seconds:7.2} s  {:<9} {:>6}/{} {}  {}",
+                        phase.name,
+                        phase.done,
+                        phase.total,
+                        phase.unit(),
+                        rate(phase)
+                    ));
                 }
             }
         }

@@ -6,6 +6,7 @@ use crate::out::Out;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::{budget, probe, registry};
+use api::geometry::human_bytes;
 use api::job::{Job, Storage};
 use api::next_step::Step;
 use api::phase::Seen;
@@ -246,6 +247,9 @@ impl Local {
             .then(|| tempfile::Builder::new().prefix("arrayjob-scratch-").tempdir())
             .transpose()
             .map_err(|error| failed(error.into()))?;
+        if let Some(folder) = &scratch {
+            enough_disk(plan, folder.path())?;
+        }
         let key = new_key().map_err(|error| failed(error.into()))?;
         let command = vec![program, "chunk-server".into()];
         let fleet = ProcessFleet::new(Options {
@@ -308,6 +312,24 @@ impl Local {
             _ => None,
         })
     }
+}
+
+/// Whether the scratch folder's disk takes what the plan puts there.
+fn enough_disk(plan: &Plan, folder: &Path) -> Result<(), Error> {
+    let needed: u64 = plan.memory.iter().map(api::plan::Memory::disk).sum();
+    let Ok(disk) = nix::sys::statvfs::statvfs(folder) else { return Ok(()) };
+    // The types differ between systems.
+    let [blocks, size]: [u64; 2] = [disk.blocks_available() as _, disk.fragment_size() as _];
+    let free = blocks * size;
+    if free > needed {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "DiskFull: needs {} of scratch disk, {} has {}; set TMPDIR to a larger disk, or keep less",
+        human_bytes(needed),
+        folder.display(),
+        human_bytes(free)
+    )))
 }
 
 /// 128 bits from the system.

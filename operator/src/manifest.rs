@@ -13,7 +13,7 @@ const KIND: &str = "ArrayJob";
 #[expect(missing_docs, reason = "each message says it")]
 pub enum Error {
     #[error("the manifest is not YAML")]
-    Yaml(#[source] serde_saphyr::Error),
+    Yaml(#[source] Box<serde_saphyr::Error>),
     #[error("apiVersion and kind must be {API_VERSION} and {KIND}; found {found}")]
     Kind { found: String },
     #[error("{path}: {rule}")]
@@ -27,7 +27,7 @@ pub enum Error {
 /// # Errors
 /// When it is no YAML, no ArrayJob, or has a field that is wrong or unknown.
 pub fn parse(text: &str) -> Result<ArrayJob, Error> {
-    let value: Value = serde_saphyr::from_str(text).map_err(Error::Yaml)?;
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| Error::Yaml(Box::new(error)))?;
     let word = |name| value.get(name).and_then(Value::as_str).unwrap_or("nothing").to_owned();
     if word("apiVersion") != API_VERSION || word("kind") != KIND {
         return Err(Error::Kind { found: format!("{} and {}", word("apiVersion"), word("kind")) });

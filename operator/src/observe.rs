@@ -14,7 +14,7 @@ pub async fn observe(fleet: &impl Fleet, servers: &Servers, plan: &Plan) -> Obse
             Sighting::Exited(why) => Seen::Exited(why),
             Sighting::Starting => Seen::Starting,
             Sighting::Up(address) => match servers.progress(&address, None).await {
-                Ok(progress) => Seen::Up { address, progress },
+                Ok(progress) => Seen::Up { address, progress: Box::new(progress) },
                 // It may be ending just now: the fleet will know by the next turn.
                 Err(error) => {
                     tracing::debug!(address, error = &error as &dyn std::error::Error, "no answer");

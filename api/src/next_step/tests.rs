@@ -96,7 +96,7 @@ impl World {
                         failure: None,
                         peak_rss_bytes: 0,
                     };
-                    *seen = Seen::Up { address: format!("h:{}", self.starts), progress };
+                    *seen = Seen::Up { address: format!("h:{}", self.starts), progress: Box::new(progress) };
                 }
                 Seen::Up { progress, .. } => {
                     if let Some(phase) = progress.phases.iter_mut().find(|phase| !phase.complete()) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A process before it does anything: code, runtime threads, connections.
 const BASE: u64 = 40 << 20;
 /// Frames decoded and reduced in one pass.
-pub(crate) const GROUP: usize = 8;
+pub const GROUP: usize = 8;
 
 /// Bytes of one server, each part at its own peak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,8 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     let keeps_raw = raw_apart && plan.keeps(Kept::Raw);
     // A group's frames as fetched (rarely larger than decoded) and as decoded; decoded ones go straight into the store
     // when it keeps them.
-    let in_flight = (plan.concurrency.div_ceil(GROUP) as u64 + threads) * GROUP as u64;
+    let group = if job.source.depth > 1 { job.source.depth } else { GROUP };
+    let in_flight = (plan.concurrency.div_ceil(group) as u64 + threads) * group as u64;
     let decoded = if raw_apart && !keeps_raw { threads * GROUP as u64 * frame_bytes } else { 0 };
     let load =
         if frames == 0 { 0 } else { in_flight.min(frames) * (frame_bytes + job.source.depth as u64) + decoded + threads * frame_bytes / 4 };

@@ -89,14 +89,12 @@ async fn notes(share: &Share, write: impl Fn(&FrameNotes, &mut Vec<u8>)) -> Vec<
 pub(super) fn finish(share: &Share, holder: Holder, parts: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     match holder {
         Holder::Frame(Base::Spectrum, op) => {
-            Ok(merged(parts, BandSums::from_bytes, |a, b| a.merge(b))?.map_or_else(Vec::new, |sums| sums.finish_pixels(op).1))
+            Ok(merged(parts, BandSums::from_bytes, BandSums::merge)?.map_or_else(Vec::new, |sums| sums.finish_pixels(op).1))
         }
         Holder::Trace(Base::Spectrum, op) => {
-            Ok(merged(parts, BandSums::from_bytes, |a, b| a.merge(b))?.map_or_else(Vec::new, |sums| sums.finish_bins(op).1))
+            Ok(merged(parts, BandSums::from_bytes, BandSums::merge)?.map_or_else(Vec::new, |sums| sums.finish_bins(op).1))
         }
-        Holder::Frame(_, op) => {
-            Ok(merged(parts, FrameSums::from_bytes, |a, b| a.merge(b))?.map_or_else(Vec::new, |sums| sums.finish(op).1))
-        }
+        Holder::Frame(_, op) => Ok(merged(parts, FrameSums::from_bytes, FrameSums::merge)?.map_or_else(Vec::new, |sums| sums.finish(op).1)),
         Holder::Trace(_, op) => {
             let mut trace = Vec::with_capacity(share.plan.frames * 8);
             for (server, part) in parts.iter().enumerate() {

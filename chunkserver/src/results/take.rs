@@ -26,7 +26,7 @@ mod tests {
         assert_eq!(of("1"), [4, 5, 6, 7]);
         assert_eq!(of(":,1"), [1, 5, 9]);
         assert_eq!(of("::-1,::3"), [8, 11, 4, 7, 0, 3]);
-        assert_eq!(of("5:"), []);
+        assert!(of("5:").is_empty());
         assert_eq!(take(&data, 4, &[3], &[Axis { start: 2, step: -1, count: 2, kept: true }]), [8, 9, 10, 11, 4, 5, 6, 7]);
         assert_eq!(take(&data[..4], 4, &[], &[]), [0, 1, 2, 3]);
     }

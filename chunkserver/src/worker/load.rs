@@ -12,15 +12,13 @@ use crate::store::SlotWriter;
 use api::geometry::cut;
 use api::job::{Job, OnError};
 use api::phase::reason;
-use api::plan::groups;
+use api::plan::{GROUP, groups};
 use api::template::{Template, TemplateError};
 use futures_util::StreamExt as _;
 use std::ops::{DerefMut, Range};
 use std::sync::{Arc, PoisonError};
 use thiserror::Error;
 
-/// Frames that are summed in one pass.
-const GROUP: usize = 8;
 /// A response may be so much larger than the decoded frames: a header, and what does not compress.
 const ENVELOPE: u64 = 1 << 20;
 
@@ -49,13 +47,16 @@ enum FrameError {
     },
     #[error("frame {frame} is missing in its volume response ({url}): {found} bytes where {expected} were asked for")]
     Volume { frame: usize, url: String, found: usize, expected: usize },
+    /// A panic, which is printed where it happens.
+    #[error("frame {frame} or one of its neighbours could not be computed: a bug of ours, the server's log has it")]
+    Lost { frame: usize },
 }
 
 impl FrameError {
     const fn reason(&self) -> &'static str {
         match self {
             Self::Fetch { .. } => reason::SOURCE_UNAVAILABLE,
-            Self::Decode { .. } | Self::Volume { .. } => reason::CHUNK_DECODE_FAILED,
+            Self::Decode { .. } | Self::Volume { .. } | Self::Lost { .. } => reason::CHUNK_DECODE_FAILED,
         }
     }
 }
@@ -157,8 +158,7 @@ impl Loader {
         let deliveries = futures_util::future::join_all(parts.map(|frames| self.fetch(frames))).await;
         let this = Arc::clone(&self);
         let done = self.worker.compute.run(move || this.compute(deliveries)).await;
-        // A panic is printed where it happens; the frame is then as good as undecodable.
-        done.unwrap_or_else(|| Err(FrameError::Volume { frame: run.start, url: String::new(), found: 0, expected: 0 }))
+        done.unwrap_or(Err(FrameError::Lost { frame: run.start }))
     }
 
     async fn fetch(&self, frames: Range<usize>) -> Delivery {

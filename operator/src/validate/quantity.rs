@@ -21,7 +21,7 @@ pub fn bytes(text: &str) -> Option<u64> {
     let unit = UNITS.iter().filter(|(unit, _)| text.ends_with(unit)).max_by_key(|(unit, _)| unit.len());
     let (number, scale) = unit.map_or((text, 1.0), |(unit, scale)| (&text[..text.len() - unit.len()], *scale));
     let value = number.trim().parse::<f64>().ok()? * scale;
-    (value.is_finite() && value >= 0.0 && value < 1e18).then_some(value as u64)
+    (0.0..1e18).contains(&value).then_some(value as u64)
 }
 
 #[cfg(test)]
