@@ -171,6 +171,8 @@ fn slice(start: Option<i64>, stop: Option<i64>, step: Option<i64>, size: usize) 
         return Err(Error::ZeroStep);
     }
     let size = size as i64;
+    // A step beyond the axis takes one position whatever its size; near 2^63 it would overflow.
+    let step = step.clamp(-size - 1, size + 1);
     let (lowest, highest) = if step > 0 { (0, size) } else { (-1, size - 1) };
     let bound = |b: i64| (if b < 0 { b.saturating_add(size) } else { b }).clamp(lowest, highest);
     let start = start.map_or(if step > 0 { lowest } else { highest }, bound);
@@ -205,6 +207,8 @@ mod tests {
         check("::2", 5, &[0, 2, 4]);
         check("::-1", 4, &[3, 2, 1, 0]);
         check("::-3", 5, &[4, 1]);
+        check("::-9223372036854775808", 3, &[2]);
+        check("1::9223372036854775807", 3, &[1]);
         check("-2:", 5, &[3, 4]);
         check(":-2", 5, &[0, 1, 2]);
         check("10:", 5, &[]);

@@ -154,7 +154,7 @@ impl Source {
 }
 
 /// The URL as logs and errors show it: without user, password, query and fragment, any of which may be secret.
-fn redacted(url: &str) -> String {
+pub fn redacted(url: &str) -> String {
     let Ok(mut parsed) = Url::parse(url) else {
         // Not a URL, so nothing in it can be told apart.
         return url.split(['?', '#']).next().unwrap_or_default().to_owned();

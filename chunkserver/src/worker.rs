@@ -20,7 +20,7 @@ use api::wire::Assignment;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// Why an assignment is refused.
@@ -59,6 +59,8 @@ pub struct Worker {
     /// Whether `file://` may be read and written: on the user's own machine, not on a cluster.
     local_files: bool,
     current: Mutex<Option<Current>>,
+    /// The right to write an output.
+    writing: Semaphore,
     /// Grows with each event that the loop may act on.
     milestone: watch::Sender<u64>,
 }
@@ -78,7 +80,16 @@ impl Drop for Current {
 impl Worker {
     /// A worker without work.
     pub fn new(boot: BootId, compute: Compute, client: Client, scratch: Option<PathBuf>, local_files: bool) -> Self {
-        Self { boot, compute, client, scratch, local_files, current: Mutex::new(None), milestone: watch::Sender::new(0) }
+        Self {
+            boot,
+            compute,
+            client,
+            scratch,
+            local_files,
+            current: Mutex::new(None),
+            writing: Semaphore::new(1),
+            milestone: watch::Sender::new(0),
+        }
     }
 
     /// The share at work, if any.

@@ -27,10 +27,13 @@ pub enum Error {
         #[source]
         source: operator::turn::Error,
     },
+    #[error("{option} '{text}': {rule}")]
+    Option { option: &'static str, text: String, rule: &'static str },
     #[error("--save '{text}': {rule}")]
     Save { text: String, rule: String },
-    #[error("the first frame ({url}) cannot be had")]
+    #[error("frame {frame} cannot be used ({url})")]
     Probe {
+        frame: usize,
         url: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -73,7 +76,7 @@ impl Error {
     /// 1: the job failed. 2: the manifest or the command is wrong. 130: stopped from the keyboard.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::ReadManifest { .. } | Self::Manifest { .. } | Self::Save { .. } | Self::Target(_) => 2,
+            Self::ReadManifest { .. } | Self::Manifest { .. } | Self::Save { .. } | Self::Option { .. } | Self::Target(_) => 2,
             Self::Invalid { source: operator::turn::Error::Invalid(_), .. } => 2,
             Self::Interrupted => 130,
             _ => 1,

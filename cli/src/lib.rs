@@ -10,6 +10,7 @@ pub mod reader;
 
 pub mod demo;
 pub mod get;
+mod local;
 pub mod movie;
 pub mod out;
 pub mod peek;

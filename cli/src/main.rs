@@ -76,8 +76,11 @@ async fn plan(ask: cli::args::Plan) -> Result<(), Error> {
     run::fill_in(&ask.file, &mut manifest).await?;
     let mut budget = budget::here();
     if let Some(memory) = &ask.memory {
-        let bytes = operator::validate::parse_bytes(memory)
-            .ok_or_else(|| Error::Save { text: memory.clone(), rule: "write a quantity of memory, as in 8Gi".into() })?;
+        let bytes = operator::validate::parse_bytes(memory).ok_or_else(|| Error::Option {
+            option: "--memory",
+            text: memory.clone(),
+            rule: "write a quantity of memory, as in 8Gi",
+        })?;
         budget.memory = api::plan::Allowance::PerServer(bytes);
     }
     let (_, plan) = prepare(&manifest, &budget).map_err(|source| Error::Invalid { path: ask.file.clone(), source })?;

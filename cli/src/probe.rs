@@ -5,9 +5,9 @@ use api::geometry::FrameSpec;
 use api::job;
 use api::template::Template;
 use chunkserver::decode::{self, Decoder};
-use chunkserver::source::{Options, Source};
+use chunkserver::source::{Options, Source, redacted};
 
-/// A frame that says no more than this of itself is not probed.
+/// The largest frame, in bytes, fetched or decoded.
 const MOST_BYTES: u64 = 1 << 32;
 
 /// Fetches the response that holds frame `frame`.
@@ -22,7 +22,7 @@ pub async fn fetch(source: &job::Source, frames: usize, frame: usize) -> Result<
     let client =
         Source::new(Options { headers: source.headers.clone(), allow_local_files: true, max_bytes: MOST_BYTES, ..Options::default() });
     let mut body = Vec::new();
-    let failed = |source: chunkserver::source::Error| Error::Probe { url: url.clone(), source: source.into() };
+    let failed = |source: chunkserver::source::Error| Error::Probe { frame, url: redacted(&url), source: source.into() };
     client.map_err(failed)?.fetch(&url, &mut body).await.map_err(failed)?;
     Ok((url, body))
 }
@@ -33,7 +33,7 @@ pub async fn fetch(source: &job::Source, frames: usize, frame: usize) -> Result<
 /// When it cannot be had, or has no header that says.
 pub async fn shape(source: &job::Source, frames: usize) -> Result<FrameSpec, Error> {
     let (url, body) = fetch(source, frames, 0).await?;
-    decode::probe(&body, source.color).map_err(|source| Error::Probe { url, source: source.into() })
+    decode::probe(&body, source.color).map_err(|source| Error::Probe { frame: 0, url: redacted(&url), source: source.into() })
 }
 
 /// The pixels of frame `frame`, and their shape: the manifest's, or the frame's own.
@@ -42,11 +42,14 @@ pub async fn shape(source: &job::Source, frames: usize) -> Result<FrameSpec, Err
 /// When it cannot be had or decoded.
 pub async fn frame(source: &job::Source, frames: usize, frame: usize, spec: Option<FrameSpec>) -> Result<(FrameSpec, Vec<u8>), Error> {
     let (url, body) = fetch(source, frames, frame).await?;
-    let failed = |source: decode::Error| Error::Probe { url: url.clone(), source: source.into() };
+    let failed = |source: decode::Error| Error::Probe { frame, url: redacted(&url), source: source.into() };
     let spec = match spec {
         Some(spec) => spec,
         None => decode::probe(&body, source.color).map_err(failed)?,
     };
+    if spec.bytes() as u64 > MOST_BYTES {
+        return Err(Error::Refused(format!("frame {frame} says that it is {spec}; a frame may have 4 GiB")));
+    }
     let at = frame % source.depth * spec.bytes();
     let own = if source.depth > 1 { body.get(at..at + spec.bytes()).unwrap_or(&body) } else { &body };
     let mut pixels = vec![0; spec.bytes()];

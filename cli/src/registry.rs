@@ -2,19 +2,22 @@
 
 use crate::error::Error;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 /// A served job's entry; gone when dropped.
 #[derive(Debug)]
 pub struct Entry {
     path: PathBuf,
+    url: String,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // Another run of the same name may have taken it over, or cleaned it up.
-        let _ = std::fs::remove_file(&self.path);
+        // Another run of the same name may have taken it over.
+        if std::fs::read_to_string(&self.path).is_ok_and(|url| url == self.url) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -27,16 +30,36 @@ fn folder() -> PathBuf {
 /// Notes that job `name` is served at `url`.
 ///
 /// # Errors
-/// When the entry cannot be written.
+/// When the entry cannot be written, or the folder is not this user's own.
 pub fn enter(name: &str, url: &str) -> Result<Entry, Error> {
     let folder = folder();
-    let path = folder.join(name);
-    let failed = |source| Error::Write { path: path.clone(), source };
-    // The URL carries the token: for this user's eyes only.
+    let failed = |source| Error::Write { path: folder.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
-    file.write_all(url.as_bytes()).map_err(failed)?;
-    Ok(Entry { path })
+    let found = std::fs::symlink_metadata(&folder).map_err(failed)?;
+    if !found.is_dir() || found.uid() != nix::unistd::Uid::current().as_raw() {
+        // In a folder that anyone may write to, someone else may have made it first.
+        return Err(failed(std::io::Error::from(std::io::ErrorKind::PermissionDenied)));
+    }
+    let mut entry = Entry { path: folder.join(name), url: String::new() };
+    entry.move_to(url)?;
+    Ok(entry)
+}
+
+impl Entry {
+    /// The job is served at another address from now on.
+    ///
+    /// # Errors
+    /// When the entry cannot be written.
+    pub fn move_to(&mut self, url: &str) -> Result<(), Error> {
+        let failed = |source| Error::Write { path: self.path.clone(), source };
+        let partial = self.path.with_file_name(format!(".{}", std::process::id()));
+        // The URL carries the token: for this user's eyes only, from the first byte on.
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(failed)?;
+        file.write_all(url.as_bytes()).map_err(failed)?;
+        std::fs::rename(&partial, &self.path).map_err(failed)?;
+        url.clone_into(&mut self.url);
+        Ok(())
+    }
 }
 
 /// The URL of a served job.

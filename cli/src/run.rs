@@ -2,30 +2,24 @@
 
 use crate::args::{ProgressKind, Run};
 use crate::error::Error;
+use crate::local::Local;
 use crate::out::Out;
 use crate::progress::Progress;
 use crate::reader::Reader;
-use crate::{budget, probe, registry};
-use api::geometry::human_bytes;
-use api::job::{Job, Storage};
-use api::next_step::Step;
-use api::phase::Seen;
+use crate::{budget, probe};
+use api::job::Job;
+use api::phase::{Failure, reason};
 use api::plan::Plan;
 use chunkserver::worker::partial_path;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use operator::fleet::Fleet as _;
-use operator::fleet::process::{Options, ProcessFleet};
 use operator::report::{Report, report};
-use operator::servers::Servers;
-use operator::turn::{Turn, prepare, turn};
+use operator::turn::prepare;
 use operator::{manifest, validate};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// How often progress is told when nothing else happens.
-const TICK: Duration = Duration::from_millis(150);
 
 /// What a run is given beyond its manifest.
 #[derive(Clone, Debug)]
@@ -84,7 +78,7 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         (job, plan) = prepare(&manifest, &budget).map_err(invalid)?;
     }
     writable(&job)?;
-    let local = Local::start(&plan)?;
+    let local = Local::start(&plan, settings.progress)?;
     let mut progress = Progress::new(settings.progress, settings.started);
     progress.say(&format!(
         "{}: {} frames of {}, {} server{}",
@@ -94,13 +88,23 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         plan.servers,
         if plan.servers == 1 { "" } else { "s" }
     ));
+    let deadline = manifest.spec.active_deadline_seconds;
     let work = async {
-        let last = local.drive(&manifest, &budget, &mut progress, name).await?;
+        let drive = local.drive(&manifest, &budget, &mut progress, name);
+        let last = match deadline {
+            None => drive.await?,
+            Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), drive).await.map_err(|_| late(seconds))??,
+        };
         let report = report(&last);
         let outcome = Outcome { seconds: settings.started.elapsed().as_secs_f64(), job: last.job.clone(), plan: last.plan.clone(), report };
         let url = local.url(&last).unwrap_or_default();
         if let Some(out) = &out {
-            out.finish(&Reader::new(&url)?, &outcome).await?;
+            let reader = Reader::new(&url)?;
+            // A server that is lost now comes back meanwhile, so that a second run of the loop can tell why if not.
+            tokio::select! {
+                finished = out.finish(&reader, &outcome) => finished?,
+                failed = local.keep(&manifest, &budget, &mut progress, name, |_| Ok(())) => return failed.map(|()| outcome),
+            }
         }
         tell(&progress, &outcome, out.as_ref());
         if settings.serve {
@@ -120,6 +124,13 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         }
     }
     outcome
+}
+
+fn late(seconds: u64) -> Error {
+    Error::Job(Failure {
+        reason: reason::DEADLINE_EXCEEDED.into(),
+        message: format!("not done after {seconds} s; raise activeDeadlineSeconds, or see what is slow above"),
+    })
 }
 
 /// Reads a manifest; `-` is standard input.
@@ -171,7 +182,9 @@ fn beside(manifest: &Path, template: &mut String) -> Result<(), Error> {
         other => format!("%{other:02X}"),
     });
     let escaped: String = escaped.collect();
-    *template = if template.starts_with('/') { format!("file://{template}") } else { format!("file://{escaped}/{template}") };
+    // What would begin a query or a fragment of a URL is part of a file's name here.
+    let template_path = template.replace('?', "%3F").replace('#', "%23");
+    *template = if template.starts_with('/') { format!("file://{template_path}") } else { format!("file://{escaped}/{template_path}") };
     Ok(())
 }
 
@@ -227,117 +240,6 @@ async fn interrupted() {
         (Some(a), ..) => drop(a.await),
         _ => {}
     }
-}
-
-/// The fleet of this machine, and what speaks to it.
-struct Local {
-    fleet: ProcessFleet,
-    servers: Servers,
-    key: String,
-    /// Scratch files live here; it goes with this.
-    _scratch: Option<tempfile::TempDir>,
-}
-
-impl Local {
-    fn start(plan: &Plan) -> Result<Self, Error> {
-        let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Start(error);
-        chunkserver::source::install_crypto();
-        let program = std::env::current_exe().map_err(|error| failed(error.into()))?;
-        let scratch = (plan.storage == Storage::Disk)
-            .then(|| tempfile::Builder::new().prefix("arrayjob-scratch-").tempdir())
-            .transpose()
-            .map_err(|error| failed(error.into()))?;
-        if let Some(folder) = &scratch {
-            enough_disk(plan, folder.path())?;
-        }
-        let key = new_key().map_err(|error| failed(error.into()))?;
-        let command = vec![program, "chunk-server".into()];
-        let fleet = ProcessFleet::new(Options {
-            command,
-            key: key.clone(),
-            threads: plan.threads,
-            scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
-        });
-        let servers = Servers::new(key.clone()).map_err(|error| failed(error.into()))?;
-        Ok(Self { fleet, servers, key, _scratch: scratch })
-    }
-
-    /// Turns until the job has ended well.
-    async fn drive(&self, manifest: &ArrayJob, budget: &api::Budget, progress: &mut Progress, name: &Path) -> Result<Turn, Error> {
-        loop {
-            let turn = self.turn(manifest, budget, progress, name).await?;
-            match turn.ended() {
-                Some(Ok(())) => return Ok(turn),
-                Some(Err(failure)) => return Err(Error::Job(failure.clone())),
-                None if turn.step == Step::Wait => self.servers.until_news(&turn.observed, TICK).await,
-                None => {}
-            }
-        }
-    }
-
-    async fn turn(&self, manifest: &ArrayJob, budget: &api::Budget, progress: &mut Progress, name: &Path) -> Result<Turn, Error> {
-        let turn =
-            turn(manifest, budget, &self.fleet, &self.servers).await.map_err(|source| Error::Invalid { path: name.to_owned(), source })?;
-        for (index, seen) in turn.observed.servers.iter().enumerate() {
-            if let Seen::Exited(why) = seen {
-                progress.say(&format!("server {index} ended ({why}); starting it again, the others keep what they have"));
-            }
-        }
-        progress.update(&report(&turn));
-        Ok(turn)
-    }
-
-    /// Keeps results readable, and the loop turning so that a lost server comes back, until it is interrupted.
-    async fn serve(&self, manifest: &ArrayJob, budget: &api::Budget, progress: &mut Progress, name: &Path, url: &str) -> Result<(), Error> {
-        let job = manifest.metadata.name.clone().unwrap_or_default();
-        let _entry = registry::enter(&job, url)?;
-        progress.say(&format!(
-            "serving at {url}\n  arrayjob get {job} 'raw_mean_frame' -o mean.npy\n  curl '{}'\nCtrl-C ends it",
-            url.replace("/?", "/api/v1/status?")
-        ));
-        progress.object(&json!({"url": url}));
-        loop {
-            let turn = self.turn(manifest, budget, progress, name).await?;
-            if let Some(Err(failure)) = turn.ended() {
-                return Err(Error::Job(failure.clone()));
-            }
-            self.servers.until_news(&turn.observed, Duration::from_secs(1)).await;
-        }
-    }
-
-    /// The front door: any server that is up.
-    fn url(&self, turn: &Turn) -> Option<String> {
-        turn.observed.servers.iter().find_map(|seen| match seen {
-            Seen::Up { address, .. } => Some(format!("http://{address}/?{}={}", api::wire::TOKEN, self.key)),
-            _ => None,
-        })
-    }
-}
-
-/// Whether the scratch folder's disk takes what the plan puts there.
-fn enough_disk(plan: &Plan, folder: &Path) -> Result<(), Error> {
-    let needed: u64 = plan.memory.iter().map(api::plan::Memory::disk).sum();
-    let Ok(disk) = nix::sys::statvfs::statvfs(folder) else { return Ok(()) };
-    // The types differ between systems.
-    let [blocks, size]: [u64; 2] = [disk.blocks_available() as _, disk.fragment_size() as _];
-    let free = blocks * size;
-    if free > needed {
-        return Ok(());
-    }
-    Err(Error::Refused(format!(
-        "DiskFull: needs {} of scratch disk, {} has {}; set TMPDIR to a larger disk, or keep less",
-        human_bytes(needed),
-        folder.display(),
-        human_bytes(free)
-    )))
-}
-
-/// 128 bits from the system.
-fn new_key() -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The summary, as design and tests know it.

@@ -12,8 +12,8 @@ const KIND: &str = "ArrayJob";
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum Error {
-    #[error("the manifest is not YAML")]
-    Yaml(#[source] Box<serde_saphyr::Error>),
+    #[error("the manifest is not YAML: {0}")]
+    Yaml(String),
     #[error("apiVersion and kind must be {API_VERSION} and {KIND}; found {found}")]
     Kind { found: String },
     #[error("{path}: {rule}")]
@@ -27,7 +27,7 @@ pub enum Error {
 /// # Errors
 /// When it is no YAML, no ArrayJob, or has a field that is wrong or unknown.
 pub fn parse(text: &str) -> Result<ArrayJob, Error> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| Error::Yaml(Box::new(error)))?;
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| Error::Yaml(first_line(&error.to_string())))?;
     let word = |name| value.get(name).and_then(Value::as_str).unwrap_or("nothing").to_owned();
     if word("apiVersion") != API_VERSION || word("kind") != KIND {
         return Err(Error::Kind { found: format!("{} and {}", word("apiVersion"), word("kind")) });
@@ -48,6 +48,11 @@ pub fn parse(text: &str) -> Result<ArrayJob, Error> {
         Some(path) => Err(Error::Unknown { advice: advice(&path), path }),
         None => Ok(job),
     }
+}
+
+/// The library shows the text around an error in lines below its message; a sentence has room for the message.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
 }
 
 /// Fields that people write where they have seen them elsewhere.

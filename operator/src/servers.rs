@@ -6,8 +6,8 @@ use api::wire::{self, Assignment, Problem, route};
 use std::time::Duration;
 use thiserror::Error;
 
-/// A server on its feet answers well within this.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// A server on its feet answers well within this; one that does not is given up.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why a server did not do what it was told.
 #[derive(Debug, Error)]
@@ -30,6 +30,13 @@ pub enum Error {
 pub struct Servers {
     http: reqwest::Client,
     key: String,
+}
+
+impl Error {
+    /// Whether a server took a request and said nothing for as long as one waits.
+    pub fn is_hung(&self) -> bool {
+        matches!(self, Self::Silent { source, .. } if source.is_timeout())
+    }
 }
 
 impl Servers {

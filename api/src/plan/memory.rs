@@ -1,13 +1,20 @@
 //! How much memory a server takes at its peak, part by part, in bytes.
 
 use super::{Plan, ServerId};
-use crate::job::{Job, Kept, Reduction, Storage};
+use crate::arrays::{Holder, catalog, find};
+use crate::job::{Job, Kept, Output, Reduction, Storage};
+use crate::selection::{Selection, resolve, shape};
 use serde::{Deserialize, Serialize};
 
 /// A process before it does anything: code, runtime threads, connections.
 const BASE: u64 = 40 << 20;
 /// Frames decoded and reduced in one pass.
 pub const GROUP: usize = 8;
+
+/// Chunks of a Zarr output that one server gathers at a time.
+pub const CHUNKS_AT_A_TIME: usize = 2;
+/// What is written exists as a peer's answer, pasted, and encoded or on its way to the disk.
+const COPIES: u64 = 3;
 
 /// Bytes of one server, each part at its own peak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +35,8 @@ pub struct Memory {
     pub rechunked: u64,
     /// Spectra.
     pub spectrum: u64,
+    /// The largest output in the making, one at a time.
+    pub writing: u64,
     /// Whether blocks are pulled while frames load.
     pub overlap: bool,
     /// Whether raw, stack, rechunked and spectrum live on disk.
@@ -44,7 +53,7 @@ impl Memory {
     pub fn peak(&self) -> u64 {
         let stores = if self.on_disk { 0 } else { self.stores() };
         let passing = if self.overlap { self.load + self.exchange } else { self.load.max(self.exchange) };
-        self.base + stores + self.sums + passing
+        self.base + stores + self.sums + passing.max(self.writing)
     }
 
     /// Bytes of scratch disk.
@@ -88,9 +97,29 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
             0
         },
         spectrum: pixels * plan.spectrum_bytes() as u64,
+        writing: writing(plan, job),
         overlap: plan.overlap,
         on_disk: plan.storage == Storage::Disk,
     }
+}
+
+/// Bytes of the largest output while it is made: whole files, or some chunks of a Zarr array.
+fn writing(plan: &Plan, job: &Job) -> u64 {
+    let arrays = catalog(job, plan);
+    let of = |output: &Output| {
+        let selection = Selection::parse(&output.select).ok()?;
+        let array = find(&arrays, &selection.array)?;
+        let shape = shape(&resolve(&selection.items, &array.shape).ok()?);
+        let whole: usize = shape.iter().product::<usize>() * array.element.size();
+        let chunk: usize = match array.holder {
+            Holder::Tiles(_) => plan.chunks.iter().product::<usize>() * array.element.size(),
+            Holder::Frames(_) => plan.slab_frames * array.shape[1..].iter().product::<usize>() * array.element.size(),
+            _ => whole,
+        };
+        let zarr = output.path.contains(".zarr");
+        Some(COPIES * (if zarr { whole.min(chunk * CHUNKS_AT_A_TIME) } else { whole }) as u64)
+    };
+    job.outputs.iter().filter_map(of).max().unwrap_or(0)
 }
 
 /// Bytes that the sums of one pixel take.

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod damage;
+mod tiff_lzw;
 
 use super::{Color, Decoder, Error, Format, probe};
 use ::png::{BitDepth, ColorType};
@@ -200,7 +201,7 @@ fn tiff_by_hand_in_either_byte_order_strips_or_tiles_inverted_or_not() {
             for white_is_zero in [false, true] {
                 for dtype in [Dtype::Uint8, Dtype::Uint16, Dtype::Float32] {
                     let pixels = samples(H * W * dtype.size());
-                    let image = Tiff { big, tile, white_is_zero, spec: spec(dtype), pages: 1 }.encode(&pixels);
+                    let image = Tiff { big, tile, lzw: None, white_is_zero, spec: spec(dtype), pages: 1 }.encode(&pixels);
                     if white_is_zero && dtype == Dtype::Float32 {
                         assert!(matches!(probe(&image, Color::Refuse), Err(Error::Unsupported { .. })));
                     } else {
@@ -210,7 +211,8 @@ fn tiff_by_hand_in_either_byte_order_strips_or_tiles_inverted_or_not() {
             }
         }
     }
-    let pages = Tiff { big: false, tile: None, white_is_zero: false, spec: spec(Dtype::Uint8), pages: 2 }.encode(&samples(H * W));
+    let pages =
+        Tiff { big: false, tile: None, lzw: None, white_is_zero: false, spec: spec(Dtype::Uint8), pages: 2 }.encode(&samples(H * W));
     assert!(probe(&pages, Color::Refuse).unwrap_err().to_string().contains("several pages"));
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Values are those in the file, as tifffile and scikit-image give them: `WhiteIsZero` images are not inverted.
 
+mod lzw;
+
 use super::{Color, Error, Format, accept, luminance, same_shape};
 use ::tiff::decoder::{Decoder, Limits};
 use ::tiff::tags::{PhotometricInterpretation, SampleFormat, Tag};
@@ -32,19 +34,28 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     limits.intermediate_buffer_size = bytes.len();
     let mut decoder = decoder.with_limits(limits);
     if header.channels == 1 {
-        decoder.read_image_bytes(out).map_err(|e| failed(e, bytes))?;
-        // The decoder inverts such images; `!` inverts them back.
-        if header.inverted {
-            out.iter_mut().for_each(|byte| *byte = !*byte);
-        }
+        pixels(&mut decoder, &header, bytes, out)?;
         little_endian(out, expected.dtype);
         return Ok(());
     }
     scratch.resize(header.channels * expected.bytes(), 0);
-    decoder.read_image_bytes(scratch).map_err(|e| failed(e, bytes))?;
+    pixels(&mut decoder, &header, bytes, scratch)?;
     match expected.dtype {
         Dtype::Uint16 => luminance::from_u16(scratch, header.channels, u16::from_ne_bytes, out),
         _ => luminance::from_u8(scratch, header.channels, out),
+    }
+    Ok(())
+}
+
+/// All channels, as they are in the file, in the byte order of the machine.
+fn pixels(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
+    if lzw::applies(decoder, header, bytes)? {
+        return lzw::read(decoder, header, bytes, out);
+    }
+    decoder.read_image_bytes(out).map_err(|e| failed(e, bytes))?;
+    // The decoder inverts such images; `!` inverts them back.
+    if header.inverted {
+        out.iter_mut().for_each(|byte| *byte = !*byte);
     }
     Ok(())
 }

@@ -31,10 +31,9 @@ pub(super) fn largest_body(job: &Job) -> u64 {
 /// Why a frame is not there.
 #[derive(Debug, Error)]
 enum FrameError {
-    #[error("frame {frame} ({url}) cannot be fetched")]
+    #[error("frame {frame} cannot be had")]
     Fetch {
         frame: usize,
-        url: String,
         #[source]
         source: Arc<source::Error>,
     },
@@ -288,8 +287,8 @@ impl Loader {
 
 /// Decodes one frame of a delivery; gives the bytes fetched for it.
 fn decode_frame(decoder: &mut Decoder, share: &Share, frame: usize, delivery: &Delivery, place: &mut [u8]) -> Result<u64, FrameError> {
-    let url = || delivery.url.clone();
-    let body = delivery.body.as_ref().map_err(|source| FrameError::Fetch { frame, url: url(), source: Arc::clone(source) })?;
+    let url = || source::redacted(&delivery.url);
+    let body = delivery.body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
     if share.job.source.depth == 1 {
         decoder.decode(body, share.plan.frame, share.job.source.color, place).map_err(|source| FrameError::Decode {
             frame,

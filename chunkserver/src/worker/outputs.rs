@@ -15,7 +15,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// Chunks of a Zarr array that are gathered at a time.
-const CHUNKS_AT_A_TIME: usize = 4;
+const CHUNKS_AT_A_TIME: usize = api::plan::CHUNKS_AT_A_TIME;
 /// How often a selection is asked for while peers come and go.
 const ATTEMPTS: u32 = 60;
 
@@ -38,6 +38,8 @@ enum Error {
 /// Writes output `output`, or fails the job.
 pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, output: usize) {
     let Some(wanted) = share.job.outputs.get(output) else { return };
+    // One after another: the plan has memory for the largest, not for all. It fails only when closed, which nobody does.
+    let _turn = worker.writing.acquire().await;
     match write(&worker.client, &share, &wanted.select, Path::new(&wanted.path)).await {
         Ok(()) => {
             share.counters.note_written(output);
@@ -83,7 +85,7 @@ async fn write(client: &Client, share: &Share, select: &str, path: &Path) -> Res
 
 /// A path that ends in `.zarr`, or an array inside such a folder.
 fn is_zarr(path: &Path) -> bool {
-    let zarr = |path: &Path| path.extension().is_some_and(|extension| extension == "zarr");
+    let zarr = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zarr"));
     zarr(path) || (path.extension().is_none() && path.parent().is_some_and(zarr))
 }
 
@@ -126,6 +128,7 @@ async fn write_zarr(client: &Client, share: &Share, selection: &Selection, path:
         kept.iter().map(|&axis| grid.map_or(axes[axis].count, |grid| grid[axis]).min(axes[axis].count).max(1)).collect();
     let metadata = zarr::array_metadata(&shape, &chunks, array.element, &names, &Map::new(), None);
     let partial = partial_path(path, &share.job.uid);
+    let leftover = partial.clone();
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
@@ -135,13 +138,13 @@ async fn write_zarr(client: &Client, share: &Share, selection: &Selection, path:
         let indices = chunk_indices(&shape, &chunks);
         futures_util::stream::iter(indices.into_iter().map(Ok))
             .try_for_each_concurrent(CHUNKS_AT_A_TIME, |index| {
-                let (chunks, axes, kept, partial) = (&chunks, &axes, &kept, &partial);
+                let (chunks, axes, kept, partial) = (&chunks, &axes, &kept, partial.clone());
                 async move {
                     let part = chunk_axes(axes, kept, &index, chunks);
                     let items: Vec<Item> = part.iter().map(as_item).collect();
                     let gathered = read_patiently(client, share, &array.name, &items).await?;
                     let counts: Vec<usize> = kept.iter().map(|&axis| part[axis].count).collect();
-                    let bytes = pad(&gathered.data, array.element.size(), &counts, chunks);
+                    let bytes = pad(gathered.data, array.element.size(), &counts, chunks);
                     let file = partial.join(zarr::chunk_key(&index));
                     blocking(move || {
                         let folder = file.parent().unwrap_or(&file);
@@ -153,15 +156,21 @@ async fn write_zarr(client: &Client, share: &Share, selection: &Selection, path:
             })
             .await?;
         std::fs::write(partial.join("zarr.json"), metadata).map_err(io(&partial))?;
-        if path.exists() {
-            std::fs::remove_dir_all(path).map_err(io(path))?;
-        }
-        std::fs::rename(&partial, path).map_err(io(path))
+        let path = path.to_owned();
+        blocking(move || {
+            if path.is_dir() {
+                std::fs::remove_dir_all(&path).map_err(io(&path))?;
+            } else if path.exists() {
+                std::fs::remove_file(&path).map_err(io(&path))?;
+            }
+            std::fs::rename(&partial, &path).map_err(io(&path))
+        })
+        .await
     }
     .await;
     if written.is_err() {
         // The first error is the one to tell.
-        let _ = std::fs::remove_dir_all(&partial);
+        let _ = std::fs::remove_dir_all(&leftover);
     }
     written
 }
@@ -207,9 +216,9 @@ fn as_item(axis: &Axis) -> Item {
 }
 
 /// Edge chunks are full size in Zarr, padded with the fill value 0.
-fn pad(data: &[u8], item: usize, counts: &[usize], chunks: &[usize]) -> Vec<u8> {
+fn pad(data: Vec<u8>, item: usize, counts: &[usize], chunks: &[usize]) -> Vec<u8> {
     if counts == chunks {
-        return data.to_vec();
+        return data;
     }
     let mut padded = vec![0; chunks.iter().product::<usize>() * item];
     let (&last, outer) = counts.split_last().unwrap_or((&1, &[]));
@@ -232,10 +241,10 @@ mod tests {
 
     #[test]
     fn edge_chunks_are_padded() {
-        assert_eq!(pad(&[1, 2, 3, 4, 5, 6], 1, &[2, 3], &[2, 3]), [1, 2, 3, 4, 5, 6]);
-        assert_eq!(pad(&[1, 2, 3, 4], 1, &[2, 2], &[3, 3]), [1, 2, 0, 3, 4, 0, 0, 0, 0]);
-        assert_eq!(pad(&[1, 2, 3, 4], 2, &[1, 2, 1], &[1, 2, 2]), [1, 2, 0, 0, 3, 4, 0, 0]);
-        assert_eq!(pad(&[7], 1, &[], &[]), [7]);
+        assert_eq!(pad(vec![1, 2, 3, 4, 5, 6], 1, &[2, 3], &[2, 3]), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(pad(vec![1, 2, 3, 4], 1, &[2, 2], &[3, 3]), [1, 2, 0, 3, 4, 0, 0, 0, 0]);
+        assert_eq!(pad(vec![1, 2, 3, 4], 2, &[1, 2, 1], &[1, 2, 2]), [1, 2, 0, 0, 3, 4, 0, 0]);
+        assert_eq!(pad(vec![7], 1, &[], &[]), [7]);
     }
 
     #[test]

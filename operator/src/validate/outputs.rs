@@ -2,6 +2,7 @@
 
 use super::{Invalid, invalid};
 use api::arrays::{catalog, find};
+use api::geometry::Element;
 use api::job::{Job, Output};
 use api::plan::Plan;
 use api::selection::{Selection, resolve, shape};
@@ -37,8 +38,10 @@ fn format_of(path: &str) -> Option<&'static (&'static str, std::ops::RangeInclus
     let path = Path::new(path);
     let named = |extension: &str| FORMATS.iter().find(|(known, _)| *known == extension);
     let own = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    own.and_then(|extension| named(&extension))
-        .or_else(|| path.parent()?.extension().filter(|extension| *extension == "zarr").and_then(|_| named("zarr")))
+    match own {
+        Some(extension) => named(&extension),
+        None => path.parent()?.extension().filter(|extension| extension.eq_ignore_ascii_case("zarr")).and_then(|_| named("zarr")),
+    }
 }
 
 /// Checks every output against the arrays that the plan keeps.
@@ -58,6 +61,9 @@ pub fn check(job: &Job, plan: &Plan) -> Result<(), Invalid> {
                 format!("there is no array '{}' (keep and reduce say which there are): {}", selection.array, names.join(", ")),
             ));
         };
+        if array.element == Element::Complex64 && format_of(&output.path).is_some_and(|(format, _)| format.starts_with("tif")) {
+            return Err(invalid(&field, format!("{} is complex, which TIFF cannot hold; write .npy or .zarr", output.select)));
+        }
         let axes = shape(&resolve(&selection.items, &array.shape).map_err(wrong)?).len();
         if let Some((format, takes)) = format_of(&output.path)
             && !takes.contains(&axes)

@@ -1,4 +1,4 @@
-//! Images of kinds that no encoder at hand writes: interlaced PNG, tiled and big-endian TIFF, forged headers.
+//! Images of kinds that no encoder at hand writes: interlaced PNG, tiled and big-endian TIFF, LZW after a predictor, forged headers.
 
 use api::geometry::FrameSpec;
 
@@ -52,10 +52,16 @@ pub(super) fn adam7(height: usize, width: usize, bits: usize, sample: impl Fn(us
     rows
 }
 
-/// An uncompressed gray TIFF.
+fn lzw(chunk: Vec<u8>) -> Vec<u8> {
+    weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&chunk).unwrap()
+}
+
+/// A gray TIFF.
 pub(super) struct Tiff {
     pub(super) big: bool,
     pub(super) tile: Option<usize>,
+    /// Compressed with LZW after this predictor.
+    pub(super) lzw: Option<usize>,
     pub(super) white_is_zero: bool,
     pub(super) spec: FrameSpec,
     pub(super) pages: usize,
@@ -70,6 +76,33 @@ impl Tiff {
     fn half(&self, value: usize) -> Vec<u8> {
         let value = value as u16;
         if self.big { value.to_be_bytes().to_vec() } else { value.to_le_bytes().to_vec() }
+    }
+
+    /// One row of samples in the file's byte order.
+    fn predicted(&self, samples: Vec<Vec<u8>>) -> Vec<u8> {
+        let size = self.spec.dtype.size();
+        let value = |sample: &[u8]| sample.iter().rev().fold(0_u32, |value, &byte| value << 8 | u32::from(byte));
+        match self.lzw {
+            Some(2) => {
+                let little = |i: usize| {
+                    let mut sample = samples[i].clone();
+                    if self.big {
+                        sample.reverse();
+                    }
+                    value(&sample)
+                };
+                let differences = (0..samples.len()).map(|i| little(i).wrapping_sub(if i > 0 { little(i - 1) } else { 0 }));
+                let in_order = |d: u32| if self.big { d.to_be_bytes()[4 - size..].to_vec() } else { d.to_le_bytes()[..size].to_vec() };
+                differences.flat_map(in_order).collect()
+            }
+            Some(3) => {
+                // All highest bytes first.
+                let place = |i: usize| if self.big { i } else { size - 1 - i };
+                let bytes: Vec<u8> = (0..size).flat_map(|i| samples.iter().map(move |s| s[place(i)])).collect();
+                (0..bytes.len()).map(|i| bytes[i].wrapping_sub(if i > 0 { bytes[i - 1] } else { 0 })).collect()
+            }
+            _ => samples.concat(),
+        }
     }
 
     /// The chunks, in the file's byte order; none where there are no pixels.
@@ -91,7 +124,8 @@ impl Tiff {
         for y0 in (0..height).step_by(rows) {
             for x0 in (0..width).step_by(columns) {
                 let last = if self.tile.is_some() { y0 + rows } else { height.min(y0 + rows) };
-                chunks.push((y0..last).flat_map(|y| (x0..x0 + columns).flat_map(move |x| sample(y, x))).collect());
+                let chunk = (y0..last).flat_map(|y| self.predicted((x0..x0 + columns).map(|x| sample(y, x)).collect())).collect();
+                chunks.push(if self.lzw.is_some() { lzw(chunk) } else { chunk });
             }
         }
         chunks
@@ -117,9 +151,12 @@ impl Tiff {
         let format = if self.spec.dtype.is_integer() { 1 } else { 3 };
         let (offsets_tag, sizes_tag) = if self.tile.is_some() { (324, 325) } else { (273, 279) };
         // Tag, count, value or offset.
-        let mut tags = vec![(256, 1, self.spec.width), (257, 1, self.spec.height), (258, 1, 8 * self.spec.dtype.size()), (259, 1, 1)];
+        let mut tags = vec![(256, 1, self.spec.width), (257, 1, self.spec.height), (258, 1, 8 * self.spec.dtype.size())];
+        tags.extend([(259, 1, if self.lzw.is_some() { 5 } else { 1 }), (317, 1, self.lzw.unwrap_or(1))]);
         tags.extend([(262, 1, usize::from(!self.white_is_zero)), (277, 1, 1), (339, 1, format)]);
-        tags.extend([(offsets_tag, chunks.len(), 8), (sizes_tag, chunks.len(), 8 + 4 * chunks.len())]);
+        // A single value stands in the directory itself.
+        let (offsets_at, sizes_at) = if chunks.len() == 1 { (offsets[0], chunks[0].len()) } else { (8, 8 + 4 * chunks.len()) };
+        tags.extend([(offsets_tag, chunks.len(), offsets_at), (sizes_tag, chunks.len(), sizes_at)]);
         match self.tile {
             Some(tile) => tags.extend([(322, 1, tile), (323, 1, tile)]),
             None => tags.push((278, 1, 10)),

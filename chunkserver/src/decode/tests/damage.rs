@@ -7,7 +7,7 @@ fn a_forged_header_costs_nothing() {
     let started = std::time::Instant::now();
     let mut images = vec![png_by_hand(50_000, 50_000, 8, 0, false, &[0; 100]), png_by_hand(50_000, 50_000, 16, 6, true, &[0; 100])];
     let forged = FrameSpec { height: 50_000, width: 50_000, dtype: Dtype::Float32 };
-    images.push(Tiff { big: false, tile: Some(16), white_is_zero: false, spec: forged, pages: 1 }.encode(&[]));
+    images.push(Tiff { big: false, tile: Some(16), lzw: None, white_is_zero: false, spec: forged, pages: 1 }.encode(&[]));
     let mut jpeg = jpeg(jpeg_encoder::ColorType::Luma, false, &samples(H * W));
     let at = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[at + 5..at + 9].copy_from_slice(&[0xc3, 0x50, 0xc3, 0x50]);
@@ -39,7 +39,10 @@ fn zoo() -> Vec<(Vec<u8>, FrameSpec)> {
         zoo.push((tiff::<colortype::Gray32Float>(compression, &vec![0.5; H * W]), spec(Dtype::Float32)));
     }
     for dtype in [Dtype::Uint8, Dtype::Uint16, Dtype::Float32] {
-        let image = Tiff { big: true, tile: Some(16), white_is_zero: false, spec: spec(dtype), pages: 1 };
+        let image = Tiff { big: true, tile: Some(16), lzw: None, white_is_zero: false, spec: spec(dtype), pages: 1 };
+        zoo.push((image.encode(&samples(H * W * dtype.size())), spec(dtype)));
+        let predictor = if dtype == Dtype::Float32 { 3 } else { 2 };
+        let image = Tiff { big: false, lzw: Some(predictor), ..image };
         zoo.push((image.encode(&samples(H * W * dtype.size())), spec(dtype)));
     }
     zoo

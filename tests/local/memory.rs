@@ -1,0 +1,95 @@
+//! A server takes as much memory as its plan says.
+
+use api::geometry::Dtype;
+use tests::job::{Job, job};
+use tests::movie::Movie;
+use tests::place::Place;
+use tests::source::FrameServer;
+
+const MIB: f64 = 1_048_576.0;
+
+/// `12.3 MiB` as bytes.
+fn bytes(number: &str, unit: &str) -> f64 {
+    let scale = match unit {
+        "B" => 1.0,
+        "KiB" => 1024.0,
+        "MiB" => MIB,
+        "GiB" => 1024.0 * MIB,
+        other => panic!("{other} is no unit"),
+    };
+    number.parse::<f64>().unwrap() * scale
+}
+
+/// The plan's peak of each server.
+fn planned(place: &Place, manifest: &str, servers: usize) -> Vec<f64> {
+    let ended = place.call(["plan", manifest, "--servers", &servers.to_string()]);
+    ended.must_succeed();
+    let text = String::from_utf8(ended.stdout).unwrap();
+    let table = text.lines().skip_while(|line| !line.starts_with("server ")).skip(1);
+    table
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            bytes(words[4], words[5])
+        })
+        .collect()
+}
+
+const SERVERS: usize = 2;
+const BYTES: Movie = Movie::of(1000, 1000, Dtype::Uint8);
+const FLOATS: Movie = Movie::of(500, 500, Dtype::Float32);
+
+/// Recentered spectra of bytes: everything kept.
+fn bytes_job(job: Job) -> Job {
+    job.recenter(500, 500).fft("power").reduce(&["mean"])
+}
+
+/// Complex spectra of floats: nothing else kept.
+fn floats_job(job: Job) -> Job {
+    job.fft("complex").reduce_all().keep(&["spectrum"])
+}
+
+/// Runs a job until it is served, and compares what each server took with its plan.
+fn check(what: &str, movie: Movie, change: impl Fn(Job) -> Job, more: &[&str]) {
+    let place = Place::default();
+    let source = FrameServer::ready((0..8).map(|index| movie.raw(index)).collect());
+    let manifest = place.manifest("large", &change(job(&source.url("{index}"), 200).frame_of(movie)));
+    let manifest = manifest.to_str().unwrap();
+    let servers = SERVERS.to_string();
+    let mut arguments = vec!["run", manifest, "--servers", &servers, "--progress", "json", "--serve"];
+    arguments.extend(more);
+    let mut running = place.start(arguments);
+    let summary = running.until_told("a summary", |line| line["summary"]["peak_rss_bytes"].as_f64());
+    running.until_served();
+    let measured: Vec<f64> = running.servers().iter().map(|server| server.peak_rss_bytes() as f64).collect();
+    let planned = planned(&place, manifest, SERVERS);
+    assert_eq!((measured.len(), planned.len()), (SERVERS, SERVERS));
+    let all: f64 = measured.iter().sum();
+    // The kernel keeps these counts thread by thread, and adds them up late.
+    assert!((0.9..1.1).contains(&(summary / all)), "{what}: the summary says {summary:.0} bytes, the system {all:.0}");
+    for (server, (measured, planned)) in measured.iter().zip(&planned).enumerate() {
+        let ratio = measured / planned;
+        let said = format!("{what}: server {server} took {:.1} MiB of {:.1} MiB planned: {ratio:.2}", measured / MIB, planned / MIB);
+        println!("{said}");
+        assert!((0.4..1.15).contains(&ratio), "{said}");
+    }
+}
+
+#[test]
+fn servers_of_bytes_take_what_their_plan_says() {
+    check("uint8", BYTES, bytes_job, &[]);
+}
+
+#[test]
+fn servers_of_floats_take_what_their_plan_says() {
+    check("float32", FLOATS, floats_job, &[]);
+}
+
+#[test]
+fn servers_of_bytes_that_write_take_what_their_plan_says() {
+    check("uint8, written", BYTES, bytes_job, &["--out", "out"]);
+}
+
+#[test]
+fn servers_of_floats_that_write_take_what_their_plan_says() {
+    check("float32, written", FLOATS, floats_job, &["--out", "out"]);
+}

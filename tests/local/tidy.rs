@@ -1,0 +1,91 @@
+//! Rules of the house that can be read off its files.
+
+use std::path::{Path, PathBuf};
+use tests::place::Place;
+use tests::repository;
+
+/// A file longer than this should become two.
+const MOST_LINES: usize = 400;
+/// Files that may be longer, with the reason.
+const LONGER: [(&str, &str); 0] = [];
+
+/// Every .rs file of a crate's folder.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![repository().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// A file's text up to its tests.
+fn without_tests(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
+}
+
+fn check_words(folder: &str, forbidden: &[&str]) {
+    let files = sources(folder);
+    assert!(!files.is_empty(), "{folder} has no sources");
+    for path in files.iter().filter(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests")) {
+        let text = without_tests(path);
+        for word in forbidden {
+            assert!(!text.contains(word), "{} says {word}", path.display());
+        }
+    }
+}
+
+/// The normal dependencies that a crate names.
+fn dependencies(of: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(repository().join(of).join("Cargo.toml")).unwrap();
+    let section = text.split("[dependencies]").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let names = section.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    names.map(|line| line.split(['.', ' ', '=']).next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn api_depends_on_serde_and_thiserror_alone() {
+    assert_eq!(dependencies("api"), ["serde", "thiserror"]);
+}
+
+#[test]
+fn api_does_no_io_and_reads_no_clock() {
+    check_words("api/src", &["tokio", "reqwest", "kube", "Instant::now", "SystemTime", "std::fs", "std::net", "std::env"]);
+}
+
+#[test]
+fn kubernetes_words_stay_out_of_the_data_path() {
+    for folder in ["api/src", "chunkserver/src"] {
+        check_words(folder, &["kube::", "k8s_openapi"]);
+    }
+    assert!(!dependencies("chunkserver").iter().any(|name| name.starts_with("kube") || name.starts_with("k8s") || name == "crds"));
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    for folder in ["api", "chunkserver", "operator", "crds", "cli", "tests", "benches"] {
+        for path in sources(folder) {
+            let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+            let excused = LONGER.iter().any(|(file, _)| repository().join(file) == path);
+            assert!(lines < MOST_LINES || excused, "{} has {lines} lines", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_crd_in_the_repository_is_the_one_that_the_types_give() {
+    let place = Place::default();
+    let ended = place.call(["crd"]);
+    ended.must_succeed();
+    let written = std::fs::read(repository().join("crds/arrayjobs.yaml")).unwrap_or_else(|error| panic!("crds/arrayjobs.yaml: {error}"));
+    assert!(ended.stdout == written, "crds/arrayjobs.yaml is not what `arrayjob crd` prints; write it again");
+}

@@ -1,0 +1,71 @@
+//! Processes as /proc shows them.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::time::Duration;
+
+/// A process's number and when it started, which no later process shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Process {
+    started: u64,
+    id: u32,
+}
+
+/// What /proc/ID/stat says: state, parent, start.
+fn stat(id: u32) -> Option<(char, u32, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name may hold spaces and parentheses; everything else comes behind the last one.
+    let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
+    Some((fields[0].chars().next()?, fields[1].parse().ok()?, fields[19].parse().ok()?))
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+impl Process {
+    fn of(id: u32) -> Option<Self> {
+        stat(id).filter(|(state, ..)| *state != 'Z').map(|(_, _, started)| Self { started, id })
+    }
+
+    /// The children of a process, in the order in which they were started.
+    pub fn children_of(parent: u32) -> Vec<Self> {
+        let mut children: Vec<Self> = all().filter(|&id| stat(id).is_some_and(|(_, of, _)| of == parent)).filter_map(Self::of).collect();
+        children.sort();
+        children
+    }
+
+    /// Every process with `NAME=value` in its environment: those that a test started, and those that they did.
+    pub fn marked(mark: &str) -> Vec<Self> {
+        let carries = |id: &u32| {
+            let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        };
+        all().filter(carries).filter_map(Self::of).collect()
+    }
+
+    /// Whether it has not ended.
+    pub fn lives(self) -> bool {
+        Self::of(self.id) == Some(self)
+    }
+
+    /// `kill -9`.
+    pub fn kill(self) {
+        if self.lives() {
+            // It may end by itself just now.
+            let _ = kill(Pid::from_raw(self.id as i32), Signal::SIGKILL);
+        }
+    }
+
+    /// Largest resident memory so far, in bytes.
+    pub fn peak_rss_bytes(self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+/// Whether all have ended within two seconds.
+pub fn soon_gone(processes: &[Process]) -> bool {
+    crate::within(Duration::from_secs(2), || processes.iter().all(|process| !process.lives()))
+}

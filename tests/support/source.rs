@@ -1,0 +1,183 @@
+//! A server of frames over HTTP, which can be told to misbehave frame by frame, and counts what it is asked for.
+
+use crate::movie::Movie;
+use crate::until;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// How a frame misbehaves.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// 404, always.
+    Missing,
+    /// 503 with `Retry-After: 0`, so many times; then as it should be.
+    Busy(usize),
+    /// Half of what was announced, so many times; then as it should be.
+    CutShort(usize),
+    /// 200 with this body.
+    Instead(Vec<u8>),
+    /// As it should be, once the gate is open.
+    Held,
+}
+
+/// What answers a path.
+type Answer = Box<dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync>;
+
+/// The server; gone when dropped.
+pub struct FrameServer {
+    address: SocketAddr,
+    frames: Arc<Frames>,
+    // Dropped without waiting: held requests wait for ever.
+    runtime: Option<Runtime>,
+}
+
+struct Frames {
+    answer: Answer,
+    faults: Mutex<BTreeMap<i64, Fault>>,
+    requests: Mutex<BTreeMap<i64, usize>>,
+    held: watch::Sender<usize>,
+    gate: watch::Sender<bool>,
+}
+
+impl fmt::Debug for FrameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for FrameServer {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl FrameServer {
+    /// Serves raw frames of a movie as `/INDEX`.
+    pub fn raw(movie: Movie) -> Self {
+        Self::start(Box::new(move |path| Some(movie.raw(path.parse().ok()?))))
+    }
+
+    /// Serves PNGs of a movie as `/INDEX`.
+    pub fn png(movie: Movie) -> Self {
+        Self::start(Box::new(move |path| Some(movie.png(path.parse().ok()?))))
+    }
+
+    /// Serves `/DEPTH/INDEX`: several raw frames of a movie in one response.
+    pub fn volume(movie: Movie) -> Self {
+        Self::start(Box::new(move |path| {
+            let (depth, index) = path.split_once('/')?;
+            Some(movie.volume(index.parse().ok()?, depth.parse().ok()?))
+        }))
+    }
+
+    /// Serves the files of a folder.
+    pub fn folder(folder: PathBuf) -> Self {
+        Self::start(Box::new(move |path| std::fs::read(folder.join(path)).ok()))
+    }
+
+    /// Serves frames that are ready beforehand, over and over.
+    pub fn ready(bodies: Vec<Vec<u8>>) -> Self {
+        Self::start(Box::new(move |path| Some(bodies[path.parse::<usize>().ok()? % bodies.len()].clone())))
+    }
+
+    fn start(answer: Answer) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let frames = Arc::new(Frames {
+            answer,
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            held: watch::Sender::new(0),
+            gate: watch::Sender::new(false),
+        });
+        let router = Router::new().fallback(respond).with_state(Arc::clone(&frames));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { address, frames, runtime: Some(runtime) }
+    }
+
+    /// Has one frame misbehave.
+    #[must_use]
+    pub fn with(self, index: i64, fault: Fault) -> Self {
+        self.frames.faults.lock().unwrap().insert(index, fault);
+        self
+    }
+
+    /// Holds back these frames until [`release`](Self::release).
+    #[must_use]
+    pub fn holding(self, indices: impl IntoIterator<Item = i64>) -> Self {
+        self.frames.faults.lock().unwrap().extend(indices.into_iter().map(|index| (index, Fault::Held)));
+        self
+    }
+
+    /// Lets held frames go, now and from now on.
+    pub fn release(&self) {
+        self.frames.gate.send_replace(true);
+    }
+
+    /// Waits until so many requests are held back.
+    pub fn until_held(&self, requests: usize) {
+        until(&format!("{requests} requests are held"), || *self.frames.held.borrow() >= requests);
+    }
+
+    /// The URL of `path`, which may have placeholders.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    /// How often each frame was asked for.
+    pub fn requests(&self) -> BTreeMap<i64, usize> {
+        self.frames.requests.lock().unwrap().clone()
+    }
+}
+
+async fn respond(State(frames): State<Arc<Frames>>, uri: Uri) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let index: i64 = name.split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(-1);
+    let count = {
+        let mut requests = frames.requests.lock().unwrap();
+        let count = requests.entry(index).or_default();
+        *count += 1;
+        *count
+    };
+    let fault = frames.faults.lock().unwrap().get(&index).cloned();
+    let body = match &fault {
+        Some(Fault::Instead(body)) => Some(body.clone()),
+        _ => (frames.answer)(path),
+    };
+    let Some(body) = body else { return StatusCode::NOT_FOUND.into_response() };
+    match fault {
+        Some(Fault::Missing) => StatusCode::NOT_FOUND.into_response(),
+        Some(Fault::Busy(times)) if count <= times => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "0")]).into_response(),
+        Some(Fault::CutShort(times)) if count <= times => cut_short(&body),
+        Some(Fault::Held) => {
+            frames.held.send_modify(|held| *held += 1);
+            // The sender is in the state that this request holds.
+            let _ = frames.gate.subscribe().wait_for(|open| *open).await;
+            body.into_response()
+        }
+        _ => body.into_response(),
+    }
+}
+
+/// Announces all of a body, sends half, and breaks off.
+fn cut_short(body: &[u8]) -> Response {
+    let half = bytes::Bytes::copy_from_slice(&body[..body.len() / 2]);
+    let parts = [Ok(half), Err(std::io::Error::other("cut short on purpose"))];
+    let mut response = Response::new(Body::from_stream(futures_util::stream::iter(parts)));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    response
+}
