@@ -2,6 +2,8 @@
 
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Detrend, FftOutput, Reduction, Window};
+use chunkserver::decode::{Color, Decoder};
+use chunkserver::exchange::cut_block;
 use chunkserver::recenter::{self, centroid, crop_into};
 use chunkserver::reduce::{FrameStat, FrameSums, Ops};
 use chunkserver::spectrum::{BandSums, Segment, Spectrum};
@@ -69,6 +71,30 @@ fn crop_of_a_frame(bencher: Bencher<'_, '_>) {
     let bytes = noise(spec.bytes());
     let mut out = vec![1; spec.bytes() / 4];
     bencher.counter(BytesCount::new(out.len())).bench_local(|| crop_into(&bytes, spec, [321, 456], [FRAME / 2, FRAME / 2], &mut out));
+}
+
+/// A PNG of noise that deflate cannot shrink, in the middle of black: all of it, a quarter of it, none.
+#[divan::bench(args = [1.0, 0.25, 0.0], sample_count = 10)]
+fn decode_png(bencher: Bencher<'_, '_>, noisy: f64) {
+    let spec = FrameSpec { height: FRAME, width: FRAME, dtype: Dtype::Uint8 };
+    let mut pixels = noise(spec.bytes());
+    let edge = (FRAME as f64 * noisy.sqrt()) as usize;
+    pixels.iter_mut().enumerate().filter(|(at, _)| at / FRAME >= edge || at % FRAME >= edge).for_each(|(_, pixel)| *pixel = 0);
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, FRAME as u32, FRAME as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    assert!(written.is_ok(), "writing to memory does not fail");
+    let (mut decoder, mut out) = (Decoder::new(), vec![0; spec.bytes()]);
+    bencher.counter(BytesCount::new(out.len())).bench_local(|| decoder.decode(&file, spec, Color::Refuse, &mut out));
+}
+
+/// What a server cuts for a peer: 500 frames of a band.
+#[divan::bench(args = [1920, 16384])]
+fn gather_of_a_block(bencher: Bencher<'_, '_>, pixels: usize) {
+    const FRAMES: usize = 500;
+    let frames = noise(FRAMES * PIXELS);
+    bencher.counter(BytesCount::new(FRAMES * pixels)).bench_local(|| cut_block(&frames, PIXELS, 4000..4000 + pixels));
 }
 
 #[divan::bench(args = [997, 1000, 1001, 1024], sample_count = 10)]

@@ -209,7 +209,7 @@ fn peak_rss_bytes() -> u64 {
 }
 
 /// An error and its causes, as one sentence.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

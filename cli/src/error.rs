@@ -85,16 +85,6 @@ impl Error {
 
     /// The error and its causes in one line.
     pub fn sentence(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let words = error.to_string();
-            if !text.contains(&words) {
-                text.push_str(": ");
-                text.push_str(&words);
-            }
-            cause = error.source();
-        }
-        text
+        chunkserver::worker::chain(self)
     }
 }

@@ -12,3 +12,4 @@ mod reference;
 mod servers;
 mod slices;
 mod tidy;
+mod tls;

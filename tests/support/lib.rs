@@ -12,6 +12,7 @@ pub mod place;
 pub mod processes;
 pub mod referee;
 pub mod source;
+pub mod tls;
 pub mod zarr;
 
 use std::path::PathBuf;

@@ -66,7 +66,13 @@ impl Place {
     /// Starts the command.
     pub fn start<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Running {
         let (name, value) = (MARK, self.folder.path());
-        let mut child = Command::new(command())
+        let mut command = Command::new(command());
+        // An authority that a test has written here is trusted.
+        let authority = self.path("authority.pem");
+        if authority.exists() {
+            command.env("SSL_CERT_FILE", authority);
+        }
+        let mut child = command
             .args(arguments)
             .current_dir(self.folder.path())
             .env(name, value)
