@@ -61,10 +61,13 @@ impl Stage {
     /// Kills a server, and waits until its frames are asked for again.
     fn lose(&self, server: usize) {
         self.servers[server].kill();
-        until("all frames of the lost server are asked for again", || {
-            let requests = self.source.requests();
-            share(server).all(|frame| requests.get(&frame).is_some_and(|&count| count >= 2))
-        });
+        until("all frames of the lost server are asked for again", || self.asked_again(server));
+    }
+
+    /// Whether every frame of a server was asked for twice.
+    fn asked_again(&self, server: usize) -> bool {
+        let requests = self.source.requests();
+        share(server).all(|frame| requests.get(&frame).is_some_and(|&count| count >= 2))
     }
 
     /// Only the frames of the lost servers were fetched more than once.
@@ -117,6 +120,17 @@ fn a_server_lost_in_rechunk_restarts_only_its_slabs() {
     stage.running.until_done("Load", FRAMES as u64 - 4);
     stage.lose(0);
     stage.check(&[0]);
+}
+
+#[test]
+fn a_server_that_hangs_is_given_up() {
+    let mut stage = Stage::holding(&LAST[2..], &[]);
+    stage.running.until_done("Load", FRAMES as u64 - 4);
+    stage.servers[1].stop();
+    // Longer than any answer is waited for.
+    assert!(within(Duration::from_secs(60), || stage.asked_again(1)), "the hung server's frames were not asked for again");
+    assert!(soon_gone(&stage.servers[1..2]), "the hung server still lives");
+    stage.check(&[1]);
 }
 
 #[test]

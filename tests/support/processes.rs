@@ -57,6 +57,12 @@ impl Process {
         }
     }
 
+    /// Stops it without ending it: it answers nobody.
+    pub fn stop(self) {
+        // It may end by itself just now.
+        let _ = kill(Pid::from_raw(self.id as i32), Signal::SIGSTOP);
+    }
+
     /// Largest resident memory so far, in bytes.
     pub fn peak_rss_bytes(self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap();
