@@ -123,10 +123,10 @@ impl Plan {
             Allowance::Shared(total) => (total / servers as u64, (budget.cores / servers).max(1)),
             Allowance::PerServer(allowed) => (allowed, budget.cores.max(1)),
         };
-        let mut needed = 0;
+        let mut needed = u64::MAX;
         for plan in candidates(job, servers, threads) {
-            needed = plan.peak_bytes();
-            if needed <= allowed {
+            needed = needed.min(plan.peak_bytes());
+            if plan.peak_bytes() <= allowed {
                 return Ok(plan);
             }
         }

@@ -48,6 +48,9 @@ pub struct Run {
     /// Write a slice to a file, as in 'power[:,500,500]=p.npy'; .zarr .npy .png .csv .json .tiff
     #[arg(long, value_name = "SELECTION=PATH")]
     pub save: Vec<String>,
+    /// Memory that all servers together may take, as in 8Gi; default: nine tenths of what is available
+    #[arg(long, value_name = "BYTES")]
+    pub memory: Option<String>,
     /// Keep serving the arrays once done, until Ctrl-C
     #[arg(long)]
     pub serve: bool,

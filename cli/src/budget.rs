@@ -1,5 +1,6 @@
 //! What this machine, or the container that we are in, lets us use.
 
+use crate::error::Error;
 use api::plan::{Allowance, Budget};
 
 /// The share of available memory that a job may plan with: the rest is the system's and the file cache's.
@@ -13,6 +14,15 @@ pub fn here() -> Budget {
         memory = memory.min(limit);
     }
     Budget { memory: Allowance::Shared((memory as f64 * SHARE) as u64), cores }
+}
+
+/// Bytes that a `--memory` option names.
+///
+/// # Errors
+/// When it is no quantity.
+pub fn parse(text: &str) -> Result<u64, Error> {
+    let wrong = || Error::Option { option: "--memory", text: text.to_owned(), rule: "write a quantity of memory, as in 8Gi" };
+    operator::validate::parse_bytes(text).ok_or_else(wrong)
 }
 
 fn available_bytes() -> Option<u64> {

@@ -53,7 +53,15 @@ async fn carry_out(verb: Verb, started: Instant) -> Result<(), Error> {
     match verb {
         Verb::Run(ask) => run::run(ask, started).await.map(drop),
         Verb::Serve(ask) => {
-            let ask = Run { file: ask.file, servers: ask.servers, out: None, save: Vec::new(), serve: true, progress: ask.progress };
+            let ask = Run {
+                file: ask.file,
+                servers: ask.servers,
+                out: None,
+                memory: None,
+                save: Vec::new(),
+                serve: true,
+                progress: ask.progress,
+            };
             run::run(ask, started).await.map(drop)
         }
         Verb::Plan(ask) => plan(ask).await,
@@ -76,11 +84,7 @@ async fn plan(ask: cli::args::Plan) -> Result<(), Error> {
     run::fill_in(&ask.file, &mut manifest).await?;
     let mut budget = budget::here();
     if let Some(memory) = &ask.memory {
-        let bytes = operator::validate::parse_bytes(memory).ok_or_else(|| Error::Option {
-            option: "--memory",
-            text: memory.clone(),
-            rule: "write a quantity of memory, as in 8Gi",
-        })?;
+        let bytes = budget::parse(memory)?;
         budget.memory = api::plan::Allowance::PerServer(bytes);
     }
     let (_, plan) = prepare(&manifest, &budget).map_err(|source| Error::Invalid { path: ask.file.clone(), source })?;

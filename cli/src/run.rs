@@ -7,9 +7,9 @@ use crate::out::Out;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::{budget, probe};
-use api::job::Job;
+use api::job::{Job, Storage};
 use api::phase::{Failure, reason};
-use api::plan::Plan;
+use api::plan::{Allowance, Plan};
 use chunkserver::worker::partial_path;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 pub struct Settings {
     /// Arrays, pictures and a summary go here.
     pub out: Option<PathBuf>,
+    /// Bytes that all servers together may take; none for what the machine has.
+    pub memory: Option<u64>,
     /// Whether to go on serving.
     pub serve: bool,
     /// How progress is told.
@@ -59,7 +61,8 @@ pub async fn run(ask: Run, started: Instant) -> Result<Outcome, Error> {
     for save in &ask.save {
         manifest.spec.outputs.push(saved(save)?);
     }
-    let settings = Settings { out: ask.out, serve: ask.serve, progress: ask.progress, started };
+    let memory = ask.memory.as_deref().map(budget::parse).transpose()?;
+    let settings = Settings { out: ask.out, memory, serve: ask.serve, progress: ask.progress, started };
     run_manifest(&ask.file, manifest, settings).await
 }
 
@@ -70,7 +73,10 @@ pub async fn run(ask: Run, started: Instant) -> Result<Outcome, Error> {
 pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Settings) -> Result<Outcome, Error> {
     let invalid = |source: operator::turn::Error| Error::Invalid { path: name.to_owned(), source };
     fill_in(name, &mut manifest).await?;
-    let budget = budget::here();
+    let mut budget = budget::here();
+    if let Some(bytes) = settings.memory {
+        budget.memory = Allowance::Shared(bytes);
+    }
     let (mut job, mut plan) = prepare(&manifest, &budget).map_err(invalid)?;
     let out = settings.out.as_deref().map(|folder| Out::new(folder, &job)).transpose()?;
     if let Some(out) = &out {
@@ -81,13 +87,17 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
     let local = Local::start(&plan, settings.progress)?;
     let mut progress = Progress::new(settings.progress, settings.started);
     progress.say(&format!(
-        "{}: {} frames of {}, {} server{}",
+        "{}: {} frames of {}, {} server{}{}",
         job.name,
         plan.frames,
         plan.frame,
         plan.servers,
-        if plan.servers == 1 { "" } else { "s" }
+        if plan.servers == 1 { "" } else { "s" },
+        if plan.storage == Storage::Disk { ", arrays on scratch disk for lack of memory" } else { "" }
     ));
+    progress.object(&json!({"plan": {
+        "servers": plan.servers, "storage": plan.storage.to_string(), "overlap": plan.overlap, "window": plan.window, "peak_bytes": plan.peak_bytes(),
+    }}));
     let deadline = manifest.spec.active_deadline_seconds;
     let work = async {
         let drive = local.drive(&manifest, &budget, &mut progress, name);

@@ -75,7 +75,11 @@ proptest! {
         let budget = Budget { memory: Allowance::PerServer(mib << 20), cores: 2 };
         match Plan::new(&job(frames, edge, edge), Some(servers), &budget) {
             Ok(plan) => prop_assert!(plan.peak_bytes() <= mib << 20),
-            Err(Error::PerServer { needed, allowed, .. }) => prop_assert!(needed > allowed),
+            Err(Error::PerServer { needed, allowed, .. }) => {
+                prop_assert!(needed > allowed);
+                let enough = Budget { memory: Allowance::PerServer(needed), cores: 2 };
+                prop_assert!(Plan::new(&job(frames, edge, edge), Some(servers), &enough).is_ok(), "what it says it needs is not enough");
+            }
             Err(other) => prop_assert!(false, "{other}"),
         }
     }
