@@ -51,6 +51,19 @@ pub struct Array {
     pub holder: Holder,
 }
 
+impl Array {
+    /// The chunk grid that readers see: tiles have the plan's, frames have slabs, small arrays are one chunk.
+    pub fn chunks(&self, plan: &Plan) -> Vec<usize> {
+        let mut chunks = self.shape.clone();
+        match self.holder {
+            Holder::Tiles(_) => chunks.copy_from_slice(&plan.chunks),
+            Holder::Frames(_) => chunks[0] = plan.slab_frames,
+            Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => {}
+        }
+        chunks
+    }
+}
+
 /// The name of the FFT's result.
 pub const fn spectrum_name(output: FftOutput) -> &'static str {
     match output {

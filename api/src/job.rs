@@ -3,6 +3,7 @@
 use crate::geometry::{Dtype, FrameSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::Path;
 
 /// One ArrayJob, valid: every field has a value, every rule of the manifest holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,11 +82,19 @@ pub struct Source {
 }
 
 impl Source {
+    /// Frames that are fetched together: one pass's, or those of one response of a volume.
+    pub const fn group(&self) -> usize {
+        if self.depth > 1 { self.depth } else { GROUP }
+    }
+
     /// The index that the URL of frame `frame` carries; for a volume, of the response that holds it.
     pub fn index(&self, frame: usize) -> i64 {
         self.start + (frame - frame % self.depth) as i64 * self.step
     }
 }
+
+/// Frames decoded and reduced in one pass.
+pub const GROUP: usize = 8;
 
 /// What colour images become.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +245,15 @@ pub struct Output {
     pub select: String,
     /// Absolute path of the file or Zarr folder.
     pub path: String,
+}
+
+impl Output {
+    /// Whether it is a Zarr array: a path that ends in `.zarr`, or a name without extension inside such a folder.
+    pub fn is_zarr(&self) -> bool {
+        let zarr = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zarr"));
+        let path = Path::new(&self.path);
+        zarr(path) || (path.extension().is_none() && path.parent().is_some_and(zarr))
+    }
 }
 
 impl Dtype {

@@ -7,7 +7,7 @@ mod share;
 mod transform;
 
 pub use counters::Counters;
-pub use outputs::partial_path;
+pub use outputs::{partial_path, write_whole};
 pub use share::{Directions, FrameNotes, Share};
 pub(crate) use transform::own_block;
 

@@ -34,11 +34,6 @@ pub async fn get(ask: Get) -> Result<(), Error> {
 /// # Errors
 /// When it cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let partial = chunkserver::worker::partial_path(path, &std::process::id().to_string());
-    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|source| {
-        // The first error is the one to tell.
-        let _ = std::fs::remove_file(&partial);
-        Error::Write { path: path.to_owned(), source }
-    })
+    chunkserver::worker::write_whole(path, &std::process::id().to_string(), bytes)
+        .map_err(|source| Error::Write { path: path.to_owned(), source })
 }

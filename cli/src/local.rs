@@ -1,6 +1,5 @@
 //! The fleet of this machine, and the loop that turns over it.
 
-use crate::args::ProgressKind;
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::registry;
@@ -27,13 +26,12 @@ pub(crate) struct Local {
     pub(crate) fleet: ProcessFleet,
     servers: Servers,
     key: String,
-    progress: ProgressKind,
     /// Scratch files live here; it goes with this.
     _scratch: Option<tempfile::TempDir>,
 }
 
 impl Local {
-    pub(crate) fn start(plan: &Plan, progress: ProgressKind) -> Result<Self, Error> {
+    pub(crate) fn start(plan: &Plan) -> Result<Self, Error> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Start(error);
         chunkserver::source::install_crypto();
         let program = std::env::current_exe().map_err(|error| failed(error.into()))?;
@@ -53,7 +51,7 @@ impl Local {
             scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
         });
         let servers = Servers::new(key.clone()).map_err(|error| failed(error.into()))?;
-        Ok(Self { fleet, servers, key, progress, _scratch: scratch })
+        Ok(Self { fleet, servers, key, _scratch: scratch })
     }
 
     /// Turns until the job has ended well.
@@ -67,7 +65,7 @@ impl Local {
         // A step that has to be repeated waits for news like any other: the server is not there yet.
         let mut before = None;
         loop {
-            let turn = self.turn(manifest, budget, progress, name).await?;
+            let turn = self.turn(manifest, budget, progress, name, false).await?;
             match turn.ended() {
                 Some(Ok(())) => return Ok(turn),
                 Some(Err(failure)) => return Err(Error::Job(failure.clone())),
@@ -80,9 +78,17 @@ impl Local {
         }
     }
 
-    async fn turn(&self, manifest: &ArrayJob, budget: &api::Budget, progress: &mut Progress, name: &Path) -> Result<Turn, Error> {
-        let turn =
-            turn(manifest, budget, &self.fleet, &self.servers).await.map_err(|source| Error::Invalid { path: name.to_owned(), source })?;
+    async fn turn(
+        &self,
+        manifest: &ArrayJob,
+        budget: &api::Budget,
+        progress: &mut Progress,
+        name: &Path,
+        written: bool,
+    ) -> Result<Turn, Error> {
+        let turn = turn(manifest, budget, &self.fleet, &self.servers, written)
+            .await
+            .map_err(|source| Error::Invalid { path: name.to_owned(), source })?;
         for (index, seen) in turn.observed.servers.iter().enumerate() {
             if let Seen::Exited(why) = seen {
                 progress.say(&format!("server {index} ended ({why}); starting it again, the others keep what they have"));
@@ -102,9 +108,6 @@ impl Local {
         url: &str,
     ) -> Result<(), Error> {
         let job = manifest.metadata.name.clone().unwrap_or_default();
-        // What was written is written: a server that comes back has nothing to write again.
-        let mut manifest = manifest.clone();
-        manifest.spec.outputs.clear();
         let mut shown = url.to_owned();
         let mut entry = registry::enter(&job, url)?;
         let say = |progress: &Progress, url: &str| {
@@ -115,12 +118,11 @@ impl Local {
             progress.object(&json!({"url": url}));
         };
         say(progress, url);
-        let teller = Progress::new(self.progress, std::time::Instant::now());
-        self.keep(&manifest, budget, progress, name, |turn| {
+        self.keep(manifest, budget, progress, name, |turn, progress| {
             // The front door moves when its server is lost and comes back elsewhere.
             if let Some(url) = self.url(turn).filter(|url| *url != shown) {
                 entry.move_to(&url)?;
-                say(&teller, &url);
+                say(progress, &url);
                 shown = url;
             }
             Ok(())
@@ -128,21 +130,21 @@ impl Local {
         .await
     }
 
-    /// Keeps the loop turning so that a lost server comes back; ends only with an error.
+    /// Keeps the loop turning once all is written, so that a lost server comes back; ends only with an error.
     pub(crate) async fn keep(
         &self,
         manifest: &ArrayJob,
         budget: &api::Budget,
         progress: &mut Progress,
         name: &Path,
-        mut look: impl FnMut(&Turn) -> Result<(), Error>,
+        mut look: impl FnMut(&Turn, &Progress) -> Result<(), Error>,
     ) -> Result<(), Error> {
         loop {
-            let turn = self.turn(manifest, budget, progress, name).await?;
+            let turn = self.turn(manifest, budget, progress, name, true).await?;
             if let Some(Err(failure)) = turn.ended() {
                 return Err(Error::Job(failure.clone()));
             }
-            look(&turn)?;
+            look(&turn, progress)?;
             self.servers.until_news(&turn.observed, Duration::from_secs(1)).await;
         }
     }

@@ -6,9 +6,7 @@ use api::job;
 use api::template::Template;
 use chunkserver::decode::{self, Decoder};
 use chunkserver::source::{Options, Source, redacted};
-
-/// The largest frame, in bytes, fetched or decoded.
-const MOST_BYTES: u64 = 1 << 32;
+use operator::validate::MOST_FRAME_BYTES;
 
 /// Fetches the response that holds frame `frame`.
 ///
@@ -19,8 +17,12 @@ pub async fn fetch(source: &job::Source, frames: usize, frame: usize) -> Result<
     let depth = source.depth.min(frames - first);
     let template = Template::parse(&source.url_template).map_err(|error| Error::Start(error.into()))?;
     let url = template.url(source.index(frame), depth);
-    let client =
-        Source::new(Options { headers: source.headers.clone(), allow_local_files: true, max_bytes: MOST_BYTES, ..Options::default() });
+    let client = Source::new(Options {
+        headers: source.headers.clone(),
+        allow_local_files: true,
+        max_bytes: MOST_FRAME_BYTES,
+        ..Options::default()
+    });
     let mut body = Vec::new();
     let failed = |source: chunkserver::source::Error| Error::Probe { frame, url: redacted(&url), source: source.into() };
     client.map_err(failed)?.fetch(&url, &mut body).await.map_err(failed)?;
@@ -47,7 +49,7 @@ pub async fn frame(source: &job::Source, frames: usize, frame: usize, spec: Opti
         Some(spec) => spec,
         None => decode::probe(&body, source.color).map_err(failed)?,
     };
-    if spec.bytes() as u64 > MOST_BYTES {
+    if spec.bytes() as u64 > MOST_FRAME_BYTES {
         return Err(Error::Refused(format!("frame {frame} says that it is {spec}; a frame may have 4 GiB")));
     }
     let at = frame % source.depth * spec.bytes();

@@ -84,7 +84,7 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         (job, plan) = prepare(&manifest, &budget).map_err(invalid)?;
     }
     writable(&job)?;
-    let local = Local::start(&plan, settings.progress)?;
+    let local = Local::start(&plan)?;
     let mut progress = Progress::new(settings.progress, settings.started);
     progress.say(&format!(
         "{}: {} frames of {}, {} server{}{}",
@@ -110,10 +110,10 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         let url = local.url(&last).unwrap_or_default();
         if let Some(out) = &out {
             let reader = Reader::new(&url)?;
-            // A server that is lost now comes back meanwhile, so that a second run of the loop can tell why if not.
+            // A server that is lost while pictures are made is started again meanwhile.
             tokio::select! {
                 finished = out.finish(&reader, &outcome) => finished?,
-                failed = local.keep(&manifest, &budget, &mut progress, name, |_| Ok(())) => return failed.map(|()| outcome),
+                failed = local.keep(&manifest, &budget, &mut progress, name, |_, _| Ok(())) => return failed.map(|()| outcome),
             }
         }
         tell(&progress, &outcome, out.as_ref());

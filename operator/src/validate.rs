@@ -23,7 +23,7 @@ const BACKOFF_LIMIT: u32 = 3;
 /// More frames than this are more than any listing of them could carry.
 const MOST_FRAMES: u64 = 100_000_000;
 /// The largest frame, in bytes: sums of 16-bit pixels stay exact well beyond it.
-const MOST_FRAME_BYTES: u64 = 4 << 30;
+pub const MOST_FRAME_BYTES: u64 = 4 << 30;
 
 /// A rule that the manifest breaks.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! How much memory a server takes at its peak, part by part, in bytes.
 
 use super::{Plan, ServerId};
-use crate::arrays::{Holder, catalog, find};
-use crate::job::{Job, Kept, Output, Reduction, Storage};
+use crate::arrays::{catalog, find};
+use crate::job::{GROUP, Job, Kept, Output, Reduction, Storage};
 use crate::selection::{Selection, resolve, shape};
 use serde::{Deserialize, Serialize};
 
 /// A process before it does anything: code, runtime threads, connections.
 const BASE: u64 = 40 << 20;
-/// Frames decoded and reduced in one pass.
-pub const GROUP: usize = 8;
 
 /// Chunks of a Zarr output that one server gathers at a time.
 pub const CHUNKS_AT_A_TIME: usize = 2;
@@ -73,7 +71,7 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     let keeps_raw = raw_apart && plan.keeps(Kept::Raw);
     // A group's frames as fetched (rarely larger than decoded) and as decoded; decoded ones go straight into the store
     // when it keeps them.
-    let group = if job.source.depth > 1 { job.source.depth } else { GROUP };
+    let group = job.source.group();
     let in_flight = (plan.concurrency.div_ceil(group) as u64 + threads) * group as u64;
     let decoded = if raw_apart && !keeps_raw { threads * GROUP as u64 * frame_bytes } else { 0 };
     let load =
@@ -111,13 +109,8 @@ fn writing(plan: &Plan, job: &Job) -> u64 {
         let array = find(&arrays, &selection.array)?;
         let shape = shape(&resolve(&selection.items, &array.shape).ok()?);
         let whole: usize = shape.iter().product::<usize>() * array.element.size();
-        let chunk: usize = match array.holder {
-            Holder::Tiles(_) => plan.chunks.iter().product::<usize>() * array.element.size(),
-            Holder::Frames(_) => plan.slab_frames * array.shape[1..].iter().product::<usize>() * array.element.size(),
-            _ => whole,
-        };
-        let zarr = output.path.contains(".zarr");
-        Some(COPIES * (if zarr { whole.min(chunk * CHUNKS_AT_A_TIME) } else { whole }) as u64)
+        let chunk = array.chunks(plan).iter().product::<usize>() * array.element.size();
+        Some(COPIES * (if output.is_zarr() { whole.min(chunk * CHUNKS_AT_A_TIME) } else { whole }) as u64)
     };
     job.outputs.iter().filter_map(of).max().unwrap_or(0)
 }

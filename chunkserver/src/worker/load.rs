@@ -10,9 +10,9 @@ use crate::reduce::{FrameStat, FrameSums};
 use crate::source::{self, Source};
 use crate::store::SlotWriter;
 use api::geometry::cut;
-use api::job::{Job, OnError};
+use api::job::{GROUP, Job, OnError};
 use api::phase::reason;
-use api::plan::{GROUP, groups};
+use api::plan::groups;
 use api::template::{Template, TemplateError};
 use futures_util::StreamExt as _;
 use std::ops::{DerefMut, Range};
@@ -102,8 +102,7 @@ impl Loader {
     pub(super) async fn run(self) {
         let this = Arc::new(self);
         let share = &this.share;
-        let depth = share.job.source.depth;
-        let group = if depth > 1 { depth } else { GROUP };
+        let group = share.job.source.group();
         let at_a_time = share.plan.concurrency.div_ceil(group) + this.worker.compute.threads();
         let runs: Vec<Range<usize>> = groups(share.frames(), share.plan.slab_frames, group).collect();
         let work = futures_util::stream::iter(runs).map(|run| Arc::clone(&this).group(run)).buffer_unordered(at_a_time);

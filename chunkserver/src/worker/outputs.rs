@@ -5,6 +5,7 @@ use crate::encode::zarr;
 use crate::encode::{self, ArrayRef, Format};
 use crate::exchange::Client;
 use crate::results::{self, Gathered, read};
+use api::job::Output;
 use api::phase::reason;
 use api::selection::{Axis, Item, Selection, resolve};
 use futures_util::TryStreamExt as _;
@@ -40,7 +41,7 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, output: usize) {
     let Some(wanted) = share.job.outputs.get(output) else { return };
     // One after another: the plan has memory for the largest, not for all. It fails only when closed, which nobody does.
     let _turn = worker.writing.acquire().await;
-    match write(&worker.client, &share, &wanted.select, Path::new(&wanted.path)).await {
+    match write(&worker.client, &share, wanted).await {
         Ok(()) => {
             share.counters.note_written(output);
             worker.tell();
@@ -68,25 +69,20 @@ async fn read_patiently(client: &Client, share: &Share, array: &str, items: &[It
     read(client, share, array, items).await
 }
 
-async fn write(client: &Client, share: &Share, select: &str, path: &Path) -> Result<(), Error> {
-    let selection = Selection::parse(select)?;
-    if is_zarr(path) {
+async fn write(client: &Client, share: &Share, output: &Output) -> Result<(), Error> {
+    let selection = Selection::parse(&output.select)?;
+    let path = Path::new(&output.path);
+    if output.is_zarr() {
         return write_zarr(client, share, &selection, path).await;
     }
     let format = Format::from_path(path)?;
     let Gathered { element, shape, data } = read_patiently(client, share, &selection.array, &selection.items).await?;
-    let (path, partial) = (path.to_owned(), partial_path(path, &share.job.uid));
+    let (path, uid) = (path.to_owned(), share.job.uid.clone());
     blocking(move || {
         let bytes = encode::encode(&ArrayRef { element, shape: &shape, data: &data }, format)?;
-        write_whole(&path, &partial, &bytes)
+        write_whole(&path, &uid, &bytes).map_err(|source| Error::Io { path, source })
     })
     .await
-}
-
-/// A path that ends in `.zarr`, or an array inside such a folder.
-fn is_zarr(path: &Path) -> bool {
-    let zarr = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zarr"));
-    zarr(path) || (path.extension().is_none() && path.parent().is_some_and(zarr))
 }
 
 /// Where an output is before it is whole; who ends a job early removes these.
@@ -104,15 +100,18 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
     }
 }
 
-/// Writes a file under another name beside it, then renames it.
-fn write_whole(path: &Path, partial: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |source| Error::Io { path: path.to_owned(), source };
-    let written = std::fs::write(partial, bytes).and_then(|()| std::fs::rename(partial, path));
+/// Writes a file under another name beside it, told apart by `uid`, then renames it.
+///
+/// # Errors
+/// When it cannot be written; nothing is then left of it.
+pub fn write_whole(path: &Path, uid: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let partial = partial_path(path, uid);
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
     if written.is_err() {
         // The first error is the one to tell.
-        let _ = std::fs::remove_file(partial);
+        let _ = std::fs::remove_file(&partial);
     }
-    written.map_err(failed)
+    written
 }
 
 /// Writes a Zarr v3 array, chunk by chunk, into a folder beside it, then renames that.
@@ -123,9 +122,8 @@ async fn write_zarr(client: &Client, share: &Share, selection: &Selection, path:
     let shape = api::selection::shape(&axes);
     let kept: Vec<usize> = (0..axes.len()).filter(|&axis| axes[axis].kept).collect();
     let names: Vec<&str> = kept.iter().map(|&axis| array.axes[axis]).collect();
-    let grid = grid(share, array.shape.len(), array.holder);
-    let chunks: Vec<usize> =
-        kept.iter().map(|&axis| grid.map_or(axes[axis].count, |grid| grid[axis]).min(axes[axis].count).max(1)).collect();
+    let grid = array.chunks(&share.plan);
+    let chunks: Vec<usize> = kept.iter().map(|&axis| grid[axis].min(axes[axis].count).max(1)).collect();
     let metadata = zarr::array_metadata(&shape, &chunks, array.element, &names, &Map::new(), None);
     let partial = partial_path(path, &share.job.uid);
     let leftover = partial.clone();
@@ -173,16 +171,6 @@ async fn write_zarr(client: &Client, share: &Share, selection: &Selection, path:
         let _ = std::fs::remove_dir_all(&leftover);
     }
     written
-}
-
-/// The chunk grid of a three-dimensional array: tiles have the manifest's, frames have slabs.
-fn grid(share: &Share, axes: usize, holder: api::arrays::Holder) -> Option<[usize; 3]> {
-    let plan = &share.plan;
-    match holder {
-        _ if axes != 3 => None,
-        api::arrays::Holder::Tiles(_) => Some(plan.chunks),
-        _ => Some([plan.slab_frames, usize::MAX, usize::MAX]),
-    }
 }
 
 /// The index of every chunk, in C order.
@@ -267,10 +255,9 @@ mod tests {
     fn a_file_appears_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npy");
-        let partial = partial_path(&path, "u");
-        write_whole(&path, &partial, b"whole").unwrap();
+        write_whole(&path, "u", b"whole").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
-        assert!(write_whole(&folder.path().join("no/where.npy"), &folder.path().join("no/p"), b"x").is_err());
+        assert!(write_whole(&folder.path().join("no/where.npy"), "u", b"x").is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
