@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume
 
-.PHONY: help demo test check examples bench bench-kernels clean fmt
+.PHONY: help demo test check examples test-cluster cluster cluster-down images crds bench bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,12 +19,30 @@ test: ## all tests, the demo and the examples; installs what it needs; ends with
 check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(CARGO) clippy -p tests --test cluster --locked --quiet -- -D warnings
 	$(CARGO) build --locked --quiet -p cli
 	$(CARGO) test --workspace --locked --quiet
 
 examples: ## every example whose source is local
 	$(CARGO) build --release --locked -p cli
 	for name in $(LOCAL_EXAMPLES); do target/release/arrayjob run crds/examples/$$name.yaml; done
+
+test-cluster: ## the tests on a Kubernetes cluster, which is made if there is none; TEST=name runs some of them
+	tests/with-cluster tests/cluster/run $(TEST)
+
+cluster: ## a cluster on this machine with the operator and the demo's job on it, to be played with
+	tests/with-cluster --keep tests/cluster/demo
+
+cluster-down: ## deletes that cluster
+	tests/with-cluster --down
+
+images: ## the image of all programs, by this machine's Docker engine
+	images/build
+
+crds: ## writes the CustomResourceDefinition as the types give it
+	$(CARGO) build --locked --quiet -p cli
+	target/debug/arrayjob crd > crds/arrayjobs.yaml
+	cp crds/arrayjobs.yaml charts/arrayjob-crds/files/arrayjobs.yaml
 
 bench: ## the whole job beside Dask and an expert's script, on the same frames; results in benches/runs/
 	$(CARGO) build --release --locked -p cli

@@ -30,7 +30,8 @@ pub fn next_step(job: &Job, plan: &Plan, observed: &Observed) -> Step {
     if let Some(failure) = too_many_losses(job, observed) {
         return Step::Fail(failure);
     }
-    let missing: Vec<ServerId> = plan.ids().filter(|id| matches!(observed.servers[id.0], Seen::Absent | Seen::Exited(_))).collect();
+    let missing: Vec<ServerId> =
+        plan.ids().filter(|id| matches!(observed.servers[id.0], Seen::Absent | Seen::Exited(_) | Seen::Lost(_))).collect();
     if !missing.is_empty() {
         return Step::Launch(missing);
     }

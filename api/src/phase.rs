@@ -79,7 +79,13 @@ pub mod reason {
     pub const BACKOFF_LIMIT_EXCEEDED: &str = "BackoffLimitExceeded";
     /// Servers cannot be started.
     pub const SERVER_START_FAILED: &str = "ServerStartFailed";
-    /// `activeDeadlineSeconds` or `startDeadlineSeconds` has passed.
+    /// The manifest breaks a rule.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The servers' memory does not suffice, by plan.
+    pub const INSUFFICIENT_MEMORY: &str = "InsufficientMemory";
+    /// `startDeadlineSeconds` has passed.
+    pub const START_DEADLINE_EXCEEDED: &str = "StartDeadlineExceeded";
+    /// `activeDeadlineSeconds` has passed.
     pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 }
 
@@ -104,6 +110,10 @@ pub struct Progress {
     pub written: Vec<usize>,
     /// What ended its work, if anything did.
     pub failure: Option<Failure>,
+    /// What keeps it waiting, while it still tries: the latest failure of a fetch that has failed twice or more. `None` again
+    /// once a fetch succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Failure>,
     /// Largest resident memory so far, in bytes.
     pub peak_rss_bytes: u64,
 }
@@ -122,6 +132,8 @@ pub enum Seen {
     Absent,
     /// It has ended; why, as far as is known.
     Exited(String),
+    /// It was taken away (deleted, evicted, its machine gone), which is nobody's failure and never counts as one; what is known.
+    Lost(String),
     /// It is there and does not answer yet.
     Starting,
     /// It answers.

@@ -1,7 +1,7 @@
 //! What programs say to each other: routes, headers, and the bodies of commands. HTTP/1.1, JSON for commands, raw
 //! little-endian pixels for blocks.
 
-use crate::job::Job;
+use crate::job::{Job, Source};
 use crate::phase::{BootId, Phase, Progress};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -33,10 +33,14 @@ pub mod route {
     pub const SUMS: &str = "/v1/sums";
     /// POST `?output=`: write that output.
     pub const WRITE: &str = "/v1/write";
+    /// POST [`super::ProbeRequest`]: what the first frame is, as [`crate::geometry::FrameSpec`].
+    pub const PROBE: &str = "/v1/probe";
     /// GET `/slice/{array}?sel=&format=`: for readers.
     pub const SLICE: &str = "/slice";
     /// GET: the job as readers see it.
     pub const STATUS: &str = "/api/v1/status";
+    /// GET `/api/v1/peek/{index}?format=`: one frame as the source has it now.
+    pub const PEEK: &str = "/api/v1/peek";
 }
 
 /// Where a peer is, and which start of it.
@@ -81,11 +85,24 @@ impl Assignment {
     }
 }
 
+/// Asks a server to look at a source's first frame with its own network and its own secrets, before there is a plan. The
+/// answer is a [`crate::geometry::FrameSpec`], or a [`Problem`] with status 422 when the frame cannot be had or read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeRequest {
+    /// Where frames come from.
+    pub source: Source,
+    /// Number of frames of the job; at least 1.
+    pub frames: usize,
+}
+
 /// The body of an error response.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {
     /// One sentence.
     pub error: String,
+    /// For programs, as in [`crate::phase::reason`], where one fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What a server prints, as one line of JSON, once it listens.

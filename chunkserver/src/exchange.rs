@@ -5,4 +5,4 @@ mod cut;
 mod pull;
 
 pub use cut::{cut_block, paste_block};
-pub use pull::{Client, PullError, pull_block};
+pub use pull::{Client, ClientError, PullError, pull_block};

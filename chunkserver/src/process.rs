@@ -3,9 +3,10 @@
 use crate::compute::Compute;
 use crate::exchange::Client;
 use crate::server::{self, Key};
-use crate::worker::Worker;
+use crate::worker::{Surroundings, Worker};
 use api::phase::BootId;
 use api::wire::{Hello, Welcome};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -45,7 +46,8 @@ pub fn run() -> Result<(), Error> {
     crate::source::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
     let compute = Compute::new(welcome.threads)?;
-    let worker = Worker::new(boot_id(), compute, Client::new(welcome.key.clone())?, welcome.scratch.map(PathBuf::from), true);
+    let surroundings = Surroundings { scratch: welcome.scratch.map(PathBuf::from), local_files: true, source_headers: None };
+    let worker = Worker::new(boot_id(), compute, Client::new(welcome.key.clone())?, surroundings);
     let served = runtime.block_on(serve(Arc::new(worker), Key::new(welcome.key)));
     // What still computes is of no use to anyone.
     runtime.shutdown_background();
@@ -75,8 +77,10 @@ async fn parent_gone() {
     let _ = receiver.await;
 }
 
-/// Differs from every other start on this machine.
-fn boot_id() -> BootId {
+/// Differs from every other start, here and elsewhere: in a container every process is number 1.
+pub(crate) fn boot_id() -> BootId {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    BootId(format!("{:x}-{nanos:x}", std::process::id()))
+    // The state is random by itself.
+    let random = RandomState::new().hash_one(nanos);
+    BootId(format!("{:x}-{nanos:x}-{random:x}", std::process::id()))
 }

@@ -15,6 +15,24 @@ pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, Kind) 
     sums::source(array.holder)
 }
 
+/// Fewer bytes than this are copied within milliseconds, and do not leave their memory with another thread.
+const LITTLE: usize = 8 << 20;
+
+/// Runs `work`, which copies `bytes` bytes, apart from the threads that answer HTTP when that is much.
+async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < LITTLE {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 use crate::exchange::PullError;
 use api::selection;
 use thiserror::Error;

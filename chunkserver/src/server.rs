@@ -5,11 +5,13 @@ mod auth;
 mod blocks;
 mod control;
 mod listen;
+mod monitor;
+mod probe;
 mod problem;
 mod readers;
 
 pub use auth::Key;
-pub use listen::serve;
+pub use listen::{serve, serve_secured};
 
 use crate::worker::Worker;
 use api::wire::route;
@@ -21,18 +23,49 @@ use std::sync::Arc;
 /// The largest command: an assignment with its plan.
 const COMMAND_BYTES: usize = 16 << 20;
 
-/// All routes of a server.
+/// All routes of a server on loopback, for whoever has the run's key.
 pub fn router(worker: Arc<Worker>, key: Key) -> Router {
+    guarded(peer_routes().merge(reader_routes()), key).with_state(worker)
+}
+
+/// What the operator and the peers of a cluster's server ask for. Who may connect is the listener's to say.
+pub fn peers(worker: Arc<Worker>) -> Router {
+    peer_routes().with_state(worker)
+}
+
+/// What readers of a cluster's server ask for, with their token.
+pub fn readers(worker: Arc<Worker>, token: Key) -> Router {
+    guarded(reader_routes(), token).with_state(worker)
+}
+
+/// Probes and metrics.
+pub fn monitor(worker: Arc<Worker>) -> Router {
+    Router::new()
+        .route("/livez", get(monitor::alive))
+        .route("/readyz", get(monitor::alive))
+        .route("/metrics", get(monitor::metrics))
+        .with_state(worker)
+}
+
+fn peer_routes() -> Router<Arc<Worker>> {
     Router::new()
         .route(route::PROGRESS, get(control::progress))
         .route(route::ASSIGNMENT, put(control::assign))
         .route(route::WRITE, post(control::write))
+        .route(route::PROBE, post(probe::probe))
         .route(route::BLOCK, get(blocks::block))
         .route(route::PART, get(blocks::part))
         .route(route::SUMS, get(blocks::sums))
-        .route(&format!("{}/{{array}}", route::SLICE), get(readers::slice))
-        .route(route::STATUS, get(readers::status))
         .layer(DefaultBodyLimit::max(COMMAND_BYTES))
-        .layer(axum::middleware::from_fn_with_state(key, auth::check))
-        .with_state(worker)
+}
+
+fn reader_routes() -> Router<Arc<Worker>> {
+    Router::new()
+        .route(&format!("{}/{{array}}", route::SLICE), get(readers::slice))
+        .route(&format!("{}/{{index}}", route::PEEK), get(probe::peek))
+        .route(route::STATUS, get(readers::status))
+}
+
+fn guarded(routes: Router<Arc<Worker>>, key: Key) -> Router<Arc<Worker>> {
+    routes.layer(axum::middleware::from_fn_with_state(key, auth::check))
 }

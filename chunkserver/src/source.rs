@@ -7,10 +7,13 @@ mod backoff;
 mod error;
 mod file;
 mod http;
+mod secret;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 pub use error::{Cause, Error, Reason, Tried};
+pub use secret::secret_headers;
 
 use error::Failure;
 use std::fmt;
@@ -18,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use trouble::Trouble;
 use url::Url;
 
 /// Names the one cryptographic library of this process; every HTTP client needs it to be named before it is built.
@@ -90,6 +94,7 @@ struct Inner {
     options: Options,
     client: reqwest::Client,
     permits: Semaphore,
+    trouble: Trouble,
 }
 
 /// What a fetch took.
@@ -108,7 +113,7 @@ impl Source {
         let client = http::client(&options)?;
         // A semaphore has a largest size; nobody has so many connections.
         let permits = Semaphore::new(options.connections.clamp(1, 1 << 16));
-        Ok(Self { inner: Arc::new(Inner { options, client, permits }) })
+        Ok(Self { inner: Arc::new(Inner { options, client, permits, trouble: Trouble::default() }) })
     }
 
     /// Fetches `url` into `into`, whose former content is lost and whose memory is used again.
@@ -122,24 +127,36 @@ impl Source {
         loop {
             let failure = match self.attempt(url, into).await {
                 Ok(()) => {
+                    self.inner.trouble.over();
                     return Ok(Fetched { retries: attempt - 1 });
                 }
                 Err(failure) => failure,
             };
-            if failure.reason.is_final() || attempt >= options.attempts {
-                let tried = Tried { attempts: attempt, elapsed: started.elapsed() };
-                return Err(failure.after(redacted(url), tried));
-            }
+            let last = failure.reason.is_final() || attempt >= options.attempts;
             let wait = backoff::wait(options.backoff, attempt, failure.retry_after, url);
-            tracing::debug!(url = redacted(url), attempt, reason = %failure.reason, ?wait, "fetching again");
+            let error = failure.after(redacted(url), Tried { attempts: attempt, elapsed: started.elapsed() });
+            if last {
+                return Err(error);
+            }
+            tracing::debug!(%error, ?wait, "fetching again");
+            if attempt > 1 {
+                // The first failure of a fetch is nothing: servers have them every day.
+                self.inner.trouble.note(error.to_string());
+            }
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
     }
 
+    /// What keeps fetches waiting now: the latest failure of one that has failed twice or more and goes on. None again once
+    /// any fetch succeeds.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.trouble.latest()
+    }
+
     /// One attempt. Waits for its turn first, and gives it back before any pause.
     async fn attempt(&self, url: &str, into: &mut Vec<u8>) -> Result<(), Failure> {
-        let Inner { options, client, permits } = &*self.inner;
+        let Inner { options, client, permits, .. } = &*self.inner;
         let parsed = Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?;
         // It fails when the semaphore is closed, which nobody does.
         let _permit = permits.acquire().await;

@@ -14,7 +14,8 @@ pub(crate) use transform::own_block;
 use crate::compute::Compute;
 use crate::exchange::Client;
 use crate::source::{self, Source};
-use api::phase::{BootId, Failure, Progress};
+use api::job::{self, Storage};
+use api::phase::{BootId, Failure, Progress, reason};
 use api::plan::ServerId;
 use api::wire::Assignment;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+
+/// Frames that people look at, at a time: the plan has no memory for them.
+const PEEKS: usize = 2;
 
 /// Why an assignment is refused.
 #[derive(Debug, Error)]
@@ -37,6 +41,9 @@ pub enum Error {
     /// It has no place for this server.
     #[error("server {0} is not part of the plan")]
     NoSuchServer(usize),
+    /// Pixels are to lie on disk, and there is none.
+    #[error("the plan stores on disk, and this server has no scratch folder")]
+    NoScratch,
     /// Pixels have no place.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
@@ -48,6 +55,17 @@ pub enum Error {
     Template(#[from] api::template::TemplateError),
 }
 
+/// What a worker finds where it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Folder for scratch files.
+    pub scratch: Option<PathBuf>,
+    /// Whether `file://` may be read and written: on the user's own machine, not on a cluster.
+    pub local_files: bool,
+    /// Folder of secret headers for the source, as [`source::secret_headers`] reads them.
+    pub source_headers: Option<PathBuf>,
+}
+
 /// A server's worker. One for each process.
 #[derive(Debug)]
 pub struct Worker {
@@ -55,12 +73,12 @@ pub struct Worker {
     pub boot: BootId,
     pub(crate) compute: Compute,
     pub(crate) client: Client,
-    scratch: Option<PathBuf>,
-    /// Whether `file://` may be read and written: on the user's own machine, not on a cluster.
-    local_files: bool,
+    surroundings: Surroundings,
     current: Mutex<Option<Current>>,
     /// The right to write an output.
     writing: Semaphore,
+    /// The right to look at a frame beside the work.
+    pub(crate) peeking: Semaphore,
     /// Grows with each event that the loop may act on.
     milestone: watch::Sender<u64>,
 }
@@ -79,15 +97,15 @@ impl Drop for Current {
 
 impl Worker {
     /// A worker without work.
-    pub fn new(boot: BootId, compute: Compute, client: Client, scratch: Option<PathBuf>, local_files: bool) -> Self {
+    pub fn new(boot: BootId, compute: Compute, client: Client, surroundings: Surroundings) -> Self {
         Self {
             boot,
             compute,
             client,
-            scratch,
-            local_files,
+            surroundings,
             current: Mutex::new(None),
             writing: Semaphore::new(1),
+            peeking: Semaphore::new(PEEKS),
             milestone: watch::Sender::new(0),
         }
     }
@@ -120,20 +138,38 @@ impl Worker {
         }
         // The old share's memory is let go before the new one takes its own.
         *current = None;
-        let source = Source::new(source::Options {
-            headers: assignment.job.source.headers.clone(),
-            connections: assignment.job.concurrency,
-            allow_local_files: self.local_files,
-            max_bytes: load::largest_body(&assignment.job),
-            ..source::Options::default()
-        })?;
-        let share = Arc::new(Share::new(assignment.job, assignment.plan, id, directions, self.scratch.as_deref())?);
-        let loading = load::Loader::new(Arc::clone(self), Arc::clone(&share), source)?;
+        let Assignment { job, plan, .. } = assignment;
+        let scratch = self.surroundings.scratch.as_deref();
+        if plan.storage == Storage::Disk && scratch.is_none() {
+            return Err(Error::NoScratch);
+        }
+        let connections = job.concurrency;
+        let source =
+            self.source(&job.source, source::Options { connections, max_bytes: load::largest_body(&job), ..Default::default() })?;
+        let share = Arc::new(Share::new(job, plan, id, source, directions, scratch)?);
+        let loading = load::Loader::new(Arc::clone(self), Arc::clone(&share))?;
+        let (job, own) = (&share.job, share.frames());
+        tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "assignment taken");
         let tasks = vec![tokio::spawn(loading.run()), tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share)))];
         *current = Some(Current { share, tasks });
         drop(current);
         self.tell();
         Ok(())
+    }
+
+    /// What fetches `wanted`, with this server's secrets and within what it may read.
+    ///
+    /// # Errors
+    /// When the secrets cannot be read or sent.
+    pub fn source(&self, wanted: &job::Source, options: source::Options) -> Result<Source, source::Error> {
+        let mut headers = wanted.headers.clone();
+        if let Some(folder) = &self.surroundings.source_headers {
+            let secret = source::secret_headers(folder)?;
+            // A secret stands for any header of its name in the manifest.
+            headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+            headers.extend(secret);
+        }
+        Source::new(source::Options { headers, allow_local_files: self.surroundings.local_files, ..options })
     }
 
     /// Starts writing output `output`, once.
@@ -164,20 +200,26 @@ impl Worker {
                 writing: vec![],
                 written: vec![],
                 failure: None,
+                trouble: None,
                 peak_rss_bytes,
             },
             Some(share) => {
                 let (writing, written) = share.counters.outputs();
+                let phases = share.counters.phases();
+                // Once all is loaded nothing waits for the source any more.
+                let loading = phases.first().is_some_and(|load| !load.complete());
+                let trouble = share.source.trouble().filter(|_| loading);
                 Progress {
                     boot: self.boot.clone(),
                     assignment: Some((share.job.uid.clone(), share.job.generation)),
                     stamp: share.directions.borrow().stamp,
                     milestone,
-                    phases: share.counters.phases(),
+                    phases,
                     blank: share.counters.blank(),
                     writing,
                     written,
                     failure: share.counters.failure(),
+                    trouble: trouble.map(|message| Failure { reason: reason::SOURCE_UNAVAILABLE.into(), message }),
                     peak_rss_bytes,
                 }
             }
@@ -196,6 +238,7 @@ impl Worker {
 
     /// The job cannot go on; the first reason given is kept.
     pub(crate) fn fail(&self, share: &Share, reason: &str, message: String) {
+        tracing::warn!(reason, message, "the job cannot go on");
         share.counters.fail(Failure { reason: reason.to_owned(), message });
         self.tell();
     }
@@ -203,8 +246,17 @@ impl Worker {
 
 /// Largest resident memory of this process so far, in bytes; 0 where the system does not say.
 fn peak_rss_bytes() -> u64 {
+    memory_bytes("VmHWM:")
+}
+
+/// Resident memory of this process now, in bytes; 0 where the system does not say.
+pub fn rss_bytes() -> u64 {
+    memory_bytes("VmRSS:")
+}
+
+fn memory_bytes(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_default();
     line.trim().trim_end_matches("kB").trim().parse::<u64>().map_or(0, |kib| kib * 1024)
 }
 

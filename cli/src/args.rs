@@ -1,11 +1,12 @@
 //! What may be typed.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A stack of images behind URLs as a distributed array: loaded, recentered, rechunked, Fourier-transformed over time.
 #[derive(Debug, Parser)]
-#[command(name = "arrayjob", version, about, long_about = None, after_help = "Begin with:\n  arrayjob demo                          a movie, a job over it, and pictures of the result\n  arrayjob peek job.yaml 0 -o first.png  one frame, before anything is started\n  arrayjob plan job.yaml                 memory, wire and work of each server\n  arrayjob run job.yaml --out results    everything, on this machine")]
+#[command(name = "arrayjob", version, about, long_about = None, after_help = "Begin with:\n  arrayjob demo                          a movie, a job over it, and pictures of the result\n  arrayjob peek job.yaml 0 -o first.png  one frame, before anything is started\n  arrayjob plan job.yaml                 memory, wire and work of each server\n  arrayjob run job.yaml --out results    everything, on this machine\n\nIn a cluster, where it is also called kubectl arrayjob:\n  kubectl apply -f job.yaml\n  arrayjob watch JOB                     how far it is, until it is finished\n  arrayjob get JOB 'power[:,10,10]' -o p.npy\n  arrayjob open JOB --browser            its page, zarr, NumPy, at a URL on this machine\n  arrayjob report JOB                    one file with all there is to know, without secrets")]
 pub struct Cli {
     /// The verb.
     #[command(subcommand)]
@@ -19,14 +20,22 @@ pub enum Verb {
     Run(Run),
     /// Say what a job would take: memory, wire bytes and work per server
     Plan(Plan),
-    /// Fetch one frame, before anything is started
+    /// Fetch one frame, before anything is started; or through a job's servers
     Peek(Peek),
-    /// Read a slice of a job that is being served
+    /// Read a slice of a job that is being served, here or in a cluster
     Get(Get),
+    /// Open a job of a cluster at a URL on this machine, until Ctrl-C
+    Open(Open),
+    /// Follow a job of a cluster until it is finished
+    Watch(Watch),
+    /// Gather all there is to know about a job of a cluster into one zip file, without secrets
+    Report(Report),
     /// Run a job and keep serving its arrays until Ctrl-C
     Serve(Serve),
     /// Make a movie, run a job over it, and show what can be seen
     Demo(Demo),
+    /// Serve the demo's movie over HTTP, until Ctrl-C
+    Movie(Movie),
     /// Print the CustomResourceDefinition for kubectl apply
     Crd,
     /// Be a chunk server; started by arrayjob itself
@@ -72,28 +81,119 @@ pub struct Plan {
     pub memory: Option<String>,
 }
 
+/// Which cluster and namespace; what kubectl means by the same words.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "In a cluster")]
+pub struct Where {
+    /// Namespace of the job; default: the context's
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// Context of the kubeconfig; default: its current one
+    #[arg(long)]
+    pub context: Option<String>,
+    /// The kubeconfig; default: $KUBECONFIG, then ~/.kube/config
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// Whose job a JOB is.
+const WHICH: &str = "A JOB is a job served on this machine, if there is one of that name, and else an ArrayJob in the cluster; with --namespace, --context or --kubeconfig, or as kubectl arrayjob, it is always the ArrayJob.";
+
 /// `arrayjob peek`
 #[derive(Args, Clone, Debug)]
+#[command(after_help = WHICH)]
 pub struct Peek {
-    /// The manifest; - reads standard input
+    /// The manifest, - for standard input; or a job, whose servers then fetch the frame
+    #[arg(value_name = "FILE|JOB")]
     pub file: PathBuf,
     /// Frame number, 0 first
     pub index: usize,
     /// Where to: .png, .npy, .tiff or .csv
     #[arg(short, long, default_value = "frame.png")]
     pub output: PathBuf,
+    /// The cluster.
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// `arrayjob get`
 #[derive(Args, Clone, Debug)]
+#[command(after_help = WHICH)]
 pub struct Get {
-    /// The URL that `serve` printed, or the name of a job served on this machine
+    /// The URL that `serve` or `open` printed, or the name of a job
+    #[arg(value_name = "URL|JOB")]
     pub job: String,
     /// NumPy's slicing, as in 'power[:,500,500]'
     pub selection: String,
     /// Where to: .npy .png .csv .json .tiff; default: JSON to standard output
     #[arg(short, long)]
     pub output: Option<PathBuf>,
+    /// The cluster.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `arrayjob open`
+#[derive(Args, Clone, Debug)]
+pub struct Open {
+    /// The ArrayJob
+    pub job: String,
+    /// Port on this machine; default: any that is free
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
+    /// Open it in the browser
+    #[arg(long)]
+    pub browser: bool,
+    /// The cluster.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `arrayjob watch`
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Ends with 0 when the job is complete, with 1 when it failed, was deleted or took longer than --timeout.")]
+pub struct Watch {
+    /// The ArrayJob
+    pub job: String,
+    /// How long to wait, as in 90s, 10m or 1h; default: until it is finished
+    #[arg(long)]
+    pub timeout: Option<String>,
+    /// How progress is told
+    #[arg(long, value_enum, default_value_t = ProgressKind::Auto)]
+    pub progress: ProgressKind,
+    /// The cluster.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `arrayjob report`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Manifest, status, plan, events, pods, logs and metrics. Secrets are not read; tokens and passwords in what is are left out."
+)]
+pub struct Report {
+    /// The ArrayJob
+    pub job: String,
+    /// Where to; default: arrayjob-JOB-TIME.zip
+    #[arg(short, long, value_name = "FILE.zip")]
+    pub output: Option<PathBuf>,
+    /// The cluster.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `arrayjob movie`
+#[derive(Args, Clone, Debug)]
+pub struct Movie {
+    /// Address and port to listen on
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// Frames of the movie
+    #[arg(long, default_value_t = 400)]
+    pub frames: usize,
+    /// Let each answer wait so long, as a slow source would: milliseconds
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    pub delay_ms: u64,
 }
 
 /// `arrayjob serve`

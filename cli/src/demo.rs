@@ -4,39 +4,30 @@ use crate::args::Demo;
 use crate::error::Error;
 use crate::movie::Movie;
 use crate::progress::line;
+use crate::projector::{self, CROP, SIZE};
 use crate::run::{Settings, run_manifest};
 use api::geometry::Element;
-use axum::Router;
-use axum::extract::{Path as UrlPath, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use operator::manifest;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
-/// The movie's height and width, and those of the crop around the specimen, in pixels.
-const SIZE: usize = 512;
-const CROP: usize = 256;
-const SEED: u64 = 2017;
 /// How much sharper the recentered mean has to be.
 const SHARPER: f64 = 2.0;
-/// A movie has to be long enough for its slowest beat and its fastest to differ.
-const FEWEST_FRAMES: usize = 40;
 
 /// Runs the demo.
 ///
 /// # Errors
 /// When the job fails, or the arrays do not show what the movie put in.
 pub async fn demo(ask: Demo, started: Instant) -> Result<(), Error> {
-    if ask.frames < FEWEST_FRAMES {
-        return Err(Error::Refused(format!("--frames must be at least {FEWEST_FRAMES}")));
-    }
-    let movie = Arc::new(Movie::new(ask.frames, SIZE, CROP, SEED));
-    let address = serve(Arc::clone(&movie)).await?;
+    let movie = Arc::new(projector::movie(ask.frames)?);
+    let failed = |error: std::io::Error| Error::Start(error.into());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?.to_string();
+    // For as long as this process lives.
+    tokio::spawn(projector::show(Arc::clone(&movie), listener, Duration::ZERO));
     let text = job(&ask, &address);
     line(&format!("a movie of {} frames is at http://{address}/0.png; the job over it:\n\n{text}", ask.frames));
     let manifest = manifest::parse(&text).map_err(|source| Error::Manifest { path: "demo".into(), source })?;
@@ -65,25 +56,6 @@ spec:
 ",
         ask.frames, ask.servers
     )
-}
-
-/// Serves the movie on loopback for as long as this process lives.
-async fn serve(movie: Arc<Movie>) -> Result<String, Error> {
-    let failed = |error: std::io::Error| Error::Start(error.into());
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?.to_string();
-    let router = Router::new().route("/{frame}", get(frame)).with_state(movie);
-    tokio::spawn(chunkserver::server::serve(listener, router, std::future::pending()));
-    Ok(address)
-}
-
-async fn frame(State(movie): State<Arc<Movie>>, UrlPath(name): UrlPath<String>) -> Response {
-    let index = name.strip_suffix(".png").and_then(|index| index.parse::<usize>().ok()).filter(|&index| index < movie.frames());
-    let Some(index) = index else { return StatusCode::NOT_FOUND.into_response() };
-    match tokio::task::spawn_blocking(move || movie.png(index)).await {
-        Ok(Ok(png)) => ([(header::CONTENT_TYPE, "image/png")], png).into_response(),
-        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
 }
 
 /// Reads the arrays that were written and compares them with what the movie put in.
@@ -150,4 +122,23 @@ fn series_of(folder: &Path, name: &str, frames: usize, [y, x]: [usize; 2]) -> Re
 fn chunk(folder: &Path, name: &str, index: &[usize]) -> Result<Vec<u8>, Error> {
     let path = folder.join(name).join(chunkserver::encode::zarr::chunk_key(index));
     std::fs::read(&path).map_err(|error| Error::Check(format!("{} cannot be read: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_for_a_cluster_is_the_same_job() {
+        let example = manifest::parse(include_str!("../../crds/examples/demo.yaml")).unwrap();
+        let ask = Demo { out: "out".into(), servers: 2, frames: 400, serve: false, progress: crate::args::ProgressKind::Plain };
+        let demo = manifest::parse(&job(&ask, "demo-movie")).unwrap();
+        assert_eq!(example.metadata.name, demo.metadata.name);
+        // What only a cluster needs to be told, and what the demo finds out.
+        let mut spec = example.spec;
+        assert_eq!(spec.source.frame.take().map(|frame| (frame.height as usize, frame.width as usize)), Some((SIZE, SIZE)));
+        spec.backoff_limit = None;
+        spec.servers.as_mut().unwrap().resources = None;
+        assert_eq!(spec, demo.spec);
+    }
 }

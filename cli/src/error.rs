@@ -60,6 +60,16 @@ pub enum Error {
     NoSuchJob { name: String, known: String },
     #[error("'{0}' is neither a URL nor a job's name")]
     Target(String),
+    #[error("no cluster can be asked; give --kubeconfig FILE and --context NAME")]
+    Kubeconfig(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the cluster does not answer ({doing})")]
+    Cluster {
+        doing: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{0}")]
+    Stopped(String),
     #[error("cannot make a picture of {array}")]
     Picture {
         array: String,
@@ -78,7 +88,7 @@ impl Error {
         ExitCode::from(match self {
             Self::ReadManifest { .. } | Self::Manifest { .. } | Self::Save { .. } | Self::Option { .. } | Self::Target(_) => 2,
             Self::Invalid { source: operator::turn::Error::Invalid(_), .. } => 2,
-            Self::Interrupted => 130,
+            Self::Interrupted | Self::Stopped(_) => 130,
             _ => 1,
         })
     }

@@ -1,9 +1,8 @@
-//! `arrayjob get`: a slice of a served job, to a file or to standard output.
+//! `arrayjob get`: a slice of a job that is served here or in a cluster, to a file or to standard output.
 
 use crate::args::Get;
+use crate::cluster::door;
 use crate::error::Error;
-use crate::reader::Reader;
-use crate::registry;
 use api::selection::Selection;
 use chunkserver::encode::Format;
 use std::io::Write as _;
@@ -14,7 +13,6 @@ use std::path::Path;
 /// # Errors
 /// When the job cannot be found or reached, or refuses, or the file cannot be written.
 pub async fn get(ask: Get) -> Result<(), Error> {
-    let url = if ask.job.contains("://") { ask.job } else { registry::find(&ask.job)? };
     let selection = Selection::parse(&ask.selection).map_err(|error| Error::Refused(error.to_string()))?;
     let items = ask.selection.trim().strip_prefix(&selection.array).unwrap_or_default().trim();
     let items = items.strip_prefix('[').and_then(|items| items.strip_suffix(']')).unwrap_or_default();
@@ -22,7 +20,8 @@ pub async fn get(ask: Get) -> Result<(), Error> {
         Some(path) => Format::from_path(path).map_err(|error| Error::Refused(error.to_string()))?,
         None => Format::Json,
     };
-    let bytes = Reader::new(&url)?.slice(&selection.array, items, format.name()).await?;
+    let door = door::find(&ask.job, &ask.place).await?;
+    let bytes = door.reader()?.slice(&selection.array, items, format.name()).await?;
     match &ask.output {
         Some(path) => write(path, &bytes),
         None => std::io::stdout().write_all(&bytes).map_err(|source| Error::Write { path: "standard output".into(), source }),

@@ -8,6 +8,7 @@ pub mod probe;
 pub mod progress;
 pub mod reader;
 
+pub mod cluster;
 pub mod demo;
 pub mod get;
 mod local;
@@ -15,5 +16,6 @@ pub mod movie;
 pub mod out;
 pub mod peek;
 pub mod pictures;
+pub mod projector;
 pub mod registry;
 pub mod run;

@@ -94,7 +94,7 @@ impl Local {
                 progress.say(&format!("server {index} ended ({why}); starting it again, the others keep what they have"));
             }
         }
-        progress.update(&report(&turn));
+        progress.update(&report(&turn).phases);
         Ok(turn)
     }
 

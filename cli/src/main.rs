@@ -1,11 +1,12 @@
 //! One binary carries it all: the command starts itself as a chunk server, so nothing has to be found on PATH.
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::args::{Cli, Run, Verb};
 use cli::error::Error;
 use cli::progress::line;
-use cli::{budget, demo, get, peek, run};
+use cli::{budget, cluster, demo, get, peek, projector, run};
 use operator::turn::prepare;
+use operator::validate::Place;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,7 +14,9 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    let cli = match Cli::try_parse() {
+    // Help shows what was typed.
+    let parsed = Cli::command().bin_name(cluster::program()).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help is no error, and goes to standard output.
@@ -67,7 +70,11 @@ async fn carry_out(verb: Verb, started: Instant) -> Result<(), Error> {
         Verb::Plan(ask) => plan(ask).await,
         Verb::Peek(ask) => peek::peek(ask).await,
         Verb::Get(ask) => get::get(ask).await,
+        Verb::Open(ask) => cluster::open(ask).await,
+        Verb::Watch(ask) => cluster::watch(ask, started).await,
+        Verb::Report(ask) => cluster::report(ask).await,
         Verb::Demo(ask) => demo::demo(ask, started).await,
+        Verb::Movie(ask) => projector::project(ask).await,
         Verb::Crd => {
             let yaml = serde_saphyr::to_string(&crds::definition()).map_err(|error| Error::Start(error.into()))?;
             print(&yaml)
@@ -87,7 +94,7 @@ async fn plan(ask: cli::args::Plan) -> Result<(), Error> {
         let bytes = budget::parse(memory)?;
         budget.memory = api::plan::Allowance::PerServer(bytes);
     }
-    let (_, plan) = prepare(&manifest, &budget).map_err(|source| Error::Invalid { path: ask.file.clone(), source })?;
+    let (_, plan) = prepare(&manifest, &budget, Place::Machine).map_err(|source| Error::Invalid { path: ask.file.clone(), source })?;
     print(&plan.to_string())
 }
 

@@ -1,6 +1,7 @@
-//! `arrayjob peek`: one frame is one fetch, before anything is started.
+//! `arrayjob peek`: one frame is one fetch, before anything is started; or by a job's server, with its network and secrets.
 
 use crate::args::Peek;
+use crate::cluster::{door, is_plugin, place};
 use crate::error::Error;
 use crate::get::write;
 use crate::probe;
@@ -12,12 +13,16 @@ use operator::validate;
 /// Fetches, decodes and writes a frame.
 ///
 /// # Errors
-/// When the manifest's source is wrong, or the frame cannot be had, decoded or written.
+/// When the manifest's source is wrong, the job cannot be found, or the frame cannot be had, decoded or written.
 pub async fn peek(ask: Peek) -> Result<(), Error> {
     let format = Format::from_path(&ask.output).map_err(|error| Error::Refused(error.to_string()))?;
+    if !place::is_manifest(&ask.file, is_plugin(), &ask.place) {
+        let door = door::find(&ask.file.to_string_lossy(), &ask.place).await?;
+        return write(&ask.output, &door.reader()?.frame(ask.index, format.name()).await?);
+    }
     let manifest = read_manifest(&ask.file)?;
     let invalid = |source: validate::Invalid| Error::Invalid { path: ask.file.clone(), source: source.into() };
-    let (source, frames) = validate::source(&manifest).map_err(invalid)?;
+    let (source, frames) = validate::source(&manifest, validate::Place::Machine).map_err(invalid)?;
     if ask.index >= frames {
         return Err(Error::Refused(format!("frame {} is out of bounds: the job has frames 0 to {}", ask.index, frames - 1)));
     }

@@ -3,7 +3,7 @@
 use crate::args::ProgressKind;
 use api::geometry::human_bytes;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use operator::report::{PhaseReport, Report};
+use operator::report::PhaseReport;
 use serde_json::{Value, json};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -56,10 +56,10 @@ impl Progress {
     }
 
     /// How far every phase is.
-    pub fn update(&mut self, report: &Report) {
+    pub fn update(&mut self, phases: &[PhaseReport]) {
         let seconds = self.started.elapsed().as_secs_f64();
         if let Kind::Bars { all, bars } = &mut self.kind {
-            for phase in &report.phases {
+            for phase in phases {
                 let bar = bar_of(all, bars, phase);
                 bar.set_position(phase.done);
                 bar.set_message(rate(phase));
@@ -70,7 +70,7 @@ impl Progress {
             return;
         }
         let due = self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY);
-        for phase in &report.phases {
+        for phase in phases {
             let complete = phase.done >= phase.total;
             if self.finished.contains(&phase.name) || phase.done == 0 || !(complete || due) {
                 continue;

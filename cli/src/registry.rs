@@ -32,6 +32,13 @@ fn folder() -> PathBuf {
 /// # Errors
 /// When the entry cannot be written, or the folder is not this user's own.
 pub fn enter(name: &str, url: &str) -> Result<Entry, Error> {
+    let mut entry = Entry { path: private_folder()?.join(name), url: String::new() };
+    entry.move_to(url)?;
+    Ok(entry)
+}
+
+/// The folder, made if need be, that nobody else can look into.
+fn private_folder() -> Result<PathBuf, Error> {
     let folder = folder();
     let failed = |source| Error::Write { path: folder.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
@@ -40,9 +47,19 @@ pub fn enter(name: &str, url: &str) -> Result<Entry, Error> {
         // In a folder that anyone may write to, someone else may have made it first.
         return Err(failed(std::io::Error::from(std::io::ErrorKind::PermissionDenied)));
     }
-    let mut entry = Entry { path: folder.join(name), url: String::new() };
-    entry.move_to(url)?;
-    Ok(entry)
+    Ok(folder)
+}
+
+/// A page for the browser of this user alone; gone when dropped.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn page(html: &str) -> Result<tempfile::NamedTempFile, Error> {
+    let folder = private_folder()?;
+    let failed = |source| Error::Write { path: folder.clone(), source };
+    let mut page = tempfile::Builder::new().prefix(".open-").suffix(".html").tempfile_in(&folder).map_err(failed)?;
+    page.write_all(html.as_bytes()).map_err(failed)?;
+    Ok(page)
 }
 
 impl Entry {
@@ -73,6 +90,7 @@ pub fn find(name: &str) -> Result<String, Error> {
     std::fs::read_to_string(folder().join(name)).map_err(|_| {
         let names =
             std::fs::read_dir(folder()).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let names = names.filter(|name| !name.starts_with('.'));
         let names: Vec<String> = names.collect();
         let known =
             if names.is_empty() { "; start one with arrayjob serve FILE".to_owned() } else { format!("; there are {}", names.join(", ")) };

@@ -16,6 +16,7 @@ use crds::v1alpha1 as crd;
 use operator::fleet::Fleet as _;
 use operator::report::{Report, report};
 use operator::turn::prepare;
+use operator::validate::Place;
 use operator::{manifest, validate};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -77,11 +78,11 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
     if let Some(bytes) = settings.memory {
         budget.memory = Allowance::Shared(bytes);
     }
-    let (mut job, mut plan) = prepare(&manifest, &budget).map_err(invalid)?;
+    let (mut job, mut plan) = prepare(&manifest, &budget, Place::Machine).map_err(invalid)?;
     let out = settings.out.as_deref().map(|folder| Out::new(folder, &job)).transpose()?;
     if let Some(out) = &out {
         manifest.spec.outputs.extend(out.arrays(&job, &plan));
-        (job, plan) = prepare(&manifest, &budget).map_err(invalid)?;
+        (job, plan) = prepare(&manifest, &budget, Place::Machine).map_err(invalid)?;
     }
     writable(&job)?;
     let local = Local::start(&plan)?;
@@ -169,7 +170,7 @@ pub async fn fill_in(name: &Path, manifest: &mut ArrayJob) -> Result<(), Error> 
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     manifest.metadata.uid = Some(format!("{:x}{nanos:x}", std::process::id()));
     let invalid = |source: validate::Invalid| Error::Invalid { path: name.to_owned(), source: source.into() };
-    let (source, frames) = validate::source(manifest).map_err(invalid)?;
+    let (source, frames) = validate::source(manifest, Place::Machine).map_err(invalid)?;
     if validate::needs_probe(manifest) {
         let frame = probe::shape(&source, frames).await?;
         validate::set_frame(manifest, frame);
@@ -232,7 +233,7 @@ fn remove_partial(path: &Path) {
 }
 
 /// Ctrl-C, or a polite request to end.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut ends = Vec::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {

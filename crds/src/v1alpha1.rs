@@ -1,5 +1,9 @@
 //! Version v1alpha1 of the manifest. Every field's comment is what `kubectl explain` shows.
 
+pub mod status;
+
+pub use status::ArrayJobStatus;
+
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -15,7 +19,9 @@ use std::collections::BTreeMap;
     shortname = "aj",
     category = "all",
     namespaced,
-    derive = "PartialEq"
+    derive = "PartialEq",
+    status = "ArrayJobStatus",
+    doc = "A stack of images behind URLs as a distributed array: loaded, recentered, rechunked and Fourier-transformed over time."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ArrayJobSpec {

@@ -36,6 +36,9 @@ pub async fn carry_out(fleet: &impl Fleet, servers: &Servers, observed: &Observe
 }
 
 fn cannot_start(error: &fleet::Error) -> Failure {
+    if let fleet::Error::Refused(failure) = error {
+        return failure.clone();
+    }
     let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
     Failure { reason: reason::SERVER_START_FAILED.into(), message: format!("{error}{cause}") }
 }

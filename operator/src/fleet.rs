@@ -1,7 +1,10 @@
 //! What servers are made of: processes here, pods elsewhere. The only seam between the loop and the machines.
 
+pub mod kubernetes;
 pub mod process;
 
+use crate::validate::Place;
+use api::phase::{Failure, Seen};
 use api::plan::ServerId;
 use std::future::Future;
 use thiserror::Error;
@@ -11,8 +14,10 @@ use thiserror::Error;
 pub enum Sighting {
     /// Never started.
     Absent,
-    /// Ended; why, as far as is known.
+    /// Ended by itself; why, as far as is known.
     Exited(String),
+    /// Taken away, through no failure of its own; what is known.
+    Lost(String),
     /// Started, and not listening yet.
     Starting,
     /// Listening at `host:port`.
@@ -31,6 +36,8 @@ pub enum Error {
     },
     #[error("server {} started and said nothing", id.0)]
     Silent { id: ServerId },
+    #[error("{}", .0.message)]
+    Refused(Failure),
 }
 
 /// A fleet of servers.
@@ -41,10 +48,18 @@ pub trait Fleet {
     /// How often a server was started again.
     fn restarts(&self) -> u32;
 
-    /// Starts these servers, and waits until they listen or have ended.
+    /// Where the servers run.
+    fn place(&self) -> Place;
+
+    /// What a server is that takes requests and does not answer them.
+    fn silent(&self, why: String) -> Seen {
+        Seen::Exited(why)
+    }
+
+    /// Starts these servers, in the place of those that ended or were lost.
     ///
     /// # Errors
-    /// When one cannot be started at all.
+    /// When one cannot be started at all, now or later.
     fn ensure(&self, servers: &[ServerId]) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Ends all servers, and waits until they are gone.

@@ -1,15 +1,21 @@
-//! The loop that drives an ArrayJob. [`manifest`] reads, [`validate`] checks, [`turn`] looks, decides and acts once, [`report`]
-//! tells. [`fleet`] is the only thing that knows what a server is made of.
+//! The loop of an ArrayJob: validate → plan → observe → next_step → carry_out → report, over any [`fleet::Fleet`]. [`controller`]
+//! turns it for every ArrayJob of a cluster.
 
 pub mod manifest;
 pub mod validate;
 
-pub mod carry_out;
 pub mod fleet;
-pub mod observe;
+pub mod identity;
 pub mod servers;
 
+pub mod carry_out;
+pub mod observe;
 pub mod report;
 pub mod turn;
 
-pub use turn::{Turn, turn};
+pub mod controller;
+
+pub mod health;
+pub mod key;
+pub mod lease;
+pub mod metrics;

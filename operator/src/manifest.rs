@@ -1,4 +1,5 @@
-//! YAML or JSON text in, an [`ArrayJob`] out; whatever cannot be meant is refused with its field.
+//! YAML or JSON text in, an [`ArrayJob`] out; whatever cannot be meant is refused with its field. What else stands in the
+//! text, as what `kubectl apply` takes along with the job, is passed over.
 
 use crds::ArrayJob;
 use serde::Deserialize as _;
@@ -16,22 +17,22 @@ pub enum Error {
     Yaml(String),
     #[error("apiVersion and kind must be {API_VERSION} and {KIND}; found {found}")]
     Kind { found: String },
+    #[error("none of the {count} documents has apiVersion {API_VERSION} and kind {KIND}; found {found}")]
+    NoJob { count: usize, found: String },
+    #[error("one {KIND} at a time; found {found}")]
+    ManyJobs { found: String },
     #[error("{path}: {rule}")]
     Field { path: String, rule: String },
     #[error("{path}: no such field{advice}")]
     Unknown { path: String, advice: String },
 }
 
-/// Reads a manifest.
+/// Reads a manifest: the one ArrayJob among the text's documents.
 ///
 /// # Errors
-/// When it is no YAML, no ArrayJob, or has a field that is wrong or unknown.
+/// When it is no YAML, has no ArrayJob or several, or a field of it is wrong or unknown.
 pub fn parse(text: &str) -> Result<ArrayJob, Error> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| Error::Yaml(first_line(&error.to_string())))?;
-    let word = |name| value.get(name).and_then(Value::as_str).unwrap_or("nothing").to_owned();
-    if word("apiVersion") != API_VERSION || word("kind") != KIND {
-        return Err(Error::Kind { found: format!("{} and {}", word("apiVersion"), word("kind")) });
-    }
+    let value = the_job(documents(text)?)?;
     let mut unknown: Option<String> = None;
     let mut track = serde_path_to_error::Track::new();
     let deserializer = serde_path_to_error::Deserializer::new(&value, &mut track);
@@ -48,6 +49,53 @@ pub fn parse(text: &str) -> Result<ArrayJob, Error> {
         Some(path) => Err(Error::Unknown { advice: advice(&path), path }),
         None => Ok(job),
     }
+}
+
+/// Every document that is not empty.
+fn documents(text: &str) -> Result<Vec<Value>, Error> {
+    let refused = |error: serde_saphyr::Error| Error::Yaml(first_line(&error.to_string()));
+    serde_saphyr::from_str(text).map(|value| vec![value]).or_else(|alone| {
+        serde_saphyr::from_multiple(text).map_err(|error| {
+            // That there are several is not what is wrong.
+            refused(if alone.to_string().contains("multiple") { error } else { alone })
+        })
+    })
+}
+
+fn the_job(documents: Vec<Value>) -> Result<Value, Error> {
+    let count = documents.len();
+    if count < 2 {
+        let value = documents.into_iter().next().unwrap_or_default();
+        if is_job(&value) {
+            return Ok(value);
+        }
+        return Err(Error::Kind { found: format!("{} and {}", word(&value, "apiVersion"), word(&value, "kind")) });
+    }
+    let (mut jobs, others): (Vec<Value>, Vec<Value>) = documents.into_iter().partition(is_job);
+    let listed = |documents: &[Value]| documents.iter().map(title).collect::<Vec<_>>().join(", ");
+    match (jobs.pop(), jobs.is_empty()) {
+        (Some(job), true) => Ok(job),
+        (None, _) => Err(Error::NoJob { count, found: listed(&others) }),
+        (Some(job), false) => {
+            jobs.push(job);
+            Err(Error::ManyJobs { found: listed(&jobs) })
+        }
+    }
+}
+
+fn is_job(value: &Value) -> bool {
+    word(value, "apiVersion") == API_VERSION && word(value, "kind") == KIND
+}
+
+fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or("nothing")
+}
+
+/// Kind and name; the version too where it is the only thing that is wrong.
+fn title(value: &Value) -> String {
+    let version = if word(value, "kind") == KIND && !is_job(value) { word(value, "apiVersion") } else { "" };
+    let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    [version, word(value, "kind"), name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The library shows the text around an error in lines below its message; a sentence has room for the message.
@@ -112,5 +160,25 @@ spec:
         assert!(refusal("]").starts_with("the manifest is not YAML"));
         assert!(refusal("").starts_with("apiVersion and kind must be"));
         assert!(refusal(&format!("{GOOD}  servers: {{podTemplate: {{}}}}\n")).contains("the installer's"));
+    }
+
+    #[test]
+    fn the_one_job_among_several_documents_is_picked() {
+        let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: movie}\n";
+        let job = parse(&format!("# a comment\n{service}---\n# another\n---{GOOD}")).unwrap();
+        assert_eq!(job.metadata.name.as_deref(), Some("j"));
+        assert_eq!(parse(&format!("---{GOOD}---\n")).unwrap().metadata.name.as_deref(), Some("j"));
+        assert_eq!(
+            refusal(&format!("{service}{service}---{}", GOOD.replace("v1alpha1", "v2"))),
+            "none of the 3 documents has apiVersion arrayjob.dev/v1alpha1 and kind ArrayJob; found Service movie, Service movie, \
+             arrayjob.dev/v2 ArrayJob j"
+        );
+        assert_eq!(refusal(&format!("{GOOD}---{GOOD}")), "one ArrayJob at a time; found ArrayJob j, ArrayJob j");
+        assert_eq!(
+            refusal(&format!("{service}---{}", GOOD.replace("count: 3", "count: -1"))),
+            refusal(&GOOD.replace("count: 3", "count: -1"))
+        );
+        assert!(refusal(&format!("{service}---\n]")).starts_with("the manifest is not YAML"));
+        assert!(!refusal(&format!("{service}---\n]")).contains("multiple"));
     }
 }

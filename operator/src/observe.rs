@@ -12,11 +12,12 @@ pub async fn observe(fleet: &impl Fleet, servers: &Servers, plan: &Plan) -> Obse
         match sighting {
             Sighting::Absent => Seen::Absent,
             Sighting::Exited(why) => Seen::Exited(why),
+            Sighting::Lost(why) => Seen::Lost(why),
             Sighting::Starting => Seen::Starting,
             Sighting::Up(address) => match servers.progress(&address, None).await {
                 Ok(progress) => Seen::Up { address, progress: Box::new(progress) },
                 // Stopped or thrashing: its work goes to a new start of it.
-                Err(error) if error.is_hung() => Seen::Exited("it did not answer".into()),
+                Err(error) if error.is_hung() => fleet.silent("it did not answer".into()),
                 // It may be ending just now: the fleet will know by the next turn.
                 Err(error) => {
                     tracing::debug!(address, error = &error as &dyn std::error::Error, "no answer");

@@ -1,7 +1,11 @@
 //! A turn in, what people are told out. Pure.
 
+pub mod conditions;
+pub mod events;
+pub mod status;
+
 use crate::turn::Turn;
-use api::phase::{Phase, PhaseProgress, Progress};
+use api::phase::{Failure, Phase, PhaseProgress, Progress};
 use serde::Serialize;
 
 /// One phase over all servers.
@@ -43,6 +47,10 @@ pub struct Report {
     pub restarts: u32,
     /// Outputs written, and in all.
     pub outputs: (usize, usize),
+    /// Start of the first unit of work, in milliseconds of Unix time.
+    pub started_ms: Option<u64>,
+    /// What a server has trouble with and still tries.
+    pub trouble: Option<Failure>,
 }
 
 /// Sums up what a turn saw.
@@ -63,6 +71,8 @@ pub fn report(turn: &Turn) -> Report {
         peak_rss_bytes: of_all.iter().map(|progress| progress.peak_rss_bytes).sum(),
         servers_up: of_all.len(),
         restarts: turn.observed.restarts,
+        started_ms: of_all.iter().flat_map(|progress| &progress.phases).map(|phase| phase.started_ms).filter(|&ms| ms > 0).min(),
+        trouble: of_all.iter().find_map(|progress| progress.trouble.clone()),
         outputs: (of_all.iter().map(|progress| progress.written.len()).sum(), turn.job.outputs.len()),
     }
 }

@@ -1,8 +1,10 @@
 //! Speaks HTTP to chunk servers: asks how far they are, tells them what is theirs.
 
+use api::geometry::FrameSpec;
 use api::phase::{Observed, Progress, Seen};
 use api::plan::ServerId;
 use api::wire::{self, Assignment, Problem, route};
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -22,13 +24,17 @@ pub enum Error {
         source: reqwest::Error,
     },
     #[error("{address} refuses: {problem}")]
-    Refused { address: String, status: u16, problem: String },
+    Refused { address: String, status: u16, problem: String, reason: Option<String> },
 }
+
+/// Fetching the first frame takes as long as its source does, retries included.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The client.
 #[derive(Clone, Debug)]
 pub struct Servers {
     http: reqwest::Client,
+    scheme: &'static str,
     key: String,
 }
 
@@ -40,13 +46,22 @@ impl Error {
 }
 
 impl Servers {
-    /// A client with the run's key.
+    /// A client with the run's key, for servers on loopback.
     ///
     /// # Errors
     /// When the HTTP library cannot be set up.
     pub fn new(key: String) -> Result<Self, Error> {
-        let http = reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).timeout(TIMEOUT).build().map_err(Error::Client)?;
-        Ok(Self { http, key })
+        let http = client().build().map_err(Error::Client)?;
+        Ok(Self { http, scheme: "http", key })
+    }
+
+    /// A client that shows a certificate and knows the servers by theirs.
+    ///
+    /// # Errors
+    /// When the HTTP library cannot be set up.
+    pub fn secured(tls: rustls::ClientConfig) -> Result<Self, Error> {
+        let http = client().tls_backend_preconfigured(tls).build().map_err(Error::Client)?;
+        Ok(Self { http, scheme: "https", key: String::new() })
     }
 
     /// The run's key.
@@ -60,7 +75,7 @@ impl Servers {
     /// When it does not answer.
     pub async fn progress(&self, address: &str, wait: Option<(u64, Duration)>) -> Result<Progress, Error> {
         let query = wait.map_or_else(String::new, |(milestone, wait)| format!("?milestone={milestone}&wait_ms={}", wait.as_millis()));
-        self.send(address, self.http.get(format!("http://{address}{}{query}", route::PROGRESS))).await
+        self.send(address, self.http.get(self.url(address, &format!("{}{query}", route::PROGRESS)))).await
     }
 
     /// Tells a server what is its.
@@ -68,7 +83,7 @@ impl Servers {
     /// # Errors
     /// When it does not answer, or refuses.
     pub async fn assign(&self, address: &str, id: ServerId, assignment: &Assignment) -> Result<Progress, Error> {
-        let request = self.http.put(format!("http://{address}{}?server={}", route::ASSIGNMENT, id.0));
+        let request = self.http.put(self.url(address, &format!("{}?server={}", route::ASSIGNMENT, id.0)));
         let body = serde_json::to_vec(assignment).unwrap_or_default();
         self.send(address, request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body)).await
     }
@@ -79,7 +94,7 @@ impl Servers {
     /// When it does not answer, or refuses.
     pub async fn write(&self, address: &str, progress: &Progress, output: usize) -> Result<Progress, Error> {
         let (uid, generation) = progress.assignment.clone().unwrap_or_default();
-        let request = self.http.post(format!("http://{address}{}?output={output}", route::WRITE));
+        let request = self.http.post(self.url(address, &format!("{}?output={output}", route::WRITE)));
         self.send(
             address,
             request.header(wire::UID_HEADER, uid).header(wire::GENERATION_HEADER, generation).header(wire::BOOT_HEADER, &progress.boot.0),
@@ -105,17 +120,37 @@ impl Servers {
         }
     }
 
-    async fn send(&self, address: &str, request: reqwest::RequestBuilder) -> Result<Progress, Error> {
+    /// Has a server look at the first frame.
+    ///
+    /// # Errors
+    /// When it does not answer, or the frame cannot be had.
+    pub async fn probe(&self, address: &str, ask: &wire::ProbeRequest) -> Result<FrameSpec, Error> {
+        let body = serde_json::to_vec(ask).unwrap_or_default();
+        let request = self.http.post(self.url(address, route::PROBE)).timeout(PROBE_TIMEOUT);
+        self.send(address, request.header("content-type", "application/json").body(body)).await
+    }
+
+    fn url(&self, address: &str, path_and_query: &str) -> String {
+        format!("{}://{address}{path_and_query}", self.scheme)
+    }
+
+    async fn send<T: DeserializeOwned>(&self, address: &str, request: reqwest::RequestBuilder) -> Result<T, Error> {
         let silent = |source| Error::Silent { address: address.to_owned(), source };
-        let response = request.bearer_auth(&self.key).send().await.map_err(silent)?;
+        let request = if self.key.is_empty() { request } else { request.bearer_auth(&self.key) };
+        let response = request.send().await.map_err(silent)?;
         let status = response.status();
         let body = response.bytes().await.map_err(silent)?;
-        let refused = |problem: String| Error::Refused { address: address.to_owned(), status: status.as_u16(), problem };
+        let refused = |problem, reason| Error::Refused { address: address.to_owned(), status: status.as_u16(), problem, reason };
         if !status.is_success() {
-            let problem = serde_json::from_slice::<Problem>(&body)
-                .map_or_else(|_| String::from_utf8_lossy(&body).into_owned(), |problem| problem.error);
-            return Err(refused(problem));
+            return Err(match serde_json::from_slice::<Problem>(&body) {
+                Ok(problem) => refused(problem.error, problem.reason),
+                Err(_) => refused(String::from_utf8_lossy(&body).into_owned(), None),
+            });
         }
-        serde_json::from_slice(&body).map_err(|error| refused(error.to_string()))
+        serde_json::from_slice(&body).map_err(|error| refused(error.to_string(), None))
     }
+}
+
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).timeout(TIMEOUT)
 }

@@ -4,7 +4,7 @@ use crate::carry_out::carry_out;
 use crate::fleet::Fleet;
 use crate::observe::observe;
 use crate::servers::Servers;
-use crate::validate::{self, Invalid};
+use crate::validate::{self, Invalid, Place};
 use api::Job;
 use api::next_step::{Step, next_step};
 use api::phase::{Failure, Observed};
@@ -39,8 +39,8 @@ pub struct Turn {
 ///
 /// # Errors
 /// When a rule is broken, or it does not fit the budget.
-pub fn prepare(manifest: &ArrayJob, budget: &Budget) -> Result<(Job, Plan), Error> {
-    let job = validate::validate(manifest)?;
+pub fn prepare(manifest: &ArrayJob, budget: &Budget, place: Place) -> Result<(Job, Plan), Error> {
+    let job = validate::validate(manifest, place)?;
     let plan = Plan::new(&job, validate::replicas(manifest)?, budget)?;
     validate::check_outputs(&job, &plan)?;
     Ok((job, plan))
@@ -51,7 +51,7 @@ pub fn prepare(manifest: &ArrayJob, budget: &Budget) -> Result<(Job, Plan), Erro
 /// # Errors
 /// When the manifest is wrong, or does not fit.
 pub async fn turn(manifest: &ArrayJob, budget: &Budget, fleet: &impl Fleet, servers: &Servers, written: bool) -> Result<Turn, Error> {
-    let (job, plan) = prepare(manifest, budget)?; // pure; the same manifest gives the same plan
+    let (job, plan) = prepare(manifest, budget, fleet.place())?; // pure; the same manifest gives the same plan
     let observed = observe(fleet, servers, &plan).await; // every read
     let mut step = next_step(&job, &plan, &observed); // pure; total
     if written && matches!(step, Step::Write(_)) {

@@ -19,7 +19,7 @@ const SLAB_FRAMES: u64 = 20;
 /// Frames fetched at a time by one server, without `load.concurrency`.
 const CONCURRENCY: u64 = 16;
 /// Lost servers forgiven, without `backoffLimit`.
-const BACKOFF_LIMIT: u32 = 3;
+pub const BACKOFF_LIMIT: u32 = 3;
 /// More frames than this are more than any listing of them could carry.
 const MOST_FRAMES: u64 = 100_000_000;
 /// The largest frame, in bytes: sums of 16-bit pixels stay exact well beyond it.
@@ -35,6 +35,15 @@ pub struct Invalid {
     pub rule: String,
 }
 
+/// Where the servers run: what may be read and written differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On the user's own machine: its files may be read and written.
+    Machine,
+    /// On a cluster: secrets may be used, and files would be those of a pod.
+    Cluster,
+}
+
 fn invalid(field: &str, rule: impl Into<String>) -> Invalid {
     Invalid { field: field.to_owned(), rule: rule.into() }
 }
@@ -43,13 +52,13 @@ fn invalid(field: &str, rule: impl Into<String>) -> Invalid {
 ///
 /// # Errors
 /// When the source breaks a rule.
-pub fn source(job: &ArrayJob) -> Result<(job::Source, usize), Invalid> {
+pub fn source(job: &ArrayJob, place: Place) -> Result<(job::Source, usize), Invalid> {
     let source = &job.spec.source;
     let given = [source.images.is_some(), source.volume.is_some(), source.zarr.is_some()];
     if given.iter().filter(|given| **given).count() != 1 {
         return Err(invalid("spec.source", "exactly one of images, volume and zarr must be given"));
     }
-    if source.secret_ref.is_some() {
+    if source.secret_ref.is_some() && place == Place::Machine {
         return Err(invalid("spec.source.secretRef", "secrets are a cluster's; they cannot be read here"));
     }
     let (path, template, count, start, step, depth, color) = match (&source.images, &source.volume) {
@@ -81,6 +90,9 @@ pub fn source(job: &ArrayJob) -> Result<(job::Source, usize), Invalid> {
     if !["http", "https", "file"].contains(&scheme.scheme()) {
         return Err(invalid(&field("urlTemplate"), format!("the scheme must be http, https or file; found {}", scheme.scheme())));
     }
+    if scheme.scheme() == "file" && place == Place::Cluster {
+        return Err(invalid(&field("urlTemplate"), "file:// is this machine's; servers on a cluster read http:// and https://"));
+    }
     let color = match color.unwrap_or_default() {
         crd::Color::Refuse => job::Color::Refuse,
         crd::Color::Luminance => job::Color::Luminance,
@@ -107,9 +119,9 @@ pub fn set_frame(job: &mut ArrayJob, frame: FrameSpec) {
 ///
 /// # Errors
 /// When a rule is broken; the first one found.
-pub fn validate(job: &ArrayJob) -> Result<Job, Invalid> {
+pub fn validate(job: &ArrayJob, place: Place) -> Result<Job, Invalid> {
     let spec = &job.spec;
-    let (source, frames) = source(job)?;
+    let (source, frames) = source(job, place)?;
     let frame = frame(spec, frames)?;
     let recenter = spec.recenter.as_ref().map(|recenter| self::recenter(recenter, &frame)).transpose()?;
     let stack = recenter.map_or(frame, |recenter| FrameSpec { height: recenter.crop[0], width: recenter.crop[1], ..frame });
@@ -131,7 +143,8 @@ pub fn validate(job: &ArrayJob) -> Result<Job, Invalid> {
         return Err(invalid("spec.load.concurrency", format!("must be from 1 to 1024; found {concurrency}")));
     }
     let name = job.metadata.name.clone().unwrap_or_default();
-    if name.is_empty() || name.len() > 50 || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if name.is_empty() || name.len() > 50 || !name.bytes().all(plain) {
         return Err(invalid("metadata.name", format!("must be 1 to 50 of a-z, 0-9 and -; found '{name}'")));
     }
     let mut reduce = Vec::new();
@@ -158,7 +171,7 @@ pub fn validate(job: &ArrayJob) -> Result<Job, Invalid> {
         fft,
         reduce,
         keep: None,
-        outputs: spec.outputs.iter().enumerate().map(|(i, output)| outputs::parse(i, output)).collect::<Result<_, _>>()?,
+        outputs: spec.outputs.iter().enumerate().map(|(i, output)| outputs::parse(i, output, place)).collect::<Result<_, _>>()?,
         storage: match spec.servers.as_ref().and_then(|servers| servers.storage).unwrap_or_default() {
             crd::Storage::Auto => job::Storage::Auto,
             crd::Storage::Memory => job::Storage::Memory,

@@ -87,5 +87,12 @@ fn the_crd_in_the_repository_is_the_one_that_the_types_give() {
     let ended = place.call(["crd"]);
     ended.must_succeed();
     let written = std::fs::read(repository().join("crds/arrayjobs.yaml")).unwrap_or_else(|error| panic!("crds/arrayjobs.yaml: {error}"));
-    assert!(ended.stdout == written, "crds/arrayjobs.yaml is not what `arrayjob crd` prints; write it again");
+    assert!(ended.stdout == written, "crds/arrayjobs.yaml is not what `arrayjob crd` prints; `make crds` writes it");
+}
+
+#[test]
+fn the_chart_installs_the_crd_of_the_repository() {
+    let read = |path: &str| std::fs::read(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let same = read("crds/arrayjobs.yaml") == read("charts/arrayjob-crds/files/arrayjobs.yaml");
+    assert!(same, "the chart's definition is another one than crds/arrayjobs.yaml; `make crds` writes both");
 }

@@ -138,6 +138,31 @@ impl Job {
         self.set("backoffLimit", json!(limit))
     }
 
+    /// Number of servers.
+    #[must_use]
+    pub fn servers(self, replicas: usize) -> Self {
+        self.set_in("servers", "replicas", json!(replicas))
+    }
+
+    /// What each server is given: processors as a limit, which makes it as slow as it says, and memory.
+    #[must_use]
+    pub fn each(self, cpu: &str, memory: &str) -> Self {
+        let resources = json!({"requests": {"cpu": "50m", "memory": memory}, "limits": {"cpu": cpu, "memory": memory}});
+        self.set_in("servers", "resources", resources)
+    }
+
+    /// Labels of the nodes that servers may run on.
+    #[must_use]
+    pub fn on_nodes(self, label: &str, value: &str) -> Self {
+        self.set_in("servers", "nodeSelector", json!({label: value}))
+    }
+
+    /// The Secret with headers for the source.
+    #[must_use]
+    pub fn secret(self, name: &str) -> Self {
+        self.set_in("source", "secretRef", json!({"name": name}))
+    }
+
     /// The manifest of that name as JSON, which is YAML too.
     pub fn manifest(&self, name: &str) -> String {
         let manifest = json!({"apiVersion": "arrayjob.dev/v1alpha1", "kind": "ArrayJob", "metadata": {"name": name}, "spec": self.spec});

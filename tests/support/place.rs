@@ -147,7 +147,7 @@ impl Place {
 }
 
 /// The built command, two folders above this test: `target/PROFILE/deps/TEST`.
-fn command() -> PathBuf {
+pub(crate) fn command() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let command = test.parent().and_then(Path::parent).unwrap().join("arrayjob");
     assert!(command.is_file(), "{} is missing; build it first: cargo build -p cli", command.display());
@@ -245,6 +245,11 @@ impl Ended {
     /// Standard error without progress: what a person is told at the end.
     pub fn sentence(&self) -> String {
         self.stderr.lines().filter(|line| !line.starts_with('{')).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
     /// Panics unless it succeeded.

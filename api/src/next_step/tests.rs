@@ -37,12 +37,19 @@ fn plan(job: &Job) -> Plan {
 /// A fleet on paper: carries out steps at once, and can be harmed.
 struct World {
     observed: Observed,
-    starts: u32,
+    starts: usize,
+    /// Turns that each start takes before the server answers, over and over.
+    lags: Vec<u32>,
+    /// Of servers that do not answer: for how many turns, and what they are then; a new start where nothing is said.
+    away: Vec<(u32, Option<Seen>)>,
+    /// The last phase that each server was told to work on.
+    goals: Vec<Phase>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { observed: Observed { servers: vec![Seen::Absent; 3], restarts: 0 }, starts: 0 }
+        let observed = Observed { servers: vec![Seen::Absent; 3], restarts: 0 };
+        Self { observed, starts: 0, lags: vec![0], away: vec![(0, None); 3], goals: vec![Phase::Load; 3] }
     }
 
     fn carry_out(&mut self, step: &Step) {
@@ -53,6 +60,7 @@ impl World {
                         self.observed.restarts += 1;
                     }
                     self.observed.servers[id.0] = Seen::Starting;
+                    self.away[id.0] = (self.lags[self.starts % self.lags.len()], None);
                 }
             }
             Step::Assign(ids, assignment) => {
@@ -60,6 +68,7 @@ impl World {
                     if let Seen::Up { progress, .. } = &mut self.observed.servers[id.0] {
                         progress.assignment = Some((assignment.job.uid.clone(), assignment.job.generation));
                         progress.stamp = assignment.stamp();
+                        self.goals[id.0] = assignment.goal;
                         if progress.phases.is_empty() {
                             progress.phases = [Phase::Load, Phase::Recenter, Phase::Rechunk, Phase::Fft].map(phase).to_vec();
                         }
@@ -77,36 +86,82 @@ impl World {
         }
     }
 
-    /// Time passes: what starts is up, what works gets further.
+    /// A start of a server that knows nothing, at this address or at one of its own.
+    fn boot(&mut self, address: Option<String>) -> Seen {
+        self.starts += 1;
+        let progress = Progress {
+            boot: BootId(format!("b{}", self.starts)),
+            assignment: None,
+            stamp: 0,
+            milestone: 0,
+            phases: vec![],
+            blank: vec![],
+            writing: vec![],
+            written: vec![],
+            failure: None,
+            trouble: None,
+            peak_rss_bytes: 0,
+        };
+        Seen::Up { address: address.unwrap_or_else(|| format!("h:{}", self.starts)), progress: Box::new(progress) }
+    }
+
+    /// Time passes: what starts is up, what works gets further, as far as it may.
     fn work(&mut self) {
-        for seen in &mut self.observed.servers {
-            match seen {
-                Seen::Starting => {
-                    self.starts += 1;
-                    let boot = BootId(format!("b{}", self.starts));
-                    let progress = Progress {
-                        boot,
-                        assignment: None,
-                        stamp: 0,
-                        milestone: 0,
-                        phases: vec![],
-                        blank: vec![],
-                        writing: vec![],
-                        written: vec![],
-                        failure: None,
-                        peak_rss_bytes: 0,
-                    };
-                    *seen = Seen::Up { address: format!("h:{}", self.starts), progress: Box::new(progress) };
-                }
+        for id in 0..self.observed.servers.len() {
+            let goal = self.goals[id];
+            match &mut self.observed.servers[id] {
+                Seen::Starting if self.away[id].0 > 0 => self.away[id].0 -= 1,
+                Seen::Starting => self.observed.servers[id] = self.away[id].1.take().unwrap_or_else(|| self.boot(None)),
                 Seen::Up { progress, .. } => {
-                    if let Some(phase) = progress.phases.iter_mut().find(|phase| !phase.complete()) {
+                    if let Some(phase) = progress.phases.iter_mut().find(|phase| !phase.complete() && phase.phase <= goal) {
                         phase.done += 1;
                     }
                     progress.written.append(&mut progress.writing);
                 }
-                Seen::Absent | Seen::Exited(_) => {}
+                Seen::Absent | Seen::Exited(_) | Seen::Lost(_) => {}
             }
         }
+    }
+
+    /// Whether every server has all its results in its memory now, and every output is written.
+    fn all_is_done(&self, job: &Job) -> bool {
+        let servers = self.observed.servers.iter().all(
+            |seen| matches!(seen, Seen::Up { progress, .. } if progress.phases.len() == 4 && progress.phases.iter().all(PhaseProgress::complete)),
+        );
+        servers && (0..job.outputs.len()).all(|output| self.observed.progress().any(|(_, progress)| progress.written.contains(&output)))
+    }
+}
+
+/// What can become of a server that was started.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    /// It ends by itself.
+    Exit,
+    /// It is taken away.
+    Lose,
+    /// It is gone without a trace.
+    Vanish,
+    /// It is started again in place: same address, another boot, nothing in its memory.
+    Reboot,
+    /// It does not answer for so many turns, and then goes on where it was.
+    Mute(u32),
+}
+
+impl World {
+    fn harm(&mut self, id: usize, harm: Harm) {
+        let seen = self.observed.servers[id].clone();
+        self.observed.servers[id] = match (harm, seen) {
+            (_, Seen::Absent) => Seen::Absent,
+            (Harm::Exit, _) => Seen::Exited("killed".into()),
+            (Harm::Lose, _) => Seen::Lost("evicted".into()),
+            (Harm::Vanish, _) => Seen::Absent,
+            (Harm::Reboot, Seen::Up { address, .. }) => self.boot(Some(address)),
+            (Harm::Mute(turns), seen @ Seen::Up { .. }) => {
+                self.away[id] = (turns, Some(seen));
+                Seen::Starting
+            }
+            (Harm::Reboot | Harm::Mute(_), other) => other,
+        };
     }
 }
 
@@ -173,35 +228,110 @@ fn a_lost_server_is_started_again_and_every_peer_is_told() {
     assert!(assignment.peers.iter().all(Option::is_some));
 }
 
-proptest! {
-    /// Servers vanish at any turn; it ends in Finish, or in Fail once the limit is reached, and never hangs.
-    #[test]
-    fn any_losses_end_in_finish_or_fail(losses in proptest::collection::vec((0usize..60, 0usize..3), 0..8), limit in 0u32..10, overlap: bool) {
-        let mut job = job();
-        job.backoff_limit = limit;
-        let mut plan = plan(&job);
-        plan.overlap = overlap;
-        let mut world = World::new();
-        for turn in 0..400 {
-            for (_, server) in losses.iter().filter(|(at, _)| *at == turn) {
-                if !matches!(world.observed.servers[*server], Seen::Absent) {
-                    world.observed.servers[*server] = Seen::Exited("killed".into());
+#[test]
+fn a_server_that_is_taken_away_is_replaced_however_often() {
+    let (mut job, mut world) = (job(), World::new());
+    job.backoff_limit = 0;
+    let plan = plan(&job);
+    for _ in 0..50 {
+        world.carry_out(&next_step(&job, &plan, &world.observed));
+        world.work();
+        world.harm(1, Harm::Lose);
+        assert_eq!(next_step(&job, &plan, &world.observed), Step::Launch(vec![ServerId(1)]));
+    }
+}
+
+#[test]
+fn a_server_that_starts_again_in_place_is_assigned_again_and_its_peers_learn_its_boot() {
+    let (job, mut world) = (job(), World::new());
+    let plan = plan(&job);
+    for _ in 0..5 {
+        world.carry_out(&next_step(&job, &plan, &world.observed));
+        world.work();
+    }
+    let address = |world: &World| {
+        world.observed.servers.iter().map(|seen| format!("{seen:?}").split('"').nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = address(&world);
+    world.harm(1, Harm::Reboot);
+    assert_eq!(address(&world), before);
+    let Step::Assign(ids, assignment) = next_step(&job, &plan, &world.observed) else { panic!("nobody is told") };
+    assert_eq!(ids.len(), 3);
+    let (_, progress) = world.observed.progress().nth(1).unwrap();
+    assert_eq!(assignment.peers[1].as_ref().unwrap().boot, progress.boot);
+}
+
+/// Turns in which harm is done.
+const TROUBLED: u32 = 60;
+/// Turns that a job takes at most once nobody harms it: the longest start, the work, the writing, and a turn for each step.
+const QUIET: u32 = 40;
+
+fn harms(exits: bool) -> impl Strategy<Value = Vec<(u32, usize, Harm)>> {
+    let harm = (0u32..5, 0u32..6).prop_map(move |(kind, turns)| match kind {
+        0 if exits => Harm::Exit,
+        1 => Harm::Vanish,
+        2 => Harm::Reboot,
+        3 => Harm::Mute(turns),
+        _ => Harm::Lose,
+    });
+    proptest::collection::vec((0..TROUBLED, 0usize..3, harm), 0..12)
+}
+
+/// Turns the loop until it ends, and checks each step on the way.
+fn outcome(job: &Job, overlap: bool, lags: Vec<u32>, harms: &[(u32, usize, Harm)]) -> Result<(World, Step), TestCaseError> {
+    let mut plan = plan(job);
+    plan.overlap = overlap;
+    let mut world = World { lags, ..World::new() };
+    for turn in 0..TROUBLED + QUIET {
+        harms.iter().filter(|(at, ..)| *at == turn).for_each(|&(_, id, harm)| world.harm(id, harm));
+        let step = next_step(job, &plan, &world.observed);
+        prop_assert_eq!(&step, &next_step(job, &plan, &world.observed), "the same sight gives the same step");
+        match &step {
+            Step::Finish => prop_assert!(world.all_is_done(job), "finished early: {:?}", world.observed),
+            Step::Assign(_, assignment) => {
+                for (id, progress) in world.observed.progress() {
+                    let peer = assignment.peers[id.0].as_ref();
+                    prop_assert_eq!(peer.map(|peer| &peer.boot), Some(&progress.boot), "peers are told who is there now");
                 }
+                let loaded = |(_, p): (ServerId, &Progress)| !p.phases.is_empty() && p.complete_through(Phase::Recenter);
+                let all_loaded = world.observed.progress().count() == 3 && world.observed.progress().all(loaded);
+                prop_assert!(overlap || all_loaded || assignment.goal == Phase::Recenter, "blocks are pulled before all is loaded");
             }
-            match next_step(&job, &plan, &world.observed) {
-                Step::Finish => {
-                    prop_assert!(world.observed.progress().all(|(_, p)| p.complete_through(Phase::Fft)));
-                    return Ok(());
-                }
-                Step::Fail(failure) => {
-                    prop_assert_eq!(failure.reason, reason::BACKOFF_LIMIT_EXCEEDED);
-                    prop_assert!(world.observed.restarts >= limit);
-                    return Ok(());
-                }
-                step => world.carry_out(&step),
-            }
-            world.work();
+            _ => {}
         }
-        prop_assert!(false, "neither finished nor failed");
+        if matches!(step, Step::Finish | Step::Fail(_)) {
+            return Ok((world, step));
+        }
+        world.carry_out(&step);
+        world.work();
+    }
+    Err(TestCaseError::fail(format!("neither finished nor failed: {:?}", world.observed)))
+}
+
+proptest! {
+    /// Servers end, vanish, are taken away, start again or say nothing, at any turn; it ends in Finish, or in Fail once so many
+    /// have ended by themselves, and never hangs.
+    #[test]
+    fn any_losses_end_in_finish_or_fail(
+        harms in harms(true), lags in proptest::collection::vec(0u32..6, 1..4), limit in 0u32..4, overlap: bool,
+    ) {
+        let job = Job { backoff_limit: limit, ..job() };
+        let (world, step) = outcome(&job, overlap, lags, &harms)?;
+        if let Step::Fail(failure) = step {
+            prop_assert_eq!(failure.reason, reason::BACKOFF_LIMIT_EXCEEDED);
+            prop_assert!(world.observed.restarts >= limit);
+            prop_assert!(world.observed.servers.iter().any(|seen| matches!(seen, Seen::Exited(_))));
+        }
+    }
+
+    /// Whoever is taken away, vanishes or says nothing has not failed: such a job ends well, even where nothing is forgiven.
+    #[test]
+    fn losses_that_are_nobodys_failure_end_in_finish(
+        harms in harms(false), lags in proptest::collection::vec(0u32..6, 1..4), overlap: bool,
+    ) {
+        let job = Job { backoff_limit: 0, ..job() };
+        let (world, step) = outcome(&job, overlap, lags, &harms)?;
+        prop_assert_eq!(step, Step::Finish);
+        prop_assert_eq!(world.observed.restarts, 0);
     }
 }

@@ -1,9 +1,11 @@
 //! One block from one peer, asked for until it is there: a GET is idempotent, so a lost answer is asked for again.
 
+use crate::tls;
 use crate::worker::Share;
 use api::plan::ServerId;
 use api::wire::{self, Peer, route};
 use reqwest::StatusCode;
+use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -13,11 +15,37 @@ const SILENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Speaks to peers: a connection pool and the run's key.
-#[derive(Clone, Debug)]
+/// Speaks to peers: a connection pool, and what proves that this is one of them.
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    key: String,
+    proof: Proof,
+}
+
+#[derive(Clone)]
+enum Proof {
+    /// On loopback: the run's key, with each request.
+    Key(String),
+    /// Elsewhere: the certificate, with each connection.
+    Certificate,
+}
+
+impl fmt::Debug for Client {
+    /// Never the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The identity is of no use.
+    #[error(transparent)]
+    Identity(#[from] tls::Error),
+    /// The HTTP library cannot be set up.
+    #[error("cannot set up HTTP")]
+    Http(#[from] reqwest::Error),
 }
 
 /// Why a request to a peer failed, this time.
@@ -39,20 +67,26 @@ pub enum PullError {
     },
 }
 
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).connect_timeout(Duration::from_secs(5)).read_timeout(SILENCE)
+}
+
 impl Client {
-    /// A client for a run with this key.
+    /// A client for a run on loopback with this key.
     ///
     /// # Errors
     /// When the HTTP library cannot be set up.
     pub fn new(key: String) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(SILENCE)
-            .build()?;
-        Ok(Self { http, key })
+        Ok(Self { http: builder().build()?, proof: Proof::Key(key) })
+    }
+
+    /// A client that shows a certificate, and speaks to nobody who has none of the same authority.
+    ///
+    /// # Errors
+    /// When the identity is of no use, or the HTTP library cannot be set up.
+    pub fn secured(identity: &tls::Identity) -> Result<Self, ClientError> {
+        let http = builder().https_only(true).tls_backend_preconfigured(tls::client_config(identity)?).build()?;
+        Ok(Self { http, proof: Proof::Certificate })
     }
 
     /// A GET to `peer` on behalf of `share`'s job, which the peer refuses unless it is the start of itself that the
@@ -61,10 +95,11 @@ impl Client {
     /// # Errors
     /// When there is no answer, or one other than success.
     pub async fn get(&self, share: &Share, peer: &Peer, path_and_query: &str) -> Result<reqwest::Response, PullError> {
-        let response = self
-            .http
-            .get(format!("http://{}{path_and_query}", peer.address))
-            .bearer_auth(&self.key)
+        let request = match &self.proof {
+            Proof::Key(key) => self.http.get(format!("http://{}{path_and_query}", peer.address)).bearer_auth(key),
+            Proof::Certificate => self.http.get(format!("https://{}{path_and_query}", peer.address)),
+        };
+        let response = request
             .header(wire::UID_HEADER, &share.job.uid)
             .header(wire::GENERATION_HEADER, share.job.generation)
             .header(wire::BOOT_HEADER, &peer.boot.0)

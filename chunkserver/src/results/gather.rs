@@ -1,9 +1,9 @@
 //! The front door: any server reads any selection, from itself and from its peers.
 
-use super::Error;
 use super::part::{Cube, own_part};
 use super::sums;
 use super::take::take;
+use super::{Error, apart};
 use crate::exchange::Client;
 use crate::worker::Share;
 use api::arrays::{Array, Holder};
@@ -11,6 +11,8 @@ use api::geometry::Element;
 use api::plan::ServerId;
 use api::selection::{self, Axis, Item};
 use api::wire::route;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Elements gathered at a time.
 const LIMIT: u64 = 8 << 30;
@@ -30,7 +32,7 @@ pub struct Gathered {
 ///
 /// # Errors
 /// When there is no such array or element, or a peer cannot be reached now.
-pub async fn read(client: &Client, share: &Share, name: &str, items: &[Item]) -> Result<Gathered, Error> {
+pub async fn read(client: &Client, share: &Arc<Share>, name: &str, items: &[Item]) -> Result<Gathered, Error> {
     let array = share.array(name).ok_or_else(|| Error::NoSuchArray { name: name.to_owned(), known: known(share) })?;
     let axes = selection::resolve(items, &array.shape)?;
     let shape = selection::shape(&axes);
@@ -54,41 +56,56 @@ fn known(share: &Share) -> String {
 }
 
 /// A selection of a three-dimensional array.
-async fn cube(client: &Client, share: &Share, array: &Array, axes: &[Axis]) -> Result<Vec<u8>, Error> {
+async fn cube(client: &Client, share: &Arc<Share>, array: &Array, axes: &[Axis]) -> Result<Vec<u8>, Error> {
     let ascending: Vec<(Axis, bool)> = axes.iter().map(|axis| axis.ascending()).collect();
     let cube = Cube { t: ascending[0].0, y: ascending[1].0, x: ascending[2].0 };
     let item = array.element.size();
-    let bytes = cube.len() * item;
-    let mut data = Vec::new();
     if cube.is_empty() {
-        return Ok(data);
+        return Ok(Vec::new());
     }
     let parts = share.plan.ids().filter(|&id| !holds_nothing(share, array.holder, &cube, id)).map(|id| async move {
         let part =
             if id == share.id { own_part(share, array.holder, &cube).await } else { remote_part(client, share, array, &cube, id).await? };
         Ok::<_, Error>((id, part))
     });
-    for (id, part) in futures_util::future::try_join_all(parts).await? {
-        let (row, pixels) = (cube.pixels() * item, cube.pixels());
+    let mut placed = Vec::new();
+    for (id, bytes) in futures_util::future::try_join_all(parts).await? {
         let (times, columns) = match array.holder {
             Holder::Tiles(_) => (0..cube.t.count, cube.pixels_in(&share.plan.pixels_of(id), share.plan.stack.width)),
-            _ => (cube.times_in(&share.plan.frames_of(id)), 0..pixels),
+            _ => (cube.times_in(&share.plan.frames_of(id)), 0..cube.pixels()),
         };
         let expected = times.len() * columns.len() * item;
-        if part.len() != expected {
-            return Err(Error::PartLength { server: id.0, found: part.len(), expected });
+        if bytes.len() != expected {
+            return Err(Error::PartLength { server: id.0, found: bytes.len(), expected });
         }
-        if expected == bytes {
+        placed.push(Part { times, columns: columns.start * item..columns.end * item, bytes });
+    }
+    Ok(apart(cube.len() * item, move || paste(placed, &cube, item, &ascending)).await)
+}
+
+/// What one server gave, and where it belongs.
+struct Part {
+    times: Range<usize>,
+    /// Bytes of each time's row.
+    columns: Range<usize>,
+    bytes: Vec<u8>,
+}
+
+/// The selection from its parts, turned where an axis was asked for backwards.
+fn paste(parts: Vec<Part>, cube: &Cube, item: usize, ascending: &[(Axis, bool)]) -> Vec<u8> {
+    let (bytes, row) = (cube.len() * item, cube.pixels() * item);
+    let mut data = Vec::new();
+    for part in parts {
+        if part.bytes.len() == bytes {
             // One server has it all, in order: nothing to paste.
-            data = part;
+            data = part.bytes;
             break;
         }
         if data.is_empty() {
             data = vec![0; bytes];
         }
-        let place = columns.start * item..columns.end * item;
-        for (time, from) in times.zip(part.chunks_exact(place.len().max(1))) {
-            data[time * row..][place.clone()].copy_from_slice(from);
+        for (time, from) in part.times.zip(part.bytes.chunks_exact(part.columns.len().max(1))) {
+            data[time * row..][part.columns.clone()].copy_from_slice(from);
         }
     }
     if ascending.iter().any(|(_, turned)| *turned) {
@@ -99,10 +116,10 @@ async fn cube(client: &Client, share: &Share, array: &Array, axes: &[Axis]) -> R
             count,
             kept: true,
         };
-        let axes: Vec<Axis> = shape.iter().zip(&ascending).map(|(&count, &(_, turned))| turn(count, turned)).collect();
+        let axes: Vec<Axis> = shape.iter().zip(ascending).map(|(&count, &(_, turned))| turn(count, turned)).collect();
         data = take(&data, item, &shape, &axes);
     }
-    Ok(data)
+    data
 }
 
 fn holds_nothing(share: &Share, holder: Holder, cube: &Cube, id: ServerId) -> bool {

@@ -1,10 +1,14 @@
 //! One server's part of a selection of a three-dimensional array.
 
+use super::apart;
+use crate::store::Slots;
 use crate::worker::Share;
 use api::arrays::{Base, Holder};
+use api::geometry::FrameSpec;
 use api::job::FftOutput;
 use api::selection::Axis;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Positions along t, y and x, each ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,32 +69,74 @@ fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
 
 /// The elements of `cube` that this server holds: for frames, whole selected rows of its own times; for tiles, its own
 /// selected pixels, (t, pixel). Waits until they are computed.
-pub async fn own_part(share: &Share, holder: Holder, cube: &Cube) -> Vec<u8> {
+pub async fn own_part(share: &Arc<Share>, holder: Holder, cube: &Cube) -> Vec<u8> {
+    let (share, cube) = (Arc::clone(share), *cube);
     match holder {
         Holder::Frames(base) => {
-            let apart = share.job.recenter.is_some();
-            let (store, spec) = match (base, &share.raw) {
-                (Base::Raw, Some(raw)) if apart => (raw, share.plan.frame),
-                _ => (&share.stack, share.plan.stack),
-            };
-            let own = share.frames();
-            let times = cube.times_in(&own);
-            let item = spec.dtype.size();
-            let mut part = Vec::with_capacity(times.len() * cube.pixels() * item);
-            for time in times {
-                let slot = cube.t.at(time) - own.start;
+            let (store, spec) = frame_store(&share, base);
+            let (times, first) = (cube.times_in(&share.frames()), share.frames().start);
+            for time in times.clone() {
+                let slot = cube.t.at(time) - first;
                 store.until_ready(slot..slot + 1).await;
-                let frame = store.read(slot..slot + 1).unwrap_or_default();
-                for row in 0..cube.y.count {
-                    let row = &frame[cube.y.at(row) * spec.width * item..][..spec.width * item];
-                    copy_axis(row, item, &cube.x, &mut part);
+            }
+            let bytes = times.len() * cube.pixels() * spec.dtype.size();
+            apart(bytes, move || frames_part(&share, base, &cube)).await
+        }
+        Holder::Tiles(base) => {
+            let Some((store, item)) = tile_store(&share, base) else { return Vec::new() };
+            let own = cube.pixels_in(&share.plan.pixels_of(share.id), share.plan.stack.width);
+            let mut waited = None;
+            for q in own.clone() {
+                let slot = band_slot(&share, &cube, q);
+                if waited.replace(slot) != Some(slot) {
+                    store.until_ready(slot..slot + 1).await;
                 }
             }
-            part
+            let bytes = cube.t.count * own.len() * item;
+            apart(bytes, move || tile_part(&share, base, &cube)).await
         }
-        Holder::Tiles(base) => tile_part(share, base, cube).await,
         Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => Vec::new(),
     }
+}
+
+/// Where frames of `base` are, and what they are.
+fn frame_store(share: &Share, base: Base) -> (&Slots, FrameSpec) {
+    match (base, &share.raw) {
+        (Base::Raw, Some(raw)) if share.job.recenter.is_some() => (raw, share.plan.frame),
+        _ => (&share.stack, share.plan.stack),
+    }
+}
+
+/// Where tiles of `base` are, and the bytes of an element; none when they are not kept.
+fn tile_store(share: &Share, base: Base) -> Option<(&Slots, usize)> {
+    if base == Base::Spectrum {
+        Some((share.spectrum.as_ref()?, 4 * share.plan.values_per_bin()))
+    } else {
+        Some((share.rechunked.as_ref()?, share.plan.stack.dtype.size()))
+    }
+}
+
+/// The slot of the band that holds the selected pixel number `q`.
+fn band_slot(share: &Share, cube: &Cube, q: usize) -> usize {
+    cube.pixel(q, share.plan.stack.width) / share.plan.band_pixels - share.bands().start
+}
+
+/// Own frames, all of them ready.
+fn frames_part(share: &Share, base: Base, cube: &Cube) -> Vec<u8> {
+    let (store, spec) = frame_store(share, base);
+    let own = share.frames();
+    let times = cube.times_in(&own);
+    let item = spec.dtype.size();
+    let mut part = Vec::with_capacity(times.len() * cube.pixels() * item);
+    for time in times {
+        let slot = cube.t.at(time) - own.start;
+        let frame = store.read(slot..slot + 1).unwrap_or_default();
+        for row in 0..cube.y.count {
+            let row = &frame[cube.y.at(row) * spec.width * item..][..spec.width * item];
+            copy_axis(row, item, &cube.x, &mut part);
+        }
+    }
+    part
 }
 
 /// Appends the selected items of a row.
@@ -102,19 +148,17 @@ fn copy_axis(row: &[u8], item: usize, axis: &Axis, to: &mut Vec<u8>) {
     }
 }
 
-async fn tile_part(share: &Share, base: Base, cube: &Cube) -> Vec<u8> {
+/// Own pixels of all times, all of them ready.
+fn tile_part(share: &Share, base: Base, cube: &Cube) -> Vec<u8> {
     let plan = &share.plan;
-    let width = plan.stack.width;
-    let own = cube.pixels_in(&share.plan.pixels_of(share.id), width);
-    let Some(store) = (if base == Base::Spectrum { &share.spectrum } else { &share.rechunked }) else { return Vec::new() };
-    let item = if base == Base::Spectrum { 4 * plan.values_per_bin() } else { plan.stack.dtype.size() };
+    let Some((store, item)) = tile_store(share, base) else { return Vec::new() };
+    let own = cube.pixels_in(&plan.pixels_of(share.id), plan.stack.width);
     let mut part = vec![0; cube.t.count * own.len() * item];
     let row_bytes = own.len() * item;
     for (column, q) in own.enumerate() {
-        let pixel = cube.pixel(q, width);
+        let pixel = cube.pixel(q, plan.stack.width);
         let band = pixel / plan.band_pixels;
-        let slot = band - share.bands().start;
-        store.until_ready(slot..slot + 1).await;
+        let slot = band_slot(share, cube, q);
         let bytes = store.read(slot..slot + 1).unwrap_or_default();
         let pixel_in_band = pixel - plan.band(band).start;
         let place = |time: usize| time * row_bytes + column * item;

@@ -7,17 +7,54 @@ use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// A client has so long to send a request's head, so that idle half-requests do not pile up.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client has so long to say who it is.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 4096;
 
 /// Serves `router` on `listener` until `shutdown` is done.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+    serve_streams(listener, router, shutdown, |stream| std::future::ready(Some(stream))).await;
+}
+
+/// Serves `router` on `listener` by TLS, to whom `config` takes, until `shutdown` is done.
+pub async fn serve_secured(listener: TcpListener, config: Arc<rustls::ServerConfig>, router: Router, shutdown: impl Future<Output = ()>) {
+    let acceptor = TlsAcceptor::from(config);
+    let secure = move |stream| {
+        let handshake = acceptor.accept(stream);
+        async move {
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                Ok(Ok(stream)) => Some(stream),
+                // Port scanners and strangers; who belongs here notices by itself.
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a connection without TLS, or without a certificate of this job");
+                    None
+                }
+                Err(_) => None,
+            }
+        }
+    };
+    serve_streams(listener, router, shutdown, secure).await;
+}
+
+/// Serves what `secure` makes of each connection, in that connection's own task: nobody waits for another's handshake.
+async fn serve_streams<S, F>(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+    secure: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Option<S>> + Send + 'static,
+{
     let service = TowerToHyperService::new(router);
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -32,8 +69,10 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             },
         };
         let service = service.clone();
+        let secured = secure(stream);
         connections.spawn(async move {
             let _permit = permit;
+            let Some(stream) = secured.await else { return };
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
             // A connection that breaks is its client's to notice.
@@ -42,7 +81,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
     }
 }
 
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {

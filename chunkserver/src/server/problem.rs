@@ -1,7 +1,8 @@
 //! Errors as responses: a status, one sentence of JSON, and when to come back.
 
-use crate::results;
 use crate::worker;
+use crate::{probe, results, source};
+use api::phase::reason;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,12 +12,19 @@ use axum::response::{IntoResponse, Response};
 pub(super) struct Problem {
     status: StatusCode,
     error: String,
+    /// For programs.
+    reason: Option<&'static str>,
 }
 
 impl Problem {
     /// A status and one sentence.
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, error: error.into() }
+        Self { status, error: error.into(), reason: None }
+    }
+
+    /// What cannot be done with this job, with the machine's word for it.
+    pub(super) fn unprocessable(error: impl Into<String>, reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, error) }
     }
 
     /// What was asked of a server without work.
@@ -27,7 +35,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Json(api::wire::Problem { error: self.error });
+        let body = Json(api::wire::Problem { error: self.error, reason: self.reason.map(str::to_owned) });
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             return (self.status, [(header::RETRY_AFTER, "1")], body).into_response();
         }
@@ -51,11 +59,29 @@ impl From<results::Error> for Problem {
 
 impl From<worker::Error> for Problem {
     fn from(error: worker::Error) -> Self {
-        let status = match &error {
-            worker::Error::Stale { .. } => StatusCode::CONFLICT,
-            worker::Error::NoSuchServer(_) | worker::Error::Template(_) | worker::Error::Source(_) => StatusCode::BAD_REQUEST,
-            worker::Error::Store(_) => StatusCode::INSUFFICIENT_STORAGE,
+        let (status, reason) = match &error {
+            worker::Error::Stale { .. } => (StatusCode::CONFLICT, None),
+            worker::Error::NoSuchServer(_) | worker::Error::Template(_) => (StatusCode::BAD_REQUEST, None),
+            worker::Error::Source(_) => (StatusCode::BAD_REQUEST, Some(reason::SOURCE_UNAVAILABLE)),
+            worker::Error::Store(_) | worker::Error::NoScratch => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::STORE_FAILED)),
         };
-        Self::new(status, worker::chain(&error))
+        Self { reason, ..Self::new(status, worker::chain(&error)) }
+    }
+}
+
+impl From<source::Error> for Problem {
+    fn from(error: source::Error) -> Self {
+        Self::unprocessable(worker::chain(&error), reason::SOURCE_UNAVAILABLE)
+    }
+}
+
+impl From<probe::Error> for Problem {
+    fn from(error: probe::Error) -> Self {
+        let sentence = worker::chain(&error);
+        match (&error, error.reason()) {
+            (probe::Error::OutOfBounds { .. }, _) => Self::new(StatusCode::NOT_FOUND, sentence),
+            (_, Some(reason)) => Self::unprocessable(sentence, reason),
+            (_, None) => Self::new(StatusCode::BAD_REQUEST, sentence),
+        }
     }
 }

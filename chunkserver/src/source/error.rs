@@ -3,6 +3,7 @@
 use api::geometry::human_bytes;
 use reqwest::StatusCode;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -14,6 +15,14 @@ pub enum Error {
     Header {
         /// Its name; its value is secret.
         name: String,
+    },
+    /// A secret that is not there.
+    #[error("the source's secret cannot be read from {}", path.display())]
+    Secret {
+        /// Its file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// TLS and the connection pool.
     #[error("cannot prepare connections")]
@@ -40,7 +49,7 @@ impl Error {
     /// Whether trying again later is in vain.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Header { .. } | Self::Client { .. } => true,
+            Self::Header { .. } | Self::Secret { .. } | Self::Client { .. } => true,
             Self::Fetch { reason, .. } => reason.is_final(),
         }
     }

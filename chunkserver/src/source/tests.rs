@@ -219,3 +219,24 @@ async fn other_urls_are_refused() {
     assert_eq!(redacted("http://u:p@host/a?b#c"), "http://host/a?…");
     assert_eq!(redacted("not a url?key"), "not a url");
 }
+
+#[tokio::test]
+async fn trouble_lasts_until_a_fetch_succeeds() {
+    let server =
+        Server::start([status("503 Service Unavailable", ""), status("503 Service Unavailable", ""), ok("whole"), ok("again")]).await;
+    let source = Source::new(Options { backoff: Duration::from_secs(1), ..options() }).unwrap();
+    let (fetching, url) = (source.clone(), server.url());
+    let fetch = tokio::spawn(async move { fetching.fetch(&url, &mut Vec::new()).await });
+    while source.trouble().is_none() {
+        assert!(!fetch.is_finished());
+        // One failure is no trouble yet.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(server.requests().len(), 2);
+    let trouble = source.trouble().unwrap();
+    assert!(trouble.contains("503 Service Unavailable (2 attempts in") && !trouble.contains("secret"), "{trouble}");
+    // Another fetch succeeds while the first still waits.
+    source.fetch(&server.url(), &mut Vec::new()).await.unwrap();
+    assert_eq!(source.trouble(), None);
+    fetch.await.unwrap().unwrap();
+}

@@ -7,7 +7,7 @@ use crate::compute::Lent;
 use crate::decode::{self, Decoder};
 use crate::recenter::{self, Total};
 use crate::reduce::{FrameStat, FrameSums};
-use crate::source::{self, Source};
+use crate::source;
 use crate::store::SlotWriter;
 use api::geometry::cut;
 use api::job::{GROUP, Job, OnError};
@@ -82,7 +82,6 @@ struct Scratch {
 pub(super) struct Loader {
     worker: Arc<Worker>,
     share: Arc<Share>,
-    source: Source,
     template: Template,
     scratch: Lent<Scratch>,
     bodies: Lent<Vec<u8>>,
@@ -93,9 +92,9 @@ impl Loader {
     ///
     /// # Errors
     /// When the URL template cannot be read.
-    pub(super) fn new(worker: Arc<Worker>, share: Arc<Share>, source: Source) -> Result<Self, TemplateError> {
+    pub(super) fn new(worker: Arc<Worker>, share: Arc<Share>) -> Result<Self, TemplateError> {
         let template = Template::parse(&share.job.source.url_template)?;
-        Ok(Self { worker, share, source, template, scratch: Lent::default(), bodies: Lent::default() })
+        Ok(Self { worker, share, template, scratch: Lent::default(), bodies: Lent::default() })
     }
 
     /// Loads all frames of the share, or fails the job.
@@ -162,7 +161,7 @@ impl Loader {
     async fn fetch(&self, frames: Range<usize>) -> Delivery {
         let url = self.template.url(self.share.job.source.index(frames.start), frames.len());
         let mut body = self.bodies.take().unwrap_or_default();
-        let fetched = self.source.fetch(&url, &mut body).await;
+        let fetched = self.share.source.fetch(&url, &mut body).await;
         let body = match fetched {
             Ok(fetched) => {
                 self.share.counters.load.retried(u64::from(fetched.retries));

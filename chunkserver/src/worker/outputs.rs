@@ -22,6 +22,8 @@ const ATTEMPTS: u32 = 60;
 
 #[derive(Debug, Error)]
 enum Error {
+    #[error("this server is one of a cluster, and a file here would be lost with it; read the array from the server instead")]
+    LocalFile,
     #[error("cannot read the selection")]
     Read(#[from] results::Error),
     #[error(transparent)]
@@ -41,7 +43,9 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, output: usize) {
     let Some(wanted) = share.job.outputs.get(output) else { return };
     // One after another: the plan has memory for the largest, not for all. It fails only when closed, which nobody does.
     let _turn = worker.writing.acquire().await;
-    match write(&worker.client, &share, wanted).await {
+    // Every output is a file so far.
+    let written = if worker.surroundings.local_files { write(&worker.client, &share, wanted).await } else { Err(Error::LocalFile) };
+    match written {
         Ok(()) => {
             share.counters.note_written(output);
             worker.tell();
@@ -55,7 +59,7 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, output: usize) {
 }
 
 /// Reads, and asks again while peers are being replaced.
-async fn read_patiently(client: &Client, share: &Share, array: &str, items: &[Item]) -> Result<Gathered, results::Error> {
+async fn read_patiently(client: &Client, share: &Arc<Share>, array: &str, items: &[Item]) -> Result<Gathered, results::Error> {
     let mut directions = share.directions.subscribe();
     for _ in 1..ATTEMPTS {
         match read(client, share, array, items).await {
@@ -69,7 +73,7 @@ async fn read_patiently(client: &Client, share: &Share, array: &str, items: &[It
     read(client, share, array, items).await
 }
 
-async fn write(client: &Client, share: &Share, output: &Output) -> Result<(), Error> {
+async fn write(client: &Client, share: &Arc<Share>, output: &Output) -> Result<(), Error> {
     let selection = Selection::parse(&output.select)?;
     let path = Path::new(&output.path);
     if output.is_zarr() {
@@ -115,7 +119,7 @@ pub fn write_whole(path: &Path, uid: &str, bytes: &[u8]) -> std::io::Result<()> 
 }
 
 /// Writes a Zarr v3 array, chunk by chunk, into a folder beside it, then renames that.
-async fn write_zarr(client: &Client, share: &Share, selection: &Selection, path: &Path) -> Result<(), Error> {
+async fn write_zarr(client: &Client, share: &Arc<Share>, selection: &Selection, path: &Path) -> Result<(), Error> {
     let array =
         share.array(&selection.array).ok_or_else(|| results::Error::NoSuchArray { name: selection.array.clone(), known: String::new() })?;
     let axes = resolve(&selection.items, &array.shape)?;

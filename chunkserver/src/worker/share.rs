@@ -2,6 +2,7 @@
 
 use super::counters::Counters;
 use crate::reduce::{FrameStat, FrameSums, Ops};
+use crate::source::Source;
 use crate::spectrum::BandSums;
 use crate::store::{Error, Slots};
 use api::arrays::{Array, catalog};
@@ -56,6 +57,8 @@ pub struct Share {
     pub plan: Plan,
     /// This server.
     pub id: ServerId,
+    /// What fetches the job's frames; it alone knows this server's secrets.
+    pub source: Source,
     /// Arrays that readers see.
     pub arrays: Vec<Array>,
     /// Sums that the job's reductions need.
@@ -87,7 +90,7 @@ impl Share {
     ///
     /// # Errors
     /// When the system refuses the memory or the disk.
-    pub fn new(job: Job, plan: Plan, id: ServerId, directions: Directions, scratch: Option<&Path>) -> Result<Self, Error> {
+    pub fn new(job: Job, plan: Plan, id: ServerId, source: Source, directions: Directions, scratch: Option<&Path>) -> Result<Self, Error> {
         let scratch = scratch.filter(|_| plan.storage == Storage::Disk);
         let (frames, bands, pixels) = (plan.frames_of(id).len(), plan.bands_of(id).len(), plan.pixels_of(id).len());
         let raw_apart = job.recenter.is_some() && plan.keeps(Kept::Raw);
@@ -113,6 +116,7 @@ impl Share {
             job,
             plan,
             id,
+            source,
         })
     }
 

@@ -2,6 +2,7 @@
 //! this process ended however suddenly, the server ends too.
 
 use super::{Error, Fleet, Sighting};
+use crate::validate::Place;
 use api::plan::ServerId;
 use api::wire::{Hello, Welcome};
 use std::path::PathBuf;
@@ -97,6 +98,10 @@ impl ProcessFleet {
 }
 
 impl Fleet for ProcessFleet {
+    fn place(&self) -> Place {
+        Place::Machine
+    }
+
     async fn observe(&self, count: usize) -> Vec<Sighting> {
         let mut servers = self.servers.lock().await;
         servers.resize_with(count, || None);

@@ -1,6 +1,6 @@
 //! Outputs: what is selected has to exist, and the format has to take it.
 
-use super::{Invalid, invalid};
+use super::{Invalid, Place, invalid};
 use api::arrays::{catalog, find};
 use api::geometry::Element;
 use api::job::{Job, Output};
@@ -14,7 +14,7 @@ const FORMATS: [(&str, std::ops::RangeInclusive<usize>); 7] =
     [("zarr", 0..=3), ("npy", 0..=3), ("json", 0..=3), ("png", 2..=2), ("csv", 0..=2), ("tiff", 2..=3), ("tif", 2..=3)];
 
 /// One output of the manifest.
-pub(super) fn parse(index: usize, output: &crd::Output) -> Result<Output, Invalid> {
+pub(super) fn parse(index: usize, output: &crd::Output, place: Place) -> Result<Output, Invalid> {
     let field = |name: &str| format!("spec.outputs[{index}].{name}");
     Selection::parse(&output.select).map_err(|error| invalid(&field("select"), error.to_string()))?;
     let url = url::Url::parse(&output.url).map_err(|error| {
@@ -22,6 +22,12 @@ pub(super) fn parse(index: usize, output: &crd::Output) -> Result<Output, Invali
     })?;
     if url.scheme() != "file" {
         return Err(invalid(&field("url"), format!("{}: cannot be written yet; use file://", url.scheme())));
+    }
+    if place == Place::Cluster {
+        return Err(invalid(
+            &field("url"),
+            "file:// is this machine's, and servers on a cluster cannot write there; read results with kubectl arrayjob get",
+        ));
     }
     let path =
         url.to_file_path().map_err(|()| invalid(&field("url"), "must be an absolute path of this machine: file:///folder/name.npy"))?;

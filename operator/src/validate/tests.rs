@@ -9,17 +9,18 @@ const IMAGES: &str = "source: {images: {urlTemplate: 'http://h/{index}', count: 
 
 /// The refusal of `IMAGES` plus `more`.
 fn refusal(more: &str) -> String {
-    validate(&manifest(&format!("{IMAGES}, {more}"))).unwrap_err().to_string()
+    validate(&manifest(&format!("{IMAGES}, {more}")), Place::Machine).unwrap_err().to_string()
 }
 
 #[test]
 fn defaults_are_filled_in() {
-    let job = validate(&manifest(IMAGES)).unwrap();
+    let job = validate(&manifest(IMAGES), Place::Machine).unwrap();
     assert_eq!((job.frames, job.slab_frames, job.concurrency, job.backoff_limit), (100, 20, 16, 3));
     assert!(job.recenter.is_none() && job.fft.is_none() && job.keep.is_none());
-    let job = validate(&manifest(&format!(
-        "{IMAGES}, recenter: {{crop: [60, 31]}}, rechunk: {{chunks: [-1, 10, 99]}}, fft: {{}}, keep: [power, raw]"
-    )))
+    let job = validate(
+        &manifest(&format!("{IMAGES}, recenter: {{crop: [60, 31]}}, rechunk: {{chunks: [-1, 10, 99]}}, fft: {{}}, keep: [power, raw]")),
+        Place::Machine,
+    )
     .unwrap();
     assert_eq!(job.stack().width, 31);
     assert_eq!(job.rechunk, Some([100, 10, 31]));
@@ -51,7 +52,7 @@ fn each_broken_rule_names_its_field() {
 
 #[test]
 fn sources_that_cannot_be_are_refused() {
-    let refusal = |source: &str| validate(&manifest(&format!("source: {source}"))).unwrap_err().to_string();
+    let refusal = |source: &str| validate(&manifest(&format!("source: {source}")), Place::Machine).unwrap_err().to_string();
     let images = |fields: &str| refusal(&format!("{{images: {{{fields}}}, frame: {{height: 6, width: 8, dtype: uint8}}}}"));
     assert!(refusal("{}").contains("exactly one of"));
     assert!(images("urlTemplate: 'http://h/{index}', count: 0").starts_with("spec.source.images.count: must be from 1"));
@@ -65,9 +66,9 @@ fn sources_that_cannot_be_are_refused() {
     assert!(frame("height: 9223372036854775807, width: 9223372036854775807, dtype: float32").contains("too large"));
     assert!(frame("height: 65536, width: 65537, dtype: uint8").contains("too large"));
     let volume = "{volume: {urlTemplate: 'http://h/{depth}/{index}', count: 100, depth: 7}, frame: {height: 6, width: 8, dtype: uint8}}";
-    let job = validate(&manifest(&format!("source: {volume}"))).unwrap();
+    let job = validate(&manifest(&format!("source: {volume}")), Place::Machine).unwrap();
     assert_eq!((job.slab_frames, job.source.depth), (21, 7), "slabs hold whole responses");
-    let error = validate(&manifest(&format!("source: {volume}, load: {{chunkFrames: 10}}"))).unwrap_err();
+    let error = validate(&manifest(&format!("source: {volume}, load: {{chunkFrames: 10}}")), Place::Machine).unwrap_err();
     assert!(error.to_string().contains("multiple of source.volume.depth (7)"));
 }
 
@@ -75,7 +76,7 @@ fn sources_that_cannot_be_are_refused() {
 fn outputs_are_checked_against_the_plan() {
     use api::plan::{Allowance, Budget};
     let check = |output: &str| {
-        let job = validate(&manifest(&format!("{IMAGES}, fft: {{}}, reduce: [mean], outputs: [{{{output}}}]"))).unwrap();
+        let job = validate(&manifest(&format!("{IMAGES}, fft: {{}}, reduce: [mean], outputs: [{{{output}}}]")), Place::Machine).unwrap();
         let plan = Plan::new(&job, Some(2), &Budget { memory: Allowance::Shared(1 << 30), cores: 2 }).unwrap();
         check_outputs(&job, &plan).map_err(|error| error.to_string())
     };

@@ -1,0 +1,80 @@
+{{- /* The name of the operator's objects. */}}
+{{- define "arrayjob.fullname" -}}
+{{- $release := .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if hasSuffix "operator" $release -}}
+{{- $release -}}
+{{- else if contains "arrayjob" $release -}}
+{{- printf "%s-operator" $release | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-arrayjob-operator" $release | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- /* What a Deployment selects by; it cannot be changed later. */}}
+{{- define "arrayjob.selectorLabels" -}}
+app.kubernetes.io/name: arrayjob
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "arrayjob.ownLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "arrayjob.selectorLabels" . }}
+app.kubernetes.io/part-of: arrayjob
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- /* Labels of an object: ours, then those of the values, then those of a dict "labels". Called with (dict "root" $ "labels" …). */}}
+{{- define "arrayjob.labels" -}}
+{{- $ours := include "arrayjob.ownLabels" .root | fromYaml -}}
+{{- toYaml (merge $ours (.labels | default dict | deepCopy) (.root.Values.commonLabels | deepCopy)) -}}
+{{- end }}
+
+{{- /* Labels of pods. The chart's version is not among them: with the same image a new chart restarts nothing. */}}
+{{- define "arrayjob.podLabels" -}}
+{{- omit (include "arrayjob.labels" (dict "root" . "labels" .Values.podLabels) | fromYaml) "helm.sh/chart" | toYaml -}}
+{{- end }}
+
+{{- define "arrayjob.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "arrayjob.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "arrayjob.image" -}}
+{{- $image := .Values.image -}}
+{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) -}}
+{{- with $image.digest }}@{{ . }}{{ end -}}
+{{- end }}
+
+{{- /* The chunk servers' image. A digest of the operator's image says nothing of another repository or tag. */}}
+{{- define "arrayjob.serverImage" -}}
+{{- $image := .Values.servers.image -}}
+{{- if or $image.repository $image.tag $image.digest -}}
+{{- $tag := $image.tag | default .Values.image.tag | default .Chart.AppVersion -}}
+{{- printf "%s:%s" ($image.repository | default .Values.image.repository) $tag -}}
+{{- with $image.digest }}@{{ . }}{{ end -}}
+{{- else -}}
+{{- include "arrayjob.image" . -}}
+{{- end -}}
+{{- end }}
+
+{{- /* The one namespace that is watched; empty for all. */}}
+{{- define "arrayjob.watchNamespace" -}}
+{{- if eq .Values.rbac.scope "namespace" -}}
+{{- .Values.watchNamespace | default .Release.Namespace -}}
+{{- else if .Values.watchNamespace -}}
+{{- fail "watchNamespace needs rbac.scope=namespace: with scope cluster the operator watches all namespaces" -}}
+{{- end -}}
+{{- end }}
+
+{{- /* What selects the pods of every ArrayJob's chunk servers. */}}
+{{- define "arrayjob.chunkServerLabels" -}}
+app.kubernetes.io/name: arrayjob
+app.kubernetes.io/component: chunk-server
+{{- end }}

@@ -1,0 +1,133 @@
+//! The environment comes in, checked settings go out.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// What a server is told by its environment. A variable that is empty counts as not set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `ARRAYJOB_TLS_DIR`: folder with `ca.crt`, `tls.crt` and `tls.key` (see [`crate::tls::Identity`]) and `token`, the readers'
+    /// token. A server runs as one of a cluster when this is set.
+    pub tls: PathBuf,
+    /// `ARRAYJOB_SOURCE_DIR`: folder of secret headers for the source; every file is one (see
+    /// [`crate::source::secret_headers`]). None without it.
+    pub source: Option<PathBuf>,
+    /// `ARRAYJOB_SCRATCH_DIR`: folder for scratch files; without it, jobs that store on disk are refused.
+    pub scratch: Option<PathBuf>,
+    /// `ARRAYJOB_THREADS`: compute threads; without it, as many as the machine (or the container's limit) runs at once.
+    pub threads: usize,
+    /// The ports.
+    pub ports: Ports,
+}
+
+/// Where to listen; 0 takes any free port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// `ARRAYJOB_PEER_PORT`: peers and the operator, mutual TLS; 7443 without it.
+    pub peers: u16,
+    /// `ARRAYJOB_HTTP_PORT`: readers, HTTP with the token; 8080 without it.
+    pub readers: u16,
+    /// `ARRAYJOB_METRICS_PORT`: probes and metrics, HTTP; 9090 without it.
+    pub metrics: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { peers: 7443, readers: 8080, metrics: 9090 }
+    }
+}
+
+/// A variable that makes no sense.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{name} is '{value}', and has to be {rule}")]
+pub struct SettingsError {
+    name: &'static str,
+    value: String,
+    rule: &'static str,
+}
+
+impl Settings {
+    /// The settings of this process's environment; `None` without `ARRAYJOB_TLS_DIR`.
+    ///
+    /// # Errors
+    /// When a variable makes no sense.
+    pub fn from_environment() -> Result<Option<Self>, SettingsError> {
+        Self::from_variables(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, SettingsError> {
+        let given = |name: &'static str| variable(name).filter(|value| !value.is_empty());
+        let Some(tls) = given("ARRAYJOB_TLS_DIR").map(PathBuf::from) else { return Ok(None) };
+        let port = |name, default| match given(name) {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| SettingsError { name, value, rule: "a port: a number from 0 to 65535" }),
+        };
+        let threads = match given("ARRAYJOB_THREADS") {
+            None => std::thread::available_parallelism().map_or(1, NonZero::get),
+            Some(value) => match value.parse() {
+                Ok(threads @ 1..=MOST_THREADS) => threads,
+                _ => return Err(SettingsError { name: "ARRAYJOB_THREADS", value, rule: "a number of threads from 1 to 4096" }),
+            },
+        };
+        let ports = Ports::default();
+        Ok(Some(Self {
+            tls,
+            source: given("ARRAYJOB_SOURCE_DIR").map(PathBuf::from),
+            scratch: given("ARRAYJOB_SCRATCH_DIR").map(PathBuf::from),
+            threads,
+            ports: Ports {
+                peers: port("ARRAYJOB_PEER_PORT", ports.peers)?,
+                readers: port("ARRAYJOB_HTTP_PORT", ports.readers)?,
+                metrics: port("ARRAYJOB_METRICS_PORT", ports.metrics)?,
+            },
+        }))
+    }
+}
+
+/// No machine has more processors.
+const MOST_THREADS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Result<Option<Settings>, SettingsError> {
+        Settings::from_variables(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        assert_eq!(of(&[]), Ok(None));
+        assert_eq!(of(&[("ARRAYJOB_TLS_DIR", ""), ("ARRAYJOB_THREADS", "x")]), Ok(None));
+        let settings = of(&[("ARRAYJOB_TLS_DIR", "/tls"), ("ARRAYJOB_SOURCE_DIR", "")]).unwrap().unwrap();
+        assert_eq!(settings.ports, Ports { peers: 7443, readers: 8080, metrics: 9090 });
+        assert!(settings.threads >= 1 && settings.source.is_none() && settings.scratch.is_none());
+        let all = [
+            ("ARRAYJOB_TLS_DIR", "/tls"),
+            ("ARRAYJOB_SOURCE_DIR", "/source"),
+            ("ARRAYJOB_SCRATCH_DIR", "/scratch"),
+            ("ARRAYJOB_THREADS", "3"),
+            ("ARRAYJOB_PEER_PORT", "1"),
+            ("ARRAYJOB_HTTP_PORT", "0"),
+            ("ARRAYJOB_METRICS_PORT", "65535"),
+        ];
+        let expected = Settings {
+            tls: "/tls".into(),
+            source: Some("/source".into()),
+            scratch: Some("/scratch".into()),
+            threads: 3,
+            ports: Ports { peers: 1, readers: 0, metrics: 65535 },
+        };
+        assert_eq!(of(&all), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let refusal = |name, value| of(&[("ARRAYJOB_TLS_DIR", "/tls"), (name, value)]).unwrap_err().to_string();
+        assert_eq!(refusal("ARRAYJOB_HTTP_PORT", "65536"), "ARRAYJOB_HTTP_PORT is '65536', and has to be a port: a number from 0 to 65535");
+        assert!(refusal("ARRAYJOB_PEER_PORT", "https").contains("ARRAYJOB_PEER_PORT is 'https'"));
+        assert!(refusal("ARRAYJOB_METRICS_PORT", "-1").contains("a port"));
+        assert!(refusal("ARRAYJOB_THREADS", "0").contains("from 1 to 4096"));
+    }
+}

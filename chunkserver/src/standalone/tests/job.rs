@@ -1,0 +1,93 @@
+//! A job over two servers that know each other by their certificates, from a source with a secret.
+
+use super::source::{FrameServer, SECRET, pixels};
+use super::support::{Answer, Cluster, FRAME, FRAMES, job};
+use api::job::Storage;
+use api::phase::{Phase, reason};
+use api::plan::{Allowance, Budget, Plan};
+use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, route};
+use std::path::Path;
+
+#[tokio::test]
+async fn two_servers_do_a_job_and_keep_its_secret() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET), ("X-Other", "second-secret")]));
+    let job = job(&frames);
+    let mut said: Vec<String> = cluster.assign(&job).await.iter().map(Answer::text).collect();
+    cluster.until_computed().await;
+    let stack: Vec<Vec<u8>> = (0..FRAMES).map(|frame| pixels(100 + 2 * frame)).collect();
+    let mut spectra = Vec::new();
+    for server in 0..2 {
+        let raw = cluster.read(server, "/slice/raw?format=raw").await;
+        assert_eq!(raw.status, 200, "{}", raw.text());
+        assert!(raw.body == stack.concat(), "server {server} gives other frames than the source");
+        // More than a megabyte: copied apart, in both servers.
+        let power = cluster.read(server, "/slice/power?format=raw").await.body;
+        assert_eq!(power.len(), FRAMES * FRAME.pixels() * 4);
+        for (pixel, power) in power.chunks_exact(4).take(FRAME.pixels()).enumerate() {
+            let sum: f32 = stack.iter().map(|frame| f32::from(frame[pixel])).sum();
+            let power = f32::from_le_bytes(power.try_into().unwrap());
+            assert!((power - sum * sum).abs() <= 1e-5 * sum * sum, "pixel {pixel}: {power}, not {}", sum * sum);
+        }
+        spectra.push(power);
+        let turned = cluster.read(server, "/slice/raw?sel=::-3,1,::2&format=raw").await.body;
+        let row = |frame: &Vec<u8>| frame[FRAME.width..2 * FRAME.width].iter().copied().step_by(2).collect::<Vec<_>>();
+        assert_eq!(turned, stack.iter().rev().step_by(3).flat_map(row).collect::<Vec<_>>());
+        said.push(cluster.read(server, route::STATUS).await.text());
+        said.push(cluster.read(server, "/slice/nothing").await.text());
+        said.push(serde_json::to_string(&cluster.progress(server).await).unwrap());
+        said.push(cluster.get(cluster.metrics_url(server, "/metrics")).await.text());
+    }
+    assert!(spectra[0] == spectra[1], "the answer depends on who is asked");
+    for text in said {
+        assert!(!text.contains(SECRET) && !text.contains("second-secret"), "a secret is told: {text}");
+    }
+}
+
+#[tokio::test]
+async fn trouble_with_the_source_is_told_while_it_lasts() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    frames.set_down(true);
+    cluster.assign(&job(&frames)).await;
+    let troubled = cluster.until(0, |progress| progress.trouble.is_some()).await;
+    let trouble = troubled.trouble.unwrap();
+    assert_eq!(trouble.reason, reason::SOURCE_UNAVAILABLE);
+    assert!(trouble.message.contains("503 Service Unavailable") && trouble.message.contains("attempts"), "{}", trouble.message);
+    assert_eq!(troubled.failure, None);
+    frames.set_down(false);
+    cluster.until_computed().await;
+    assert_eq!(cluster.progress(0).await.trouble, None);
+}
+
+#[tokio::test]
+async fn a_server_of_a_cluster_writes_no_file() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    let job = job(&frames);
+    cluster.assign(&job).await;
+    cluster.until_computed().await;
+    let boot = cluster.progress(0).await.boot;
+    let write = |client: &reqwest::Client, url: String| {
+        let request = client.post(format!("{url}{}?output=0", route::WRITE)).header(UID_HEADER, &job.uid);
+        request.header(GENERATION_HEADER, job.generation).header(BOOT_HEADER, &boot.0)
+    };
+    assert_eq!(cluster.command(0, write).await.status, 200);
+    let failure = cluster.until(0, |progress| progress.failure.is_some()).await.failure.unwrap();
+    assert_eq!(failure.reason, reason::OUTPUT_WRITE_FAILED);
+    assert!(failure.message.contains("one of a cluster") && failure.message.contains(&job.outputs[0].path), "{}", failure.message);
+    assert!(!Path::new(&job.outputs[0].path).exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_refused_with_a_reason() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("no header", SECRET)]));
+    let mut job = job(&frames);
+    let (status, reason, error) = cluster.assign(&job).await[0].problem();
+    assert_eq!((status, reason.as_deref()), (400, Some(reason::SOURCE_UNAVAILABLE)));
+    assert!(error.contains("\"no header\" cannot be sent") && !error.contains(SECRET), "{error}");
+
+    job.storage = Storage::Disk;
+    let plan = Plan::new(&job, Some(1), &Budget { memory: Allowance::PerServer(2 << 30), cores: 2 }).unwrap();
+    let assignment = Assignment { job, plan, peers: vec![None], goal: Phase::Fft };
+    let (status, reason, error) = cluster.assign_one(0, &assignment).await.problem();
+    assert_eq!((status, reason.as_deref()), (507, Some(reason::STORE_FAILED)));
+    assert!(error.contains("no scratch folder"), "{error}");
+}

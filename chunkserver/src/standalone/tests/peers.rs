@@ -1,0 +1,92 @@
+//! Who may command, and what else is asked for through the peers' port.
+
+use super::source::{FrameServer, SECRET};
+use super::support::{Answer, Authority, Cluster, FRAME, FRAMES, Place, TOKEN, builder, client_of, source_of};
+use crate::exchange::Client;
+use crate::standalone::Server;
+use crate::tls::{Identity, SERVER_NAME};
+use api::geometry::FrameSpec;
+use api::job::Source;
+use api::phase::reason;
+use api::wire::{ProbeRequest, route};
+
+async fn progress(client: &reqwest::Client, address: &str) -> Result<Answer, reqwest::Error> {
+    Answer::to(client.get(format!("https://{address}{}", route::PROGRESS))).await
+}
+
+#[tokio::test]
+async fn only_a_certificate_of_the_jobs_authority_opens_the_peers_port() {
+    let cluster = Cluster::start(1, &[]);
+    let address = cluster.peer(0);
+    let ours = cluster.authority.leaf(SERVER_NAME);
+    let friend = progress(&client_of(&ours), &address).await.unwrap();
+    assert_eq!(friend.status, 200, "{}", friend.text());
+    // Whatever name a friend's own certificate has: the authority is what counts.
+    assert_eq!(progress(&client_of(&cluster.authority.leaf("operator.example")), &address).await.unwrap().status, 200);
+
+    let nobody = builder().tls_danger_accept_invalid_certs(true).build().unwrap();
+    progress(&nobody, &address).await.unwrap_err();
+    let stranger = Authority::new().leaf(SERVER_NAME);
+    // It knows our authority, but is not of it.
+    let mixed = Identity { authority: ours.authority.clone(), ..stranger.clone() };
+    progress(&client_of(&mixed), &address).await.unwrap_err();
+    // It would not believe us either.
+    progress(&client_of(&Identity { authority: stranger.authority, ..ours }), &address).await.unwrap_err();
+    let plain = Answer::to(builder().build().unwrap().get(format!("http://{address}{}", route::PROGRESS))).await;
+    assert!(plain.is_err() || plain.is_ok_and(|answer| answer.status >= 400));
+    // None of them has harmed it.
+    assert_eq!(cluster.progress(0).await.assignment, None);
+}
+
+#[tokio::test]
+async fn a_server_of_another_name_or_authority_is_not_believed() {
+    let authority = Authority::new();
+    let place = Place::new(&authority, TOKEN, &[]);
+    for impostor in [authority.leaf("operator.example"), Authority::new().leaf(SERVER_NAME)] {
+        place.identify(&impostor);
+        let server = Server::bind(&place.settings()).unwrap();
+        let address = format!("127.0.0.1:{}", server.addresses().peers.port());
+        let task = tokio::spawn(server.serve(std::future::pending()));
+        let error = progress(&client_of(&authority.leaf(SERVER_NAME)), &address).await.unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
+        task.abort();
+    }
+    assert_eq!(format!("{:?}", Client::secured(&authority.leaf(SERVER_NAME)).unwrap()), "Client");
+    assert_eq!(format!("{:?}", authority.leaf(SERVER_NAME)), "Identity");
+}
+
+async fn probe(cluster: &Cluster, source: Source) -> Answer {
+    let body = serde_json::to_vec(&ProbeRequest { source, frames: FRAMES }).unwrap();
+    cluster.command(0, |client, url| client.post(url + route::PROBE).header("content-type", "application/json").body(body)).await
+}
+
+#[tokio::test]
+async fn the_first_frame_is_probed_with_the_servers_secret() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    let answer = probe(&cluster, source_of(frames.url("frame/{index}"))).await;
+    assert_eq!((answer.status, answer.json::<FrameSpec>()), (200, FRAME));
+    assert_eq!(answer.json::<serde_json::Value>(), serde_json::json!({"height": 120, "width": 100, "dtype": "uint8"}));
+    // The secret stands for a header of the manifest, however that is written.
+    let overridden = Source { headers: vec![("x-api-key".into(), "wrong".into())], ..source_of(frames.url("frame/{index}")) };
+    assert_eq!(probe(&cluster, overridden).await.status, 200);
+
+    let (status, reason, error) = probe(&cluster, source_of(frames.url("nothing/{index}?key=hidden"))).await.problem();
+    assert_eq!((status, reason.as_deref()), (422, Some(reason::SOURCE_UNAVAILABLE)));
+    assert!(error.contains("404") && error.contains("check the URL template") && error.contains("/nothing/100"), "{error}");
+    assert!(!error.contains("hidden") && !error.contains(SECRET), "{error}");
+    let (status, reason, error) = probe(&cluster, source_of(frames.url("page/{index}"))).await.problem();
+    assert_eq!((status, reason.as_deref()), (422, Some(reason::CHUNK_DECODE_FAILED)));
+    assert!(error.contains("text, not an image"), "{error}");
+    let (status, _, error) = probe(&cluster, source_of("file:///etc/passwd{index}".into())).await.problem();
+    assert!(status == 422 && error.contains("file:// works only where the job runs on one machine"), "{status} {error}");
+    assert_eq!(probe(&cluster, source_of("http://h/{nothing}".into())).await.status, 400);
+    assert_eq!(probe(&cluster, Source { depth: 0, ..source_of(frames.url("frame/{index}")) }).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_sent_is_named_and_not_shown() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", "a\u{1}b")]));
+    let (status, reason, error) = probe(&cluster, source_of(frames.url("frame/{index}"))).await.problem();
+    assert_eq!((status, reason.as_deref()), (422, Some(reason::SOURCE_UNAVAILABLE)));
+    assert!(error.contains("\"X-Api-Key\" cannot be sent") && !error.contains('\u{1}'), "{error}");
+}

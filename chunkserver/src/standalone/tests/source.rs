@@ -1,0 +1,80 @@
+//! Frames behind HTTP, for whoever shows the right header.
+
+use super::support::FRAME;
+use crate::encode::{ArrayRef, Format, encode};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What every request has to carry in the header `X-Api-Key`.
+pub(super) const SECRET: &str = "a-secret-of-the-source";
+
+/// The pixels of the frame of that index.
+pub(super) fn pixels(index: usize) -> Vec<u8> {
+    (0..FRAME.pixels()).map(|pixel| (index * 7 + pixel * 3 + pixel / FRAME.width) as u8).collect()
+}
+
+#[derive(Default)]
+struct Shared {
+    down: AtomicBool,
+    served: AtomicUsize,
+}
+
+pub(super) struct FrameServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for FrameServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl FrameServer {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let router = Router::new()
+            .route("/frame/{index}", get(frame))
+            .route("/page/{index}", get(|| async { "<html>no such specimen</html>" }))
+            .with_state(Arc::clone(&shared));
+        let task = tokio::spawn(crate::server::serve(listener, router, std::future::pending()));
+        Self { address, shared, task }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    /// Whether it refuses all requests from now on.
+    pub(super) fn set_down(&self, down: bool) {
+        self.shared.down.store(down, Ordering::Relaxed);
+    }
+
+    /// Frames it has given away.
+    pub(super) fn served(&self) -> usize {
+        self.shared.served.load(Ordering::Relaxed)
+    }
+}
+
+async fn frame(State(shared): State<Arc<Shared>>, Path(index): Path<usize>, headers: HeaderMap) -> Response {
+    if shared.down.load(Ordering::Relaxed) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if headers.get("x-api-key").is_none_or(|key| key != SECRET) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    shared.served.fetch_add(1, Ordering::Relaxed);
+    let array = ArrayRef { element: FRAME.dtype.into(), shape: &[FRAME.height, FRAME.width], data: &pixels(index) };
+    encode(&array, Format::Png).unwrap().into_response()
+}

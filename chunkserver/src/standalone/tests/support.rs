@@ -1,0 +1,256 @@
+//! Certificates, folders and servers for the tests, and what speaks to them.
+
+use super::super::{Addresses, Ports, Server, Settings};
+use super::source::FrameServer;
+use crate::tls::{Identity, SERVER_NAME, client_config};
+use api::geometry::{Dtype, FrameSpec};
+use api::job::{Color, Detrend, Fft, FftOutput, Job, OnError, Output, Reduction, Source, Storage, Window};
+use api::phase::{Phase, Progress};
+use api::plan::{Allowance, Budget, Plan};
+use api::wire::{Assignment, Peer, Problem, VERSION, VERSION_HEADER, route};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+pub(super) const TOKEN: &str = "a-token-for-readers";
+pub(super) const FRAMES: usize = 23;
+pub(super) const FRAME: FrameSpec = FrameSpec { height: 120, width: 100, dtype: Dtype::Uint8 };
+
+/// A job's authority.
+pub(super) struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate for `name`, and its key.
+    pub(super) fn leaf(&self, name: &str) -> Identity {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        Identity { authority: self.pem.clone(), certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+}
+
+/// The folders that a server is given.
+pub(super) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub(super) fn new(authority: &Authority, token: &str, headers: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["tls", "source"] {
+            std::fs::create_dir(folder.path().join(part)).unwrap();
+        }
+        for (name, value) in headers {
+            std::fs::write(folder.path().join("source").join(name), value).unwrap();
+        }
+        let place = Self { folder };
+        place.identify(&authority.leaf(SERVER_NAME));
+        place.write("token", token);
+        place
+    }
+
+    pub(super) fn identify(&self, identity: &Identity) {
+        self.write("ca.crt", &identity.authority);
+        self.write("tls.crt", &identity.certificate);
+        self.write("tls.key", &identity.key);
+    }
+
+    pub(super) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join("tls").join(name), text).unwrap();
+    }
+
+    pub(super) fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join("tls").join(name)).unwrap();
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            tls: self.folder.path().join("tls"),
+            source: Some(self.folder.path().join("source")),
+            scratch: None,
+            threads: 2,
+            ports: Ports { peers: 0, readers: 0, metrics: 0 },
+        }
+    }
+}
+
+/// An HTTP answer, read whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) async fn to(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
+        let response = request.send().await?;
+        Ok(Self { status: response.status().as_u16(), body: response.bytes().await?.to_vec() })
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    #[track_caller]
+    pub(super) fn json<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.text()))
+    }
+
+    #[track_caller]
+    pub(super) fn problem(&self) -> (u16, Option<String>, String) {
+        let problem: Problem = self.json();
+        (self.status, problem.reason, problem.error)
+    }
+}
+
+/// A client that shows `identity`.
+pub(super) fn client_of(identity: &Identity) -> reqwest::Client {
+    crate::source::install_crypto();
+    builder().tls_backend_preconfigured(client_config(identity).unwrap()).build().unwrap()
+}
+
+pub(super) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().http1_only().timeout(Duration::from_secs(20))
+}
+
+/// Some servers of one job, and what speaks to them.
+pub(super) struct Cluster {
+    pub(super) authority: Authority,
+    pub(super) servers: Vec<Addresses>,
+    operator: reqwest::Client,
+    reader: reqwest::Client,
+    _place: Place,
+    _tasks: JoinSet<()>,
+}
+
+impl Cluster {
+    pub(super) fn start(servers: usize, headers: &[(&str, &str)]) -> Self {
+        let authority = Authority::new();
+        let place = Place::new(&authority, &format!("{TOKEN}\n"), headers);
+        let mut tasks = JoinSet::new();
+        let addresses = (0..servers).map(|_| {
+            let server = Server::bind(&place.settings()).unwrap();
+            let addresses = server.addresses();
+            tasks.spawn(server.serve(std::future::pending()));
+            addresses
+        });
+        let servers = addresses.collect();
+        let operator = client_of(&authority.leaf("operator.example"));
+        Self { authority, servers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks }
+    }
+
+    /// Where peers find server `server`.
+    pub(super) fn peer(&self, server: usize) -> String {
+        format!("127.0.0.1:{}", self.servers[server].peers.port())
+    }
+
+    /// Asks as the operator does.
+    pub(super) async fn command(&self, server: usize, ask: impl FnOnce(&reqwest::Client, String) -> reqwest::RequestBuilder) -> Answer {
+        Answer::to(ask(&self.operator, format!("https://{}", self.peer(server)))).await.unwrap()
+    }
+
+    /// A GET as readers do, with the token.
+    pub(super) async fn read(&self, server: usize, path: &str) -> Answer {
+        Answer::to(self.reader.get(self.reader_url(server, path)).bearer_auth(TOKEN)).await.unwrap()
+    }
+
+    /// A GET by anybody.
+    pub(super) async fn get(&self, url: String) -> Answer {
+        Answer::to(self.reader.get(url)).await.unwrap()
+    }
+
+    pub(super) fn reader_url(&self, server: usize, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.servers[server].readers.port())
+    }
+
+    pub(super) fn metrics_url(&self, server: usize, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.servers[server].metrics.port())
+    }
+
+    pub(super) async fn progress(&self, server: usize) -> Progress {
+        self.command(server, |client, url| client.get(url + route::PROGRESS)).await.json()
+    }
+
+    /// Gives every server its share.
+    pub(super) async fn assign(&self, job: &Job) -> Vec<Answer> {
+        let mut peers = Vec::new();
+        for server in 0..self.servers.len() {
+            peers.push(Some(Peer { address: self.peer(server), boot: self.progress(server).await.boot }));
+        }
+        let budget = Budget { memory: Allowance::PerServer(2 << 30), cores: 2 };
+        let plan = Plan::new(job, Some(peers.len()), &budget).unwrap();
+        let assignment = Assignment { job: job.clone(), plan, peers, goal: Phase::Fft };
+        let mut answers = Vec::new();
+        for server in 0..self.servers.len() {
+            answers.push(self.assign_one(server, &assignment).await);
+        }
+        answers
+    }
+
+    pub(super) async fn assign_one(&self, server: usize, assignment: &Assignment) -> Answer {
+        let body = serde_json::to_vec(assignment).unwrap();
+        let put = |client: &reqwest::Client, url: String| {
+            let request = client.put(format!("{url}{}?server={server}", route::ASSIGNMENT)).header(VERSION_HEADER, VERSION);
+            request.header("content-type", "application/json").body(body)
+        };
+        self.command(server, put).await
+    }
+
+    /// Waits until server `server` says something that pleases `enough`.
+    pub(super) async fn until(&self, server: usize, enough: impl Fn(&Progress) -> bool) -> Progress {
+        for _ in 0..1500 {
+            let progress = self.progress(server).await;
+            if enough(&progress) {
+                return progress;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("server {server} does not get there: {:?}", self.progress(server).await);
+    }
+
+    /// Waits until all is computed.
+    pub(super) async fn until_computed(&self) {
+        for server in 0..self.servers.len() {
+            self.until(server, |progress| !progress.phases.is_empty() && progress.complete_through(Phase::Fft)).await;
+        }
+    }
+}
+
+pub(super) fn source_of(url_template: String) -> Source {
+    Source { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
+}
+
+/// Spectra of all frames of `source`.
+pub(super) fn job(source: &FrameServer) -> Job {
+    Job {
+        name: "movie".into(),
+        uid: "u".into(),
+        generation: 1,
+        source: source_of(source.url("frame/{index}")),
+        frames: FRAMES,
+        frame: FRAME,
+        on_error: OnError::Fail,
+        slab_frames: 4,
+        concurrency: 4,
+        recenter: None,
+        rechunk: None,
+        fft: Some(Fft { output: FftOutput::Power, window: Window::None, detrend: Detrend::None }),
+        reduce: vec![Reduction::Mean],
+        keep: None,
+        outputs: vec![Output { select: "raw_mean_frame".into(), path: "/tmp/never-written.npy".into() }],
+        storage: Storage::Auto,
+        backoff_limit: 3,
+    }
+}

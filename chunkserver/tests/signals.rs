@@ -1,0 +1,59 @@
+//! The program as a container runs it: told by its environment, ended by a signal.
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_signal_ends_it_at_once_and_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority_key, key) = (KeyPair::generate_for(&PKCS_ED25519).unwrap(), KeyPair::generate_for(&PKCS_ED25519).unwrap());
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(params, authority_key);
+    let leaf = CertificateParams::new(vec![chunkserver::tls::SERVER_NAME.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap().pem();
+    for (name, text) in [("ca.crt", &authority), ("tls.crt", &leaf), ("tls.key", &key.serialize_pem()), ("token", &"t".to_owned())] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    for signal in ["TERM", "INT"] {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_chunkserver"))
+            .env_clear()
+            .env("ARRAYJOB_TLS_DIR", folder.path())
+            .envs(["ARRAYJOB_PEER_PORT", "ARRAYJOB_HTTP_PORT", "ARRAYJOB_METRICS_PORT"].map(|name| (name, "0")))
+            .env("ARRAYJOB_THREADS", "2")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(server.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        for said in ["INFO", "listening", "threads=2", "boot=", "peers=", "readers=", "metrics="] {
+            assert!(line.contains(said), "no {said} in {line}");
+        }
+        let told = Instant::now();
+        assert!(Command::new("kill").args([format!("-{signal}"), server.id().to_string()]).status().unwrap().success());
+        let ended = server.wait().unwrap();
+        assert!(ended.success(), "{signal}: {ended}");
+        assert!(told.elapsed() < Duration::from_secs(5), "{signal}: ended after {:?}", told.elapsed());
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "{signal}");
+    }
+}
+
+#[test]
+fn wrong_settings_end_it_with_a_sentence() {
+    let ended = Command::new(env!("CARGO_BIN_EXE_chunkserver"))
+        .env_clear()
+        .envs([("ARRAYJOB_TLS_DIR", "/nowhere"), ("ARRAYJOB_THREADS", "many")])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("ARRAYJOB_THREADS is 'many', and has to be a number of threads"), "{said}");
+}

@@ -1,0 +1,156 @@
+//! Two statuses in, what people are told out. Pure.
+
+use crds::v1alpha1::ArrayJobStatus;
+use crds::v1alpha1::status::{Condition, Failures, LastFailure};
+use serde_json::{Value, json};
+
+/// What is different in `now`, a sentence each.
+pub(super) fn news(before: Option<&ArrayJobStatus>, now: &ArrayJobStatus) -> Vec<String> {
+    let nothing = ArrayJobStatus::default();
+    let before = before.unwrap_or(&nothing);
+    let mut news = Vec::new();
+    if let Some(plan) = now.plan.as_ref().filter(|plan| before.plan.as_ref().is_none_or(|old| old.fingerprint != plan.fingerprint)) {
+        news.push(format!("planned: {}", plan.summary));
+    }
+    losses(before, now, &mut news);
+    if let Some(phase) = now.phase.as_ref().filter(|phase| before.phase.as_ref() != Some(phase)) {
+        news.push(match why(now, phase) {
+            Some(why) => format!("{phase}: {why}"),
+            None => phase.clone(),
+        });
+    }
+    match (holds(before, "Stalled"), holds(now, "Stalled")) {
+        (old, Some(stalled)) if old.is_none_or(|old| (&old.reason, &old.message) != (&stalled.reason, &stalled.message)) => {
+            news.push(format!("stalled: {}", sentence(stalled)));
+        }
+        (Some(_), None) => news.push("no longer stalled".into()),
+        _ => {}
+    }
+    let blank = |status: &ArrayJobStatus| status.frames_blank_count.unwrap_or(status.frames_blank.len() as u64);
+    if blank(now) > blank(before) {
+        let first = now.frames_blank.first().map(|frame| format!(", the first is {frame}")).unwrap_or_default();
+        news.push(format!("{} frames are blank, they cannot be had{first}", blank(now)));
+    }
+    news
+}
+
+/// Servers that were lost, and started again.
+fn losses(before: &ArrayJobStatus, now: &ArrayJobStatus, news: &mut Vec<String>) {
+    let lost = |failures: &Failures| u64::from(failures.counted) + u64::from(failures.uncounted);
+    let of = |status: &ArrayJobStatus| status.failures.as_ref().map(lost).unwrap_or_default();
+    let restarts = |status: &ArrayJobStatus| status.servers.as_ref().map_or(0, |servers| servers.restarts);
+    if of(now) > of(before) {
+        let last = now.failures.as_ref().and_then(|failures| failures.last.as_ref());
+        let more = of(now) - of(before);
+        let which = last.map_or_else(|| "a server".to_owned(), describe);
+        let among = if more > 1 { format!("{more} servers were lost, the last is {which}") } else { format!("lost {which}") };
+        news.push(format!("{among}; it is started again, the others keep what they have"));
+    } else if restarts(now) > restarts(before) {
+        news.push(format!("servers started again so far: {}", restarts(now)));
+    }
+}
+
+fn describe(last: &LastFailure) -> String {
+    let code = last.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+    let node = last.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+    let message = if last.message.is_empty() { String::new() } else { format!(": {}", last.message) };
+    format!("server {}{node} ({}{code}{message})", last.server, last.reason)
+}
+
+/// The message of the condition that a phase is the summary of.
+fn why(now: &ArrayJobStatus, phase: &str) -> Option<String> {
+    let condition = match phase {
+        "Complete" | "Failed" | "Suspended" => holds(now, phase),
+        // What is stalled is told by itself.
+        _ => now.conditions.iter().find(|condition| condition.type_ == "Progressing"),
+    }?;
+    Some(sentence(condition))
+}
+
+fn sentence(condition: &Condition) -> String {
+    match (condition.reason.as_str(), condition.message.as_str()) {
+        (reason, "") => reason.to_owned(),
+        (reason, message) => format!("{message} ({reason})"),
+    }
+}
+
+fn holds<'a>(status: &'a ArrayJobStatus, name: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == name && condition.status == "True")
+}
+
+/// How the job ended: in what way it is complete, or why it failed (reason, message); none while it goes on.
+pub(super) fn verdict(status: &ArrayJobStatus) -> Option<Result<(), (String, String)>> {
+    if let Some(failed) = holds(status, "Failed") {
+        return Some(Err((failed.reason.clone(), failed.message.clone())));
+    }
+    holds(status, "Complete").map(|_| Ok(()))
+}
+
+/// What programs are told whenever it changes; how far phases are is told apart.
+pub(super) fn summary(status: &ArrayJobStatus) -> Value {
+    let conditions: Vec<Value> = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.status == "True")
+        .map(|condition| json!({"type": condition.type_, "reason": condition.reason, "message": condition.message}))
+        .collect();
+    json!({
+        "phase": status.phase, "conditions": conditions, "servers": status.servers, "failures": status.failures,
+        "frames_blank": status.frames_blank_count,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(value: Value) -> ArrayJobStatus {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn condition(type_: &str, reason: &str, message: &str) -> Value {
+        json!({"type": type_, "status": "True", "reason": reason, "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        let first = status(json!({"phase": "Starting", "plan": {"fingerprint": "a", "summary": "2 servers"},
+            "conditions": [condition("Progressing", "Starting", "1/2 servers are up")]}));
+        assert_eq!(news(None, &first), ["planned: 2 servers", "Starting: 1/2 servers are up (Starting)"]);
+        assert!(news(Some(&first), &first).is_empty());
+
+        let mut second = first.clone();
+        second.conditions = status(json!({"conditions": [condition("Stalled", "Unschedulable", "0/1 nodes have 8Gi")]})).conditions;
+        assert_eq!(news(Some(&first), &second), ["stalled: 0/1 nodes have 8Gi (Unschedulable)"]);
+        assert_eq!(news(Some(&second), &first), ["no longer stalled"]);
+
+        let third = status(json!({"phase": "Complete", "plan": {"fingerprint": "a"}, "framesBlank": [7], "framesBlankCount": 3,
+            "conditions": [condition("Complete", "Computed", "")]}));
+        assert_eq!(news(Some(&first), &third), ["Complete: Computed", "3 frames are blank, they cannot be had, the first is 7"]);
+    }
+
+    #[test]
+    fn lost_servers_are_told_with_their_reason() {
+        let mut before = status(json!({"phase": "Running"}));
+        let now = status(json!({"phase": "Running", "servers": {"restarts": 1}, "failures": {"counted": 1, "last": {
+            "server": "j-1", "reason": "OOMKilled", "exitCode": 137, "node": "n2", "message": "", "at": "2026-01-01T00:00:00Z"}}}));
+        assert_eq!(
+            news(Some(&before), &now),
+            ["lost server j-1 on n2 (OOMKilled, exit code 137); it is started again, the others keep what they have"]
+        );
+        let more = status(json!({"phase": "Running", "servers": {"restarts": 3}, "failures": {"counted": 1, "uncounted": 2}}));
+        assert!(news(Some(&now), &more)[0].starts_with("2 servers were lost, the last is a server"));
+        before.failures = now.failures.clone();
+        assert_eq!(news(Some(&before), &now), ["servers started again so far: 1"]);
+    }
+
+    #[test]
+    fn the_end_is_what_the_conditions_say() {
+        assert_eq!(verdict(&status(json!({"phase": "Running", "conditions": [condition("Progressing", "r", "m")]}))), None);
+        assert_eq!(verdict(&status(json!({"conditions": [condition("Complete", "Computed", "")]}))), Some(Ok(())));
+        assert_eq!(
+            verdict(&status(json!({"conditions": [condition("Finished", "x", "y"), condition("Failed", "OOMKilled", "more memory")]}))),
+            Some(Err(("OOMKilled".into(), "more memory".into())))
+        );
+    }
+}

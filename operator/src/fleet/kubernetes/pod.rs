@@ -1,0 +1,240 @@
+//! The pod of one server: what the installer decides (image, accounts), what the manifest may (resources, placing), and
+//! what neither may (security). Pure.
+
+use super::names;
+use crate::validate::{Invalid, parse_bytes};
+use crds::ArrayJob;
+use k8s_openapi::api::core::v1::{
+    Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, LocalObjectReference, Pod,
+    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration,
+    TopologySpreadConstraint, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt as _;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// The container's name.
+pub const CONTAINER: &str = "server";
+/// User and group of the servers, as the image has them.
+const USER: i64 = 65532;
+const TLS_DIR: &str = "/etc/arrayjob/tls";
+const SOURCE_DIR: &str = "/etc/arrayjob/source";
+const SCRATCH_DIR: &str = "/scratch";
+/// A server keeps nothing that it would have to put away; this is for answers on their way.
+const GRACE_SECONDS: i64 = 2;
+/// How long pods stay bound to a node that is not heard of: the work is done again elsewhere sooner than it comes back.
+const NODE_GONE_SECONDS: i64 = 10;
+
+/// What the installer decides.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Image of the servers.
+    pub image: String,
+    /// When it is pulled.
+    pub image_pull_policy: Option<String>,
+    /// Secrets for pulling it.
+    pub image_pull_secrets: Vec<String>,
+    /// Account of the pods; its token is never mounted.
+    pub service_account: Option<String>,
+    /// Processors of a server whose manifest names none.
+    pub cpu: String,
+    /// Memory of a server whose manifest names none.
+    pub memory: String,
+}
+
+/// What one server is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Size {
+    /// Requests and limits, with a memory limit always.
+    pub resources: ResourceRequirements,
+    /// The memory limit, in bytes.
+    pub memory_bytes: u64,
+    /// Compute threads.
+    pub threads: usize,
+}
+
+/// The manifest's resources with the installer's defaults.
+///
+/// # Errors
+/// When a quantity is none.
+pub fn size(job: &ArrayJob, options: &Options) -> Result<Size, Invalid> {
+    let given = job.spec.servers.as_ref().and_then(|servers| servers.resources.clone()).unwrap_or_default();
+    let (mut requests, mut limits) = (given.requests, given.limits);
+    let memory = limits.get("memory").or_else(|| requests.get("memory")).unwrap_or(&options.memory).clone();
+    // Without a limit the plan would be a guess; with a smaller request the node could be overcommitted.
+    limits.entry("memory".into()).or_insert_with(|| memory.clone());
+    requests.entry("memory".into()).or_insert_with(|| memory.clone());
+    let cpu = limits.get("cpu").or_else(|| requests.get("cpu")).unwrap_or(&options.cpu).clone();
+    requests.entry("cpu".into()).or_insert_with(|| cpu.clone());
+    let field = |name: &str| format!("spec.servers.resources.{name}");
+    let wrong = |name: &str, text: &str| Invalid { field: field(name), rule: format!("'{text}' is no quantity, as in 8Gi or 500m") };
+    let memory_bytes = parse_bytes(&memory).filter(|&bytes| bytes > 0).ok_or_else(|| wrong("limits.memory", &memory))?;
+    let cores = cores(&cpu).ok_or_else(|| wrong("limits.cpu", &cpu))?;
+    let quantities = |map: BTreeMap<String, String>| map.into_iter().map(|(name, text)| (name, Quantity(text))).collect();
+    Ok(Size {
+        resources: ResourceRequirements { requests: Some(quantities(requests)), limits: Some(quantities(limits)), claims: None },
+        memory_bytes,
+        threads: (cores.ceil() as usize).max(1),
+    })
+}
+
+/// Processors of a quantity: `8`, `500m`, `1.5`.
+fn cores(text: &str) -> Option<f64> {
+    let (number, scale) = text.trim().strip_suffix('m').map_or((text.trim(), 1.0), |milli| (milli, 1e-3));
+    let value = number.parse::<f64>().ok()? * scale;
+    (value > 0.0 && value <= 4096.0).then_some(value)
+}
+
+/// The pod of server `index`. `scratch_bytes` of disk are for its arrays; `counts` are failures and disruptions so far.
+///
+/// # Errors
+/// When tolerations, affinity or spread constraints are not a pod's.
+pub fn build(job: &ArrayJob, options: &Options, size: &Size, index: usize, scratch_bytes: u64, counts: (u32, u32)) -> Result<Pod, Invalid> {
+    let servers = job.spec.servers.clone().unwrap_or_default();
+    let mut labels = servers.labels;
+    labels.extend(names::labels(job, "chunk-server"));
+    labels.insert(names::INDEX.to_owned(), index.to_string());
+    let mut annotations = servers.annotations;
+    annotations.insert(names::FAILURES.to_owned(), counts.0.to_string());
+    annotations.insert(names::DISRUPTIONS.to_owned(), counts.1.to_string());
+    let mut tolerations: Vec<Toleration> = placing("tolerations", servers.tolerations)?;
+    for taint in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        if !tolerations.iter().any(|toleration| toleration.key.as_deref() == Some(taint)) {
+            tolerations.push(Toleration {
+                key: Some(taint.into()),
+                operator: Some("Exists".into()),
+                effect: Some("NoExecute".into()),
+                toleration_seconds: Some(NODE_GONE_SECONDS),
+                ..Toleration::default()
+            });
+        }
+    }
+    let mut spread: Vec<TopologySpreadConstraint> = placing("topologySpreadConstraints", servers.topology_spread_constraints)?;
+    if spread.is_empty() {
+        spread.push(over_nodes(job));
+    }
+    let affinity: Option<Affinity> = servers.affinity.map(|value| one("affinity", value)).transpose()?;
+    let mut pull_secrets: Vec<String> = servers.image_pull_secrets.into_iter().map(|secret| secret.name).collect();
+    pull_secrets.extend(options.image_pull_secrets.iter().cloned());
+    let pull_secrets: Vec<_> = pull_secrets.into_iter().map(|name| LocalObjectReference { name }).collect();
+    Ok(Pod {
+        metadata: ObjectMeta {
+            name: Some(names::pod(&job.name_any(), index)),
+            namespace: job.namespace(),
+            labels: Some(labels),
+            annotations: Some(annotations),
+            owner_references: Some(names::owner(job)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec {
+            containers: vec![container(job, options, size)],
+            volumes: Some(volumes(job, scratch_bytes)),
+            // A container that ends is replaced with its pod, so that why it ended can be read.
+            restart_policy: Some("Never".into()),
+            termination_grace_period_seconds: Some(GRACE_SECONDS),
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            service_account_name: options.service_account.clone(),
+            security_context: Some(PodSecurityContext {
+                run_as_non_root: Some(true),
+                run_as_user: Some(USER),
+                run_as_group: Some(USER),
+                fs_group: Some(USER),
+                seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
+                ..PodSecurityContext::default()
+            }),
+            node_selector: (!servers.node_selector.is_empty()).then_some(servers.node_selector),
+            tolerations: Some(tolerations),
+            affinity,
+            topology_spread_constraints: Some(spread),
+            priority_class_name: servers.priority_class_name,
+            image_pull_secrets: (!pull_secrets.is_empty()).then_some(pull_secrets),
+            ..PodSpec::default()
+        }),
+        status: None,
+    })
+}
+
+fn container(job: &ArrayJob, options: &Options, size: &Size) -> Container {
+    let mut env = vec![("ARRAYJOB_TLS_DIR", TLS_DIR.to_owned()), ("ARRAYJOB_SCRATCH_DIR", SCRATCH_DIR.to_owned())];
+    env.push(("ARRAYJOB_THREADS", size.threads.to_string()));
+    env.push(("ARRAYJOB_PEER_PORT", names::PEER_PORT.to_string()));
+    env.push(("ARRAYJOB_HTTP_PORT", names::HTTP_PORT.to_string()));
+    env.push(("ARRAYJOB_METRICS_PORT", names::METRICS_PORT.to_string()));
+    let mut mounts = vec![mount("tls", TLS_DIR, true), mount("scratch", SCRATCH_DIR, false)];
+    if job.spec.source.secret_ref.is_some() {
+        env.push(("ARRAYJOB_SOURCE_DIR", SOURCE_DIR.to_owned()));
+        mounts.push(mount("source", SOURCE_DIR, true));
+    }
+    let port = |name: &str, port: u16| ContainerPort { name: Some(name.into()), container_port: port.into(), ..ContainerPort::default() };
+    Container {
+        name: CONTAINER.into(),
+        image: Some(options.image.clone()),
+        image_pull_policy: options.image_pull_policy.clone(),
+        command: Some(vec!["/chunkserver".into()]),
+        env: Some(env.into_iter().map(|(name, value)| EnvVar { name: name.into(), value: Some(value), ..EnvVar::default() }).collect()),
+        ports: Some(vec![port("peers", names::PEER_PORT), port("http", names::HTTP_PORT), port("metrics", names::METRICS_PORT)]),
+        resources: Some(size.resources.clone()),
+        // The last words of a server that fails reach the status.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        liveness_probe: Some(Probe { period_seconds: Some(10), timeout_seconds: Some(5), failure_threshold: Some(6), ..probe("/livez") }),
+        readiness_probe: Some(Probe { period_seconds: Some(2), timeout_seconds: Some(2), ..probe("/readyz") }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
+            read_only_root_filesystem: Some(true),
+            run_as_non_root: Some(true),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    let get = HTTPGetAction { path: Some(path.into()), port: IntOrString::String("metrics".into()), ..HTTPGetAction::default() };
+    Probe { http_get: Some(get), ..Probe::default() }
+}
+
+fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount { name: name.into(), mount_path: path.into(), read_only: Some(read_only), ..VolumeMount::default() }
+}
+
+fn volumes(job: &ArrayJob, scratch_bytes: u64) -> Vec<Volume> {
+    let secret = |name: &str, secret: String| Volume {
+        name: name.into(),
+        secret: Some(SecretVolumeSource { secret_name: Some(secret), default_mode: Some(0o440), ..SecretVolumeSource::default() }),
+        ..Volume::default()
+    };
+    // A tenth more than planned, for what a file system needs for itself.
+    let limit = (scratch_bytes > 0).then(|| Quantity((scratch_bytes + scratch_bytes / 10).to_string()));
+    let scratch =
+        Volume { name: "scratch".into(), empty_dir: Some(EmptyDirVolumeSource { size_limit: limit, medium: None }), ..Volume::default() };
+    let source = job.spec.source.secret_ref.as_ref().map(|reference| secret("source", reference.name.clone()));
+    [secret("tls", names::secret(job)), scratch].into_iter().chain(source).collect()
+}
+
+/// Servers of one job prefer different nodes: one node less is then one server less.
+fn over_nodes(job: &ArrayJob) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".into(),
+        when_unsatisfiable: "ScheduleAnyway".into(),
+        label_selector: Some(LabelSelector { match_labels: Some(names::selector(job)), match_expressions: None }),
+        ..TopologySpreadConstraint::default()
+    }
+}
+
+fn placing<T: DeserializeOwned>(field: &str, values: Vec<serde_json::Value>) -> Result<Vec<T>, Invalid> {
+    values.into_iter().map(|value| one(field, value)).collect()
+}
+
+fn one<T: DeserializeOwned>(field: &str, value: serde_json::Value) -> Result<T, Invalid> {
+    serde_json::from_value(value).map_err(|error| Invalid { field: format!("spec.servers.{field}"), rule: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests;

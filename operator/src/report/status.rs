@@ -1,0 +1,191 @@
+//! A turn in, the status of an ArrayJob out. Pure: the time is given.
+
+use super::conditions::{Facts, conditions};
+use super::{PhaseReport, Report};
+use api::geometry::human_bytes;
+use api::job::{Kept, Storage};
+use api::phase::Failure;
+use api::plan::{Memory, Plan};
+use crds::ArrayJobStatus;
+use crds::v1alpha1::status::{Failures, LastFailure, PhaseStatus, PlanStatus, ProgressStatus, ServersStatus};
+use jiff::{Timestamp, Unit};
+
+/// Blank frames that a status lists by number.
+const LISTED: usize = 100;
+
+/// A time as statuses have it: UTC, whole seconds.
+pub fn time(now: Timestamp) -> String {
+    now.round(Unit::Second).unwrap_or(now).to_string()
+}
+
+/// What a status is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    /// Generation of the manifest that is told about.
+    pub generation: Option<i64>,
+    /// What is true now.
+    pub facts: Facts,
+    /// The servers' reports, when they were asked.
+    pub report: Option<Report>,
+    /// Servers that there should be.
+    pub desired: usize,
+    /// Servers that were started once.
+    pub launched: usize,
+    /// Failures and disruptions so far.
+    pub counts: (u32, u32),
+    /// The latest lost server.
+    pub last: Option<LastFailure>,
+    /// Whether a lost server is being replaced after work had begun.
+    pub recovering: bool,
+}
+
+/// The status after `before`.
+pub fn status(before: &ArrayJobStatus, story: &Story, now: Timestamp) -> ArrayJobStatus {
+    let text = time(now);
+    let mut after = before.clone();
+    after.observed_generation = story.generation;
+    after.conditions = conditions(&before.conditions, &story.facts, story.generation, &text);
+    let ended = super::conditions::ended(&after.conditions);
+    if ended.is_some() {
+        after.completion_time.get_or_insert(text);
+    }
+    let up = story.report.as_ref().map_or(0, |report| report.servers_up) as u64;
+    let (counted, uncounted) = story.counts;
+    after.servers = Some(ServersStatus {
+        desired: story.desired as u64,
+        ready: up,
+        launched: story.launched as u64,
+        restarts: u64::from(counted) + u64::from(uncounted),
+        summary: format!("{up}/{}", story.desired),
+    });
+    if counted + uncounted > 0 {
+        after.failures = Some(Failures { counted, uncounted, last: story.last.clone() });
+    }
+    // Once all is done a server that comes back works again, which is no news of the job.
+    if let (Some(report), false) = (&story.report, matches!(super::conditions::ended(&before.conditions), Some(Ok(_)))) {
+        after.phases = report.phases.iter().map(phase).collect();
+        let mut progress = progress(report, matches!(ended, Some(Ok(_))), now);
+        if let Some(before) =
+            before.progress.as_ref().filter(|before| (before.bytes, &before.percent) == (progress.bytes, &progress.percent))
+        {
+            // That time passes is no news.
+            (progress.eta_seconds, progress.eta) = (before.eta_seconds, before.eta.clone());
+        }
+        after.progress = Some(progress);
+        if !report.frames_blank.is_empty() {
+            after.frames_blank = report.frames_blank.iter().take(LISTED).map(|&frame| frame as u64).collect();
+            after.frames_blank_count = Some(report.frames_blank.len() as u64);
+        }
+    }
+    after.phase = Some(summary(&after, story, ended.as_ref()).to_owned());
+    after
+}
+
+/// The conditions in one word.
+fn summary(status: &ArrayJobStatus, story: &Story, ended: Option<&Result<String, Failure>>) -> &'static str {
+    let begun = status.phases.iter().any(|phase| phase.done > 0);
+    match ended {
+        Some(Ok(_)) => "Complete",
+        Some(Err(_)) => "Failed",
+        None if story.facts.suspended => "Suspended",
+        None if status.start_time.is_none() => "Pending",
+        None if story.recovering => "Recovering",
+        None if begun => "Running",
+        None => "Starting",
+    }
+}
+
+fn phase(phase: &PhaseReport) -> PhaseStatus {
+    let state = match phase.done {
+        0 => "Waiting",
+        done if done >= phase.total => "Complete",
+        _ => "Running",
+    };
+    PhaseStatus {
+        name: phase.name.clone(),
+        state: state.into(),
+        done: phase.done,
+        total: phase.total,
+        unit: phase.unit().into(),
+        bytes: phase.bytes,
+        seconds: (phase.seconds * 1000.0).round() / 1000.0,
+        retries: phase.retries,
+    }
+}
+
+fn progress(report: &Report, complete: bool, now: Timestamp) -> ProgressStatus {
+    let share = |phase: &PhaseReport| (phase.done as f64 / phase.total.max(1) as f64).min(1.0);
+    let phases = report.phases.len().max(1) as f64;
+    let done = if complete { 1.0 } else { report.phases.iter().map(share).sum::<f64>() / phases };
+    let current = report.phases.iter().find(|phase| phase.done < phase.total);
+    let step = match current {
+        Some(phase) => phase.name.clone(),
+        None if complete => "Done".into(),
+        None => "Write".into(),
+    };
+    // The rate of the step at work; of the last one when all is done.
+    let rated = current.or(report.phases.last());
+    let rate = rated.filter(|phase| phase.seconds > 0.0).map_or(0, |phase| (phase.bytes as f64 / phase.seconds) as u64);
+    let eta_seconds = report.started_ms.filter(|_| !complete && done > 0.02).map(|started| {
+        let elapsed = (now.as_millisecond() - started as i64).max(0) as f64 / 1000.0;
+        (elapsed * (1.0 - done) / done).ceil() as u64
+    });
+    ProgressStatus {
+        // A job that is not done is never said to be.
+        percent: format!("{}%", if complete { 100 } else { ((done * 100.0) as u64).min(99) }),
+        step,
+        bytes: report.phases.iter().map(|phase| phase.bytes).sum(),
+        bytes_per_second: rate,
+        eta_seconds,
+        eta: eta_seconds.map(duration),
+    }
+}
+
+/// `42s`, `4m10s`, `2h05m`.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The plan as the status tells it.
+pub fn plan_status(plan: &Plan, generation: i64, memory_limit_bytes: u64) -> PlanStatus {
+    let frame_bytes = plan.frames as u64 * plan.frame.bytes() as u64;
+    let scratch_bytes = plan.memory.iter().map(Memory::disk).max().unwrap_or(0);
+    PlanStatus {
+        generation,
+        servers: plan.servers as u64,
+        threads: plan.threads as u64,
+        memory_limit_bytes,
+        peak_bytes: plan.peak_bytes(),
+        scratch_bytes,
+        frame_bytes,
+        wire_bytes: plan.wire_bytes(),
+        storage: if plan.storage == Storage::Disk { "Disk" } else { "Memory" }.into(),
+        keep: plan
+            .keep
+            .iter()
+            .map(|kept| match kept {
+                Kept::Raw => "raw".into(),
+                Kept::Recentered => "recentered".into(),
+                Kept::Rechunked => "rechunked".into(),
+                Kept::Spectrum => plan.fft.map_or("spectrum", |fft| api::arrays::spectrum_name(fft.output)).into(),
+            })
+            .collect(),
+        fingerprint: format!("{:016x}", plan.fingerprint()),
+        summary: format!(
+            "{} × {}, {} servers of {} (limit {}){}",
+            plan.frames,
+            plan.frame,
+            plan.servers,
+            human_bytes(plan.peak_bytes()),
+            human_bytes(memory_limit_bytes),
+            if plan.storage == Storage::Disk { ", arrays on scratch disk" } else { "" }
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

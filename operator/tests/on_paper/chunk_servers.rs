@@ -1,0 +1,262 @@
+//! Chunk servers on paper: they speak the operator's HTTP over mutual TLS, each at an address of its own of the loopback, and
+//! compute nothing. A kubelet of a kind starts one for each pod.
+
+use crate::api_server::Cluster;
+use crate::operator::{KEY, container, ended};
+use api::geometry::FrameSpec;
+use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress};
+use api::plan::{Plan, ServerId};
+use api::wire::{Assignment, Problem, route};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use operator::fleet::kubernetes::names::PEER_PORT;
+use operator::identity::MasterKey;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Between two units of work.
+const TICK: Duration = Duration::from_millis(60);
+/// Units into which a server's share of each of three phases falls.
+const UNITS: u64 = 8;
+
+/// The machines of a cluster, and what they are told to do otherwise than usual.
+#[derive(Clone)]
+pub(crate) struct Machines {
+    cluster: Cluster,
+    inner: Arc<Mutex<HashMap<String, Running>>>,
+    probe: Arc<Mutex<Result<FrameSpec, Problem>>>,
+    /// Units of work that each server does before it waits.
+    units: Arc<AtomicU64>,
+}
+
+struct Running {
+    server: Server,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Server(Arc<Mutex<Work>>);
+
+pub(crate) struct Work {
+    pub(crate) progress: Progress,
+    pub(crate) goal: Phase,
+    units: u64,
+}
+
+impl Machines {
+    /// Machines that start a server for each pod of the cluster, until the test ends.
+    pub(crate) fn start(cluster: &Cluster) -> Self {
+        chunkserver::source::install_crypto();
+        let probe = Err(Problem { error: "nobody asked".into(), reason: None });
+        let machines = Self {
+            cluster: cluster.clone(),
+            inner: Arc::default(),
+            probe: Arc::new(Mutex::new(probe)),
+            units: Arc::new(AtomicU64::new(u64::MAX)),
+        };
+        let kubelet = machines.clone();
+        tokio::spawn(async move {
+            let mut changes = kubelet.cluster.changes();
+            loop {
+                kubelet.look().await;
+                changes.changed().await.unwrap();
+            }
+        });
+        machines
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+        self.inner.lock().unwrap()
+    }
+
+    /// Each server does so many units of work, and then waits until it may do more.
+    pub(crate) fn allow(&self, units: u64) {
+        self.units.store(units, Ordering::Relaxed);
+    }
+
+    /// What the first frame is.
+    pub(crate) fn first_frame(&self, frame: Result<FrameSpec, Problem>) {
+        *self.probe.lock().unwrap() = frame;
+    }
+
+    async fn look(&self) {
+        let pods: HashMap<String, String> =
+            self.cluster.names("pods").into_iter().map(|name| (self.cluster.uid("pods", &name), name)).collect();
+        self.lock().retain(|uid, _| pods.contains_key(uid));
+        for (uid, name) in pods {
+            let new = self.cluster.get("pods", &name).is_some_and(|pod| pod["status"].is_null());
+            if new && !self.lock().contains_key(&uid) {
+                self.run(uid, &name).await;
+            }
+        }
+    }
+
+    async fn run(&self, uid: String, pod: &str) {
+        static ADDRESSES: AtomicU8 = AtomicU8::new(1);
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let ip = Ipv4Addr::new(127, 1 | high, low, ADDRESSES.fetch_add(1, Ordering::Relaxed));
+        let job = self.cluster.uid("arrayjobs", "stack");
+        let tls = chunkserver::tls::server_config(&MasterKey::new(&KEY).identities(&job).unwrap().server).unwrap();
+        let server = Server::new(uid.clone());
+        let listener = TcpListener::bind((ip, PEER_PORT)).await.unwrap();
+        let router = router(server.clone(), Arc::clone(&self.probe));
+        let serving = tokio::spawn(chunkserver::server::serve_secured(listener, Arc::new(tls), router, std::future::pending()));
+        let working = tokio::spawn(server.clone().work(self.cluster.clone(), Arc::clone(&self.units)));
+        self.lock().insert(uid, Running { server, tasks: [serving, working] });
+        let mut status = container("Running", &json!({"running": {}}));
+        status["podIP"] = ip.to_string().into();
+        self.cluster.say(pod, status);
+    }
+
+    pub(crate) fn server(&self, pod: &str) -> Server {
+        self.lock()[&self.cluster.uid("pods", pod)].server.clone()
+    }
+
+    /// Boot ids of all servers that run.
+    pub(crate) fn boots(&self) -> Vec<String> {
+        let mut boots: Vec<String> = self.lock().values().map(|running| running.server.lock().progress.boot.0.clone()).collect();
+        boots.sort();
+        boots
+    }
+
+    /// Ends a server as the kernel does.
+    pub(crate) fn kill(&self, pod: &str) {
+        let uid = self.cluster.uid("pods", pod);
+        drop(self.lock().remove(&uid));
+        self.cluster.say(pod, ended(137, "OOMKilled"));
+    }
+}
+
+impl Server {
+    fn new(boot: String) -> Self {
+        let progress = Progress {
+            boot: BootId(boot),
+            assignment: None,
+            stamp: 0,
+            milestone: 0,
+            phases: vec![],
+            blank: vec![],
+            writing: vec![],
+            written: vec![],
+            failure: None,
+            trouble: None,
+            peak_rss_bytes: 1 << 20,
+        };
+        Self(Arc::new(Mutex::new(Work { progress, goal: Phase::Load, units: 0 })))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Work> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn fail(&self, reason: &str, message: &str) {
+        let mut work = self.lock();
+        work.progress.failure = Some(Failure { reason: reason.into(), message: message.into() });
+        work.progress.milestone += 1;
+    }
+
+    async fn work(self, cluster: Cluster, allowed: Arc<AtomicU64>) {
+        loop {
+            // Whoever waits looks again.
+            cluster.change(|_| ());
+            tokio::time::sleep(TICK).await;
+            let mut work = self.lock();
+            let goal = work.goal;
+            if work.units >= allowed.load(Ordering::Relaxed) {
+                continue;
+            }
+            if let Some(phase) = work.progress.phases.iter_mut().find(|phase| !phase.complete() && phase.phase <= goal) {
+                let now = now_ms();
+                if phase.started_ms == 0 {
+                    phase.started_ms = now;
+                }
+                phase.done = (phase.done + phase.total.div_ceil(UNITS)).min(phase.total);
+                (phase.ended_ms, phase.bytes) = (now, phase.done * 1000);
+                work.progress.milestone += 1;
+                work.units += 1;
+            }
+            let mut writing = std::mem::take(&mut work.progress.writing);
+            work.progress.written.append(&mut writing);
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    jiff::Timestamp::now().as_millisecond() as u64
+}
+
+fn router(server: Server, probe: Arc<Mutex<Result<FrameSpec, Problem>>>) -> Router {
+    let look = move || async move {
+        match &*probe.lock().unwrap() {
+            Ok(frame) => Ok(Json(*frame)),
+            Err(problem) => Err((StatusCode::UNPROCESSABLE_ENTITY, Json(problem.clone()))),
+        }
+    };
+    Router::new()
+        .route(route::PROGRESS, get(progress))
+        .route(route::ASSIGNMENT, put(assign))
+        .route(route::WRITE, post(write))
+        .route(route::PROBE, post(look))
+        .with_state(server)
+}
+
+async fn progress(State(server): State<Server>, Query(query): Query<HashMap<String, u64>>) -> Json<Progress> {
+    let waited = async {
+        while query.get("milestone") == Some(&server.lock().progress.milestone) {
+            tokio::time::sleep(TICK / 4).await;
+        }
+    };
+    let longest = Duration::from_millis(query.get("wait_ms").copied().unwrap_or(0));
+    // No news in time is an answer too.
+    let _ = tokio::time::timeout(longest, waited).await;
+    Json(server.lock().progress.clone())
+}
+
+async fn assign(
+    State(server): State<Server>,
+    Query(query): Query<HashMap<String, usize>>,
+    Json(assignment): Json<Assignment>,
+) -> Json<Progress> {
+    let mut work = server.lock();
+    let wanted = Some((assignment.job.uid.clone(), assignment.job.generation));
+    if work.progress.assignment != wanted {
+        work.progress.phases = share(&assignment.plan, ServerId(query["server"]));
+        work.progress.assignment = wanted;
+    }
+    work.progress.stamp = assignment.stamp();
+    work.goal = assignment.goal;
+    work.progress.milestone += 1;
+    Json(work.progress.clone())
+}
+
+async fn write(State(server): State<Server>, Query(query): Query<HashMap<String, usize>>) -> Json<Progress> {
+    let mut work = server.lock();
+    work.progress.writing.push(query["output"]);
+    Json(work.progress.clone())
+}
+
+fn share(plan: &Plan, id: ServerId) -> Vec<PhaseProgress> {
+    let (frames, bands) = (plan.frames_of(id).len() as u64, plan.bands_of(id).len() as u64);
+    let phase = |phase, total| PhaseProgress { phase, done: 0, total, bytes: 0, retries: 0, started_ms: 0, ended_ms: 0 };
+    vec![phase(Phase::Load, frames), phase(Phase::Rechunk, bands), phase(Phase::Fft, bands)]
+}
+
+/// The share of the work that is done, in percent, as the status says.
+pub(crate) fn percent(cluster: &Cluster) -> u64 {
+    let percent = cluster.get("arrayjobs", "stack").map_or(Value::Null, |job| job["status"]["progress"]["percent"].clone());
+    percent.as_str().and_then(|text| text.trim_end_matches('%').parse().ok()).unwrap_or(0)
+}

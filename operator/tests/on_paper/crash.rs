@@ -1,0 +1,147 @@
+//! An operator that is cut off at any write of a job's start, and another one that goes on.
+
+use crate::api_server::{Cluster, Cut};
+use crate::operator::{Operator, ended};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Names of all objects by kind, less events, whose names are made of the time.
+fn objects(cluster: &Cluster) -> BTreeMap<String, Vec<String>> {
+    let mut names = BTreeMap::<String, Vec<String>>::new();
+    for (kind, name) in cluster.lock().objects.keys().filter(|(kind, _)| kind != "events") {
+        names.entry(kind.clone()).or_default().push(name.clone());
+    }
+    names
+}
+
+async fn settled(cluster: &Cluster) {
+    cluster.until_pods(3).await;
+    cluster.until("launched", |cluster| cluster.status().servers.is_some_and(|servers| servers.launched == 3)).await;
+    sleep(Duration::from_secs(10)).await;
+}
+
+/// Cuts the operator off at one of its writes, starts another one; whether there was such a write.
+async fn start_with(cluster: &Cluster, cut: Cut) -> bool {
+    cluster.cut(cut);
+    let operator = Operator::start(cluster);
+    let was_cut = tokio::time::timeout(Duration::from_secs(20), cluster.until("cut", Cluster::is_cut)).await.is_ok();
+    drop(operator);
+    // Its connections end with it.
+    sleep(Duration::from_millis(1)).await;
+    cluster.mend();
+    was_cut
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_cut_off_anywhere_ends_in_the_same_objects() {
+    let whole = Cluster::default();
+    whole.apply(&json!({}));
+    let operator = Operator::start(&whole);
+    settled(&whole).await;
+    drop(operator);
+    let mut cuts = 0;
+    for done in [false, true] {
+        for at in 1.. {
+            let cluster = Cluster::default();
+            cluster.apply(&json!({}));
+            if !start_with(&cluster, Cut { at, done }).await {
+                break;
+            }
+            cuts += 1;
+            let _operator = Operator::start(&cluster);
+            settled(&cluster).await;
+            assert_eq!(objects(&cluster), objects(&whole), "write {at}, done: {done}");
+            let made = cluster.requests("create pods").into_iter().filter(|request| request.code == 200).count();
+            assert_eq!((made, cluster.requests("delete pods").len()), (3, 0), "write {at}, done: {done}");
+            let status = cluster.status();
+            assert_eq!((status.failures, status.phase.as_deref()), (None, Some("Starting")), "write {at}, done: {done}");
+            assert_eq!(status.plan, whole.status().plan);
+        }
+    }
+    assert!(cuts >= 2 * 9, "status, event, Service, Secret, NetworkPolicy, three pods, status; found {cuts}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_is_cut_off_anywhere_counts_its_loss_once() {
+    for done in [false, true] {
+        for at in 1.. {
+            let cluster = Cluster::default();
+            cluster.apply(&json!({}));
+            let first = Operator::start(&cluster);
+            settled(&cluster).await;
+            drop(first);
+            cluster.say("stack-1", ended(137, "OOMKilled"));
+            if !start_with(&cluster, Cut { at, done }).await {
+                assert!(at > 2, "it is deleted and created");
+                break;
+            }
+            let _operator = Operator::start(&cluster);
+            cluster.until("replaced", |cluster| cluster.get("pods", "stack-1").is_some_and(|pod| pod["status"]["phase"] != "Failed")).await;
+            settled(&cluster).await;
+            assert_eq!(cluster.names("pods"), ["stack-0", "stack-1", "stack-2"]);
+            let restarts = cluster.status().servers.unwrap().restarts;
+            assert_eq!(restarts, 1, "write {at}, done: {done}");
+            let counted = cluster.status().failures.unwrap().counted;
+            assert!(counted <= 1, "write {at}, done: {done}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspension_that_is_cut_off_anywhere_ends_without_servers() {
+    for done in [false, true] {
+        for at in 1.. {
+            let cluster = Cluster::default();
+            cluster.apply(&json!({}));
+            let first = Operator::start(&cluster);
+            settled(&cluster).await;
+            drop(first);
+            cluster.edit("arrayjobs", "stack", |job| job["spec"]["suspend"] = json!(true));
+            if !start_with(&cluster, Cut { at, done }).await {
+                assert!(at > 4, "a status and three deletions");
+                break;
+            }
+            let operator = Operator::start(&cluster);
+            cluster.until_pods(0).await;
+            cluster.until_phase("Suspended").await;
+            drop(operator);
+            cluster.edit("arrayjobs", "stack", |job| job["spec"]["suspend"] = json!(false));
+            let _operator = Operator::start(&cluster);
+            settled(&cluster).await;
+            assert_eq!(cluster.status().failures, None, "write {at}, done: {done}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_are_made_once_while_the_watch_of_pods_shows_nothing() {
+    let cluster = Cluster::default();
+    cluster.apply(&json!({}));
+    cluster.hold_back("pods");
+    let _operator = Operator::start(&cluster);
+    cluster.until_pods(3).await;
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(cluster.requests("create pods").len(), 3);
+    cluster.go_on();
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (3, 0));
+    assert_eq!(cluster.status().failures, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_plans_otherwise_begins_the_job_again() {
+    let cluster = Cluster::default();
+    cluster.apply(&json!({}));
+    let first = Operator::start(&cluster);
+    settled(&cluster).await;
+    drop(first);
+    let fingerprint = cluster.status().plan.unwrap().fingerprint;
+    cluster.edit("arrayjobs", "stack", |job| job["status"]["plan"]["fingerprint"] = json!("an older version's"));
+    let _operator = Operator::start(&cluster);
+    cluster.until("planned", |cluster| cluster.status().plan.is_some_and(|plan| plan.fingerprint == fingerprint)).await;
+    settled(&cluster).await;
+    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (6, 3), "no old share is worked on");
+    assert_eq!((cluster.status().failures, cluster.phase().as_str()), (None, "Starting"));
+}

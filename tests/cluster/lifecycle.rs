@@ -1,0 +1,97 @@
+//! A job's life beside its work: suspended and resumed, put away after a while, without a frame's shape, deleted early.
+
+use crate::common::{PATIENCE, QUICK_MOVIE, SERVERS, SLOW_MOVIE, SOON, losses, quick_job, quick_slices, slow_job, slow_slices};
+use serde_json::json;
+use tests::cluster::{Applied, Stage, seconds, until};
+
+fn until_no_pods(job: &Applied<'_>) {
+    until(&format!("{} has no pods", job.name), seconds(20), || {
+        let pods = job.pods();
+        if pods.is_empty() { Ok(()) } else { Err(format!("{pods:?}")) }
+    });
+}
+
+#[test]
+fn a_suspended_job_has_no_servers_and_begins_again_when_resumed() {
+    let stage = Stage::new("suspend");
+    let source = stage.movie(&SLOW_MOVIE);
+    let job = stage.start("pausing", &slow_job(&source.url));
+    job.until_at("Load", 0, PATIENCE);
+    job.patch(&json!({"suspend": true})).must_succeed();
+    job.until_is("Suspended", seconds(10));
+    until_no_pods(&job);
+    let [complete, failed, finished, ready] = ["Complete", "Failed", "Finished", "Ready"].map(|type_| job.condition(type_).is);
+    assert!(!complete && !failed && !finished && !ready, "{:#}", job.status());
+    assert_eq!(job.status()["phase"], "Suspended");
+
+    job.patch(&json!({"suspend": false})).must_succeed();
+    job.must_complete(PATIENCE);
+    assert_eq!((job.condition("Suspended").is, job.condition("Suspended").reason.as_str()), (false, "Resumed"));
+    slow_slices().must_equal(&job.reader());
+    assert_eq!(losses(&job), [0, 0, 0], "servers that were stopped on purpose count as lost");
+    let events = job.events();
+    for reason in ["Suspended", "Resumed", "Complete"] {
+        assert_eq!(events.iter().filter(|(found, _)| found == reason).count(), 1, "{events:?}");
+    }
+    stage.end();
+}
+
+#[test]
+fn a_job_that_is_applied_suspended_waits_to_be_resumed() {
+    let stage = Stage::new("queued");
+    let source = stage.movie(&QUICK_MOVIE);
+    let job = stage.start("queued", &quick_job(&source.url).set("suspend", json!(true)));
+    job.until_is("Suspended", SOON);
+    assert!(job.children().is_empty() && job.status()["startTime"].is_null(), "{:#}", job.status());
+    job.patch(&json!({"suspend": false})).must_succeed();
+    job.must_complete(PATIENCE);
+    quick_slices().must_equal(&job.reader());
+    stage.end();
+}
+
+#[test]
+fn a_finished_jobs_servers_go_in_time_and_the_job_stays() {
+    let stage = Stage::new("ttl");
+    let source = stage.movie(&QUICK_MOVIE);
+    let job = stage.start("brief", &quick_job(&source.url).set("ttlSecondsAfterFinished", json!(5)));
+    job.must_complete(PATIENCE);
+    assert_eq!(job.pods().len(), 2, "the servers went before their time");
+    until_no_pods(&job);
+    let ready = job.condition("Ready");
+    assert_eq!((ready.is, ready.reason.as_str()), (false, "Expired"), "{}", ready.message);
+    assert!(job.condition("Complete").is && job.condition("Finished").is, "{:#}", job.status());
+    assert_eq!(losses(&job), [0, 0, 0], "servers that went in time count as lost");
+    job.delete();
+    stage.end();
+}
+
+#[test]
+fn a_manifest_without_a_frame_asks_the_first_one() {
+    let stage = Stage::new("probe");
+    let source = stage.movie(&QUICK_MOVIE);
+    let mut manifest: serde_json::Value = serde_json::from_str(&quick_job(&source.url).manifest("probed")).unwrap();
+    manifest["spec"]["source"].as_object_mut().unwrap().remove("frame");
+    stage.apply(&manifest);
+    let job = stage.job("probed");
+    job.must_complete(PATIENCE);
+    assert_eq!(job.status()["frame"], json!({"height": 512, "width": 512, "dtype": "uint8"}));
+    quick_slices().must_equal(&job.reader());
+    assert_eq!(losses(&job), [0, 0, 0], "the server that looked at the first frame counts as lost");
+    stage.end();
+}
+
+#[test]
+fn a_job_deleted_at_work_leaves_nothing() {
+    let stage = Stage::new("deleted");
+    let source = stage.movie(&SLOW_MOVIE);
+    let job = stage.start("short-lived", &slow_job(&source.url));
+    job.until_at("Load", 0, PATIENCE);
+    assert_eq!(job.children().len(), SERVERS + 3, "{:?}", job.children());
+    job.delete();
+    // One of the same name is another one.
+    let again = stage.start("short-lived", &slow_job(&source.url));
+    again.until_at("Load", 0, PATIENCE);
+    assert_eq!(losses(&again), [0, 0, 0]);
+    again.delete();
+    stage.end();
+}

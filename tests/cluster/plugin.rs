@@ -1,0 +1,78 @@
+//! `kubectl arrayjob`: results, progress and reports without knowing pods, ports or tokens.
+
+use crate::common::{PATIENCE, QUICK_MOVIE, SOON, quick_job, quick_slices, slow_job};
+use std::io::Read as _;
+use tests::cluster::{Plugin, Stage};
+use tests::http;
+
+#[test]
+fn results_are_read_by_the_jobs_name() {
+    let stage = Stage::new("plugin");
+    let source = stage.movie(&QUICK_MOVIE);
+    let job = stage.start("named", &quick_job(&source.url));
+    let plugin = Plugin::of(&stage.namespace);
+    let watched = plugin.call("watch", &["named", "--timeout", "2m"]);
+    assert_eq!(watched.code, Some(0), "{}", watched.stderr);
+    assert!(job.condition("Complete").is, "watch ended before the job did");
+
+    plugin.call("get", &["named", "power[:,10,10]", "-o", "p.npy"]).must_succeed();
+    assert!(plugin.read("p.npy") == quick_slices().slice("power[:,10,10]"), "get gives other bytes than one machine");
+    plugin.call("peek", &["named", "3", "-o", "frame.npy"]).must_succeed();
+    assert!(plugin.read("frame.npy") == quick_slices().slice("raw[3]"), "peek gives another frame than one machine");
+
+    let open = plugin.open("named");
+    let (base, token) = open.url.split_once("/?token=").unwrap();
+    let headers = [("Authorization", format!("Bearer {token}"))];
+    let slice =
+        http::call("GET", &format!("{base}/slice/power?sel=:,10,10&format=npy"), &headers.each_ref().map(|(n, v)| (*n, v.as_str())));
+    assert!(slice.unwrap().body == quick_slices().slice("power[:,10,10]"), "open gives other bytes than one machine");
+
+    let beyond = plugin.call("get", &["named", "power[:,128,0]"]);
+    assert!(beyond.code == Some(1) && beyond.stderr.contains("128"), "{}", beyond.stderr);
+    let unknown = plugin.call("get", &["unknown", "power"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("unknown"), "{}", unknown.stderr);
+    stage.end();
+}
+
+#[test]
+fn watching_ends_as_the_job_does_or_in_time() {
+    let stage = Stage::new("watch");
+    let source = stage.movie(&["--frames", "240", "--delay-ms", "5000"]);
+    stage.start("missing", &quick_job(&source.url.replace("{index}", "no/{index}")));
+    stage.start("slow", &slow_job(&source.url));
+    let plugin = Plugin::of(&stage.namespace);
+    let failed = plugin.call("watch", &["missing", "--timeout", "1m"]);
+    assert!(failed.code == Some(1) && failed.stderr.contains("SourceUnavailable"), "{}", failed.stderr);
+    let late = plugin.call("watch", &["slow", "--timeout", "2s"]);
+    assert!(late.code == Some(1) && late.stderr.contains("not finished after 2s"), "{}", late.stderr);
+    let unknown = plugin.call("watch", &["unknown"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("unknown"), "{}", unknown.stderr);
+    let wrong = plugin.call("watch", &["slow", "--timeout", "soon"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+    stage.end();
+}
+
+#[test]
+fn a_report_tells_all_but_secrets() {
+    let stage = Stage::new("report");
+    let source = stage.movie(&QUICK_MOVIE);
+    let job = stage.start("told", &quick_job(&source.url));
+    job.must_complete(PATIENCE);
+    let token = job.reader().token().to_owned();
+    let plugin = Plugin::of(&stage.namespace);
+    plugin.call("report", &["told", "-o", "told.zip"]).must_succeed();
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(plugin.file("told.zip")).unwrap()).unwrap();
+    let mut names = Vec::new();
+    for index in 0..archive.len() {
+        let mut file = archive.by_index(index).unwrap();
+        let (name, mut text) = (file.name().unwrap().into_owned(), String::new());
+        file.read_to_string(&mut text).unwrap();
+        assert!(!text.contains(&token) && !text.contains("PRIVATE KEY"), "{name} has a secret in it");
+        names.push(name.rsplit('/').next().unwrap_or_default().to_owned());
+    }
+    for name in ["manifest.yaml", "status.yaml", "plan.txt", "events.txt", "pods.yaml", "told-0.txt", "told-1.txt"] {
+        assert!(names.iter().any(|found| found == name), "no {name} among {names:?}");
+    }
+    job.until_up(2, SOON);
+    stage.end();
+}
