@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume
 
-.PHONY: help demo test check examples test-cluster cluster cluster-down images crds bench bench-kernels clean fmt
+.PHONY: help demo test check examples test-cluster cluster cluster-env cluster-down images crds bench bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,10 @@ test-cluster: ## the tests on a Kubernetes cluster, which is made if there is no
 
 cluster: ## a cluster on this machine with the operator and the demo's job on it, to be played with
 	tests/with-cluster --keep tests/cluster/demo
+
+cluster-env: ## prints the line that a shell evaluates to use that cluster
+	@source tests/kind-node/env; \
+	echo "export KUBECONFIG=$$cache/$${ARRAYJOB_CLUSTER:-arrayjob-test}.kubeconfig PATH=$$bin:$$(realpath -m "$${CARGO_TARGET_DIR:-target}")/kubectl:\$$PATH"
 
 cluster-down: ## deletes that cluster
 	tests/with-cluster --down

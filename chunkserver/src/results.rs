@@ -15,8 +15,9 @@ pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, Kind) 
     sums::source(array.holder)
 }
 
-/// Fewer bytes than this are copied within milliseconds, and do not leave their memory with another thread.
-const LITTLE: usize = 8 << 20;
+/// Fewer bytes than this are copied within some tens of milliseconds. Another thread would keep their memory for itself, which
+/// the plan of a server that writes its outputs has no room for.
+const LITTLE: usize = 64 << 20;
 
 /// Runs `work`, which copies `bytes` bytes, apart from the threads that answer HTTP when that is much.
 async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {

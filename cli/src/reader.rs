@@ -79,10 +79,18 @@ impl Reader {
         let token = url.query_pairs().find(|(name, _)| name == TOKEN).map(|(_, value)| value.into_owned()).unwrap_or_default();
         url.query_pairs_mut().clear().extend_pairs(query);
         let started = Instant::now();
+        let mut told = String::new();
         loop {
             match self.once(url.clone(), &token).await {
                 Err(Refusal::Later { after, problem }) if started.elapsed() + after <= self.patience => {
-                    line(&format!("{problem}; asking again, for {} s at most", (self.patience - started.elapsed()).as_secs()));
+                    // Once each: it may be the same for a while.
+                    if problem != told {
+                        line(&format!(
+                            "{problem}; asking again, for {} s at most",
+                            self.patience.saturating_sub(started.elapsed()).as_secs()
+                        ));
+                        told = problem;
+                    }
                     tokio::time::sleep(after).await;
                 }
                 Err(Refusal::Later { problem, .. }) => return Err(Error::Refused(problem)),

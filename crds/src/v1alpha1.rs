@@ -1,13 +1,14 @@
 //! Version v1alpha1 of the manifest. Every field's comment is what `kubectl explain` shows.
 
+mod servers;
 pub mod status;
 
+pub use servers::{Replicas, Resources, Servers, Storage};
 pub use status::ArrayJobStatus;
 
 use kube::CustomResource;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A stack of images behind URLs as a distributed array: loaded, recentered, rechunked and Fourier-transformed over time.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -310,95 +311,4 @@ pub struct Output {
     pub select: String,
     /// Where: a URL whose path ends in .zarr, .npy, .png, .tiff, .csv or .json.
     pub url: String,
-}
-
-/// The chunk servers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Servers {
-    /// How many, or auto: as the memory plan says. Default auto.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replicas: Option<Replicas>,
-    /// Processors and memory of each server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-    /// Memory, Disk (a scratch volume, mapped), or Auto: what the plan says fits. Default Auto.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage: Option<Storage>,
-    /// Labels of the nodes that servers may run on.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub node_selector: BTreeMap<String, String>,
-    /// Taints that servers tolerate.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "free_list")]
-    pub tolerations: Vec<serde_json::Value>,
-    /// Scheduling preferences, as a pod's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "free_object")]
-    pub affinity: Option<serde_json::Value>,
-    /// How servers spread over zones and nodes, as a pod's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "free_list")]
-    pub topology_spread_constraints: Vec<serde_json::Value>,
-    /// Priority class of the servers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority_class_name: Option<String>,
-    /// Secrets for pulling the installer's image.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub image_pull_secrets: Vec<SecretRef>,
-    /// More labels for the servers' pods.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// More annotations for the servers' pods.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// A number of servers, or auto.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Replicas {
-    /// That many.
-    Count(u32),
-    /// The word auto.
-    Word(String),
-}
-
-impl JsonSchema for Replicas {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Replicas".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]})
-    }
-}
-
-/// Processors and memory, in Kubernetes' quantities.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Resources {
-    /// What a server is promised.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub requests: BTreeMap<String, String>,
-    /// What a server may take at most.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<String, String>,
-}
-
-/// Where the big arrays live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "described at the field")]
-pub enum Storage {
-    #[default]
-    Auto,
-    Memory,
-    Disk,
-}
-
-fn free_list(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}})
-}
-
-fn free_object(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "nullable": true})
 }

@@ -10,23 +10,22 @@ use crate::registry;
 use api::wire::TOKEN;
 use std::time::Duration;
 
-/// How long a server that is being replaced is waited for.
+/// How long a server that is being replaced, or is not done yet, is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A job's front door; the way to it lasts as long as this.
 pub(crate) struct Door {
     pub(crate) url: String,
-    forward: Option<Forward>,
+    _forward: Option<Forward>,
 }
 
 impl Door {
-    /// Reads through it; servers of a cluster that are not ready are waited for, they are being replaced.
+    /// Reads through it; servers that cannot answer just now are waited for.
     ///
     /// # Errors
     /// When the URL is none.
     pub(crate) fn reader(&self) -> Result<Reader, Error> {
-        let reader = Reader::new(&self.url)?;
-        Ok(if self.forward.is_some() { reader.patient(PATIENCE) } else { reader })
+        Ok(Reader::new(&self.url)?.patient(PATIENCE))
     }
 }
 
@@ -36,7 +35,7 @@ impl Door {
 /// When there is no such job, here or in the cluster, or it cannot be read.
 pub(crate) async fn find(name: &str, place: &Where) -> Result<Door, Error> {
     match choose(name, is_plugin(), place, |name| registry::find(name).ok()) {
-        Choice::Url(url) => Ok(Door { url, forward: None }),
+        Choice::Url(url) => Ok(Door { url, _forward: None }),
         Choice::Cluster => through(&connect(place).await?, name, 0).await,
         Choice::ClusterIfAny => {
             // Says which jobs there are on this machine, or that this can be no name.
@@ -64,7 +63,9 @@ pub(crate) async fn through(cluster: &Cluster, name: &str, port: u16) -> Result<
     let endpoint = job::endpoint(&found)?;
     let token = job::token(cluster, endpoint).await?;
     let listed = pods::list(cluster, name).await?;
-    if pods::order(&listed, None).is_empty() {
+    // A server that was lost is on its way back.
+    let replaced = !listed.is_empty() && found.status.as_ref().is_some_and(job::has_run);
+    if pods::order(&listed, None).is_empty() && !replaced {
         return Err(Error::Refused(format!(
             "no server of ArrayJob '{name}' is ready ({} of them there): it is {}",
             listed.len(),
@@ -72,5 +73,5 @@ pub(crate) async fn through(cluster: &Cluster, name: &str, port: u16) -> Result<
         )));
     }
     let forward = Forward::start(JobPods::new(cluster.clone(), name, pods::HTTP_PORT), port).await?;
-    Ok(Door { url: format!("http://{}/?{TOKEN}={token}", forward.address), forward: Some(forward) })
+    Ok(Door { url: format!("http://{}/?{TOKEN}={token}", forward.address), _forward: Some(forward) })
 }

@@ -245,6 +245,7 @@ async fn dial(cluster: &Cluster, pod: &str, port: u16) -> Result<Line, Trouble> 
         kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) if status.as_u16() == 403 => Trouble::for_good(
             "you may not forward ports: it takes a Role with apiGroups [\"\"], resources [pods/portforward], verbs [get, create]",
         ),
+        kube::Error::Api(status) => Trouble::now(status.message),
         other => Trouble::now(chunkserver::worker::chain(&other)),
     })?;
     let stream = forwarder.take_stream(port).ok_or_else(|| Trouble::now("it has no such port"))?;

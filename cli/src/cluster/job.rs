@@ -75,6 +75,11 @@ pub(crate) fn standing(status: Option<&ArrayJobStatus>) -> String {
     }
 }
 
+/// Whether all servers have been up once.
+pub(crate) fn has_run(status: &ArrayJobStatus) -> bool {
+    matches!(status.phase.as_deref(), Some("Running" | "Recovering" | "Complete"))
+}
+
 /// Where the job's results are read.
 ///
 /// # Errors

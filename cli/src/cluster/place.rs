@@ -41,6 +41,15 @@ pub fn program() -> &'static str {
     if is_plugin() { "kubectl arrayjob" } else { "arrayjob" }
 }
 
+/// A job and its place, as they have to be typed to mean the same again.
+pub(crate) fn typed(job: &str, place: &Where) -> String {
+    let flag = |name: &str, value: Option<String>| value.map(|value| format!(" {name} {value}")).unwrap_or_default();
+    let namespace = flag("-n", place.namespace.clone());
+    let context = flag("--context", place.context.clone());
+    let kubeconfig = flag("--kubeconfig", place.kubeconfig.as_ref().map(|path| path.display().to_string()));
+    format!("{job}{namespace}{context}{kubeconfig}")
+}
+
 fn named_as_plugin(program: &OsStr) -> bool {
     Path::new(program).file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with("kubectl-arrayjob"))
 }
@@ -151,6 +160,13 @@ mod tests {
         assert_eq!(choose("here", true, &nowhere, served), Choice::Cluster);
         assert_eq!(choose("here", false, &place("lab"), served), Choice::Cluster);
         assert_eq!(choose("http://h/?token=t", true, &place("lab"), served), Choice::Url("http://h/?token=t".into()));
+    }
+
+    #[test]
+    fn a_job_is_typed_with_its_place() {
+        assert_eq!(typed("j", &Where::default()), "j");
+        let place = Where { context: Some("c".into()), kubeconfig: Some("k".into()), ..place("lab") };
+        assert_eq!(typed("j", &place), "j -n lab --context c --kubeconfig k");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 mod news;
 
 use super::job::{self, Found};
-use super::place::{Cluster, connect, explain, program};
-use crate::args::Watch;
+use super::place::{Cluster, connect, explain, program, typed};
+use crate::args::{Watch, Where};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::run::interrupted;
@@ -31,7 +31,7 @@ pub async fn watch(ask: Watch, started: Instant) -> Result<(), Error> {
     let timeout = ask.timeout.as_deref().map(duration).transpose()?;
     let cluster = connect(&ask.place).await?;
     let found = job::find(&cluster, &ask.job).await?;
-    let mut following = Following::new(&ask.job, &found, Progress::new(ask.progress, since_start(&found, started)));
+    let mut following = Following::new(&ask.job, &ask.place, &found, Progress::new(ask.progress, since_start(&found, started)));
     let late = async {
         match timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
@@ -50,16 +50,21 @@ pub async fn watch(ask: Watch, started: Instant) -> Result<(), Error> {
     })
 }
 
-/// Seconds are told from the job's start, where that is known: phases are older than this command.
+/// Seconds are told from the job's start, where that is known, to its end: phases are older than this command.
 fn since_start(found: &Found, now: Instant) -> Instant {
-    let start = found.status.as_ref().and_then(|status| status.start_time.as_ref()?.parse::<Timestamp>().ok());
-    let ago = start.and_then(|start| Duration::try_from(Timestamp::now().duration_since(start)).ok()).unwrap_or_default();
-    now.checked_sub(ago).unwrap_or(now)
+    let time = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
+    let status = found.status.as_ref();
+    let start = time(status.and_then(|status| status.start_time.as_ref()));
+    let end = time(status.and_then(|status| status.completion_time.as_ref())).unwrap_or_else(Timestamp::now);
+    let took = start.and_then(|start| Duration::try_from(end.duration_since(start)).ok()).unwrap_or_default();
+    now.checked_sub(took).unwrap_or(now)
 }
 
 /// What is known of a job, and whom it is told.
 struct Following {
     name: String,
+    /// The job and its place, as they have to be typed.
+    typed: String,
     uid: Option<String>,
     progress: Progress,
     status: Option<ArrayJobStatus>,
@@ -69,8 +74,9 @@ struct Following {
 }
 
 impl Following {
-    fn new(name: &str, found: &Found, progress: Progress) -> Self {
-        Self { name: name.to_owned(), uid: found.metadata.uid.clone(), progress, status: None, told: Value::Null, lost: false }
+    fn new(name: &str, place: &Where, found: &Found, progress: Progress) -> Self {
+        let typed = typed(name, place);
+        Self { name: name.to_owned(), typed, uid: found.metadata.uid.clone(), progress, status: None, told: Value::Null, lost: false }
     }
 
     async fn follow(&mut self, cluster: &Cluster) -> Result<(), Error> {
@@ -127,9 +133,8 @@ impl Following {
             self.progress.end();
         }
         if verdict.is_some() && status.endpoint.is_some() {
-            let (program, name) = (program(), &self.name);
-            self.progress
-                .say(&format!("its arrays: {program} open {name} --browser, or {program} get {name} 'raw_mean_frame' -o mean.png"));
+            let (program, job) = (program(), &self.typed);
+            self.progress.say(&format!("its arrays: {program} open {job} --browser, or {program} get {job} 'raw_mean_frame' -o mean.png"));
         }
         self.status = Some(status);
         verdict.map(|verdict| verdict.map_err(|(reason, message)| Error::Job(Failure { reason, message })))

@@ -1,6 +1,7 @@
 //! What frames are when the manifest does not say: the job's first server looks at the first frame, since the operator never
 //! touches data.
 
+use super::lifecycle;
 use super::reconcile::{Case, Error};
 use crate::fleet::kubernetes::{diagnose, pod};
 use crate::fleet::{Fleet as _, Sighting};
@@ -26,7 +27,7 @@ pub(super) async fn probe(case: Case<'_>, size: pod::Size) -> Result<Action, Err
         Sighting::Starting => {
             let pods = fleet.pods();
             let stalled = diagnose::diagnose(pods.values().map(|pod| &**pod), case.now);
-            return waiting(&case, stalled).await;
+            return waiting(case, stalled).await;
         }
         Sighting::Exited(why) if fleet.restarts() >= case.job.spec.backoff_limit.unwrap_or(validate::BACKOFF_LIMIT) => {
             let message = format!("the server that looks at the first frame ended ({why})");
@@ -37,7 +38,7 @@ pub(super) async fn probe(case: Case<'_>, size: pod::Size) -> Result<Action, Err
                 return case.fail(failure).await;
             }
             let trouble = case.memory.recent.troubled();
-            return waiting(&case, trouble).await;
+            return waiting(case, trouble).await;
         }
     };
     let (source, frames) = match validate::source(&case.job, Place::Cluster) {
@@ -58,12 +59,15 @@ pub(super) async fn probe(case: Case<'_>, size: pod::Size) -> Result<Action, Err
         }
         Err(error) => {
             tracing::debug!(error = &error as &dyn std::error::Error, "asked again");
-            waiting(&case, None).await
+            waiting(case, None).await
         }
     }
 }
 
-async fn waiting(case: &Case<'_>, stalled: Option<Failure>) -> Result<Action, Error> {
+async fn waiting(case: Case<'_>, stalled: Option<Failure>) -> Result<Action, Error> {
+    if let Some(failure) = lifecycle::start_overdue(&case.job, stalled.as_ref(), case.now) {
+        return case.fail(failure).await;
+    }
     let working = match &stalled {
         Some(failure) => Said::no(&failure.reason, failure.message.clone()),
         None => Said::yes("Probing", "a server is started to look at the first frame"),

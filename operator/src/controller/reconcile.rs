@@ -14,7 +14,7 @@ use crate::validate::{self, Place};
 use api::next_step::Step;
 use api::phase::{Failure, reason};
 use api::plan::{Allowance, Budget};
-use crds::v1alpha1::status::Endpoint;
+use crds::v1alpha1::status::{Endpoint, PlanStatus};
 use crds::{ArrayJob, ArrayJobStatus};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -107,7 +107,7 @@ impl Case<'_> {
         after.start_time = Some(time(self.now));
         after.endpoint = Some(Endpoint {
             url: format!("http://{}.{}.svc", self.job.name_any(), self.job.namespace().unwrap_or_default()),
-            token_secret: crate::fleet::kubernetes::names::secret(&self.job),
+            token_secret: crate::fleet::kubernetes::names::own(&self.job),
         });
         let working = if validate::needs_probe(&self.job) && after.frame.is_none() {
             if let Err(invalid) = validate::source(&self.job, Place::Cluster) {
@@ -128,7 +128,7 @@ impl Case<'_> {
     }
 
     /// The plan of the manifest as it is.
-    fn plan(&self) -> Result<crds::v1alpha1::status::PlanStatus, Failure> {
+    fn plan(&self) -> Result<PlanStatus, Failure> {
         let invalid = |message: String| Failure { reason: reason::INVALID_SPEC.into(), message };
         let size = pod::size(&self.job, &self.context.settings.servers).map_err(|error| invalid(error.to_string()))?;
         let budget = Budget { memory: Allowance::PerServer(size.memory_bytes), cores: size.threads };
@@ -193,13 +193,13 @@ impl Case<'_> {
         };
         let fleet = self.fleet(pod::Size { memory_bytes: planned.memory_limit_bytes, threads: planned.threads as usize, ..size });
         let budget = Budget { memory: Allowance::PerServer(planned.memory_limit_bytes), cores: planned.threads as usize };
+        if self.plans_otherwise(&budget, &planned) {
+            return self.plan_anew(&fleet).await;
+        }
         let turn = match turn(&self.manifest(), &budget, &fleet, &self.memory.servers, false).await {
             Ok(turn) => turn,
             Err(error) => return self.fail(Failure { reason: reason::INVALID_SPEC.into(), message: error.to_string() }).await,
         };
-        if format!("{:016x}", turn.plan.fingerprint()) != planned.fingerprint {
-            return self.plan_anew(&fleet).await;
-        }
         let story = self.tell_turn(&turn, &fleet);
         let overdue = (!self.was_ready() && !begun(&turn))
             .then(|| lifecycle::start_overdue(&self.job, story.facts.stalled.as_ref(), self.now))
@@ -236,13 +236,21 @@ impl Case<'_> {
     /// A newer operator plans otherwise: servers at work hold shares of the old plan, so the job begins again.
     async fn plan_anew(self, fleet: &KubernetesFleet) -> Result<Action, Error> {
         tracing::warn!(job = self.job.name_any(), "this version plans the job otherwise; it begins again");
-        fleet.remove().await;
         self.memory.recent.stop();
         let mut after = self.before.clone();
         after.plan = self.plan().ok();
+        (after.start_time, after.progress) = (Some(time(self.now)), None);
+        after.phases.clear();
         let facts = Facts { working: Some(Said::yes("PlanChanged", "the operator was updated and plans otherwise")), ..Facts::default() };
         self.tell(&after, Story { facts, ..self.story() }).await?;
+        fleet.remove().await;
         Ok(Action::requeue(NEWS))
+    }
+
+    /// Whether this version of the operator makes another plan of the same manifest and budget than the one at work.
+    fn plans_otherwise(&self, budget: &Budget, planned: &PlanStatus) -> bool {
+        let plan = prepare(&self.manifest(), budget, Place::Cluster).map(|(_, plan)| plan.fingerprint());
+        plan.is_ok_and(|fingerprint| format!("{fingerprint:016x}") != planned.fingerprint)
     }
 
     /// Keeps results readable: a server that is lost comes back and computes its share again.
@@ -253,6 +261,17 @@ impl Case<'_> {
         };
         let fleet = self.fleet(pod::Size { memory_bytes: planned.memory_limit_bytes, threads: planned.threads as usize, ..size });
         let budget = Budget { memory: Allowance::PerServer(planned.memory_limit_bytes), cores: planned.threads as usize };
+        if self.plans_otherwise(&budget, &planned) {
+            // Servers hold shares of the old plan, and serve them; a new one could not join them.
+            let message = "the operator was updated and plans otherwise: results stay readable as long as no server is lost; \
+                           delete the job and apply it again to have them anew";
+            let stalled = Some(Failure { reason: "PlanChanged".into(), message: message.into() });
+            let ready = self.before.conditions.iter().find(|condition| condition.type_ == "Ready");
+            let ready =
+                ready.map(|ready| Said { is: ready.status == "True", reason: ready.reason.clone(), message: ready.message.clone() });
+            self.tell(&self.before, Story { facts: Facts { ready, stalled, ..Facts::default() }, ..self.story() }).await?;
+            return Ok(self.until_alarm());
+        }
         let Ok(turn) = turn(&self.manifest(), &budget, &fleet, &self.memory.servers, true).await else { return Ok(self.until_alarm()) };
         let mut story = self.tell_turn(&turn, &fleet);
         // What has ended stays ended; a server that cannot come back is told as an obstacle.
@@ -275,6 +294,8 @@ impl Case<'_> {
         if !ended {
             // Arrays live in the servers' memory: the job begins again, with its deadlines.
             (after.start_time, after.progress, after.servers) = (None, None, None);
+            // The manifest may change before it begins again, and the first frame with it.
+            (after.plan, after.frame) = (None, None);
             after.phases.clear();
         }
         let facts = Facts { suspended: true, ..Facts::default() };

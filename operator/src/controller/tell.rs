@@ -7,6 +7,7 @@ use crate::report::conditions::{Facts, Said};
 use crate::report::report;
 use crate::report::status::{Story, status};
 use crate::turn::Turn;
+use api::arrays::catalog;
 use api::geometry::human_bytes;
 use api::phase::Seen;
 use crds::ArrayJobStatus;
@@ -74,11 +75,12 @@ impl Case<'_> {
         let started = report.started_ms.unwrap_or_default() as i64;
         let seconds = (self.now.as_millisecond() - started).max(0) as f64 / 1000.0;
         format!(
-            "{} frames ({}) in {seconds:.1} s with {} servers; kubectl arrayjob get {} 'raw_mean_frame' -o mean.npy reads results",
+            "{} frames ({}) in {seconds:.1} s with {} servers; kubectl arrayjob get {} '{}' -o result.npy reads results",
             turn.plan.frames,
             human_bytes(turn.plan.frames as u64 * turn.plan.frame.bytes() as u64),
             turn.plan.servers,
-            self.job.name_any()
+            self.job.name_any(),
+            worth_a_look(turn)
         )
     }
 }
@@ -89,4 +91,11 @@ pub(super) fn begun(turn: &Turn) -> bool {
         Seen::Up { progress, .. } => progress.phases.iter().any(|phase| phase.done > 0),
         _ => false,
     })
+}
+
+/// A selection that every such job has: a mean frame, or the first frame of the first array.
+fn worth_a_look(turn: &Turn) -> String {
+    let arrays = catalog(&turn.job, &turn.plan);
+    let frame = arrays.iter().find(|array| array.name.ends_with("_frame")).map(|array| array.name.clone());
+    frame.or_else(|| arrays.first().map(|array| format!("{}[0]", array.name))).unwrap_or_default()
 }

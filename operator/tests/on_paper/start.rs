@@ -32,7 +32,7 @@ async fn the_plan_is_told_before_anything_is_made_and_pods_come_last() {
     let log = cluster.log();
     let planned = first(&log, |request| request.kind == "arrayjobs/status" && !request.body["status"]["plan"].is_null());
     let pod = first(&log, |request| request.line().starts_with("create pods"));
-    for made in ["patch services stack", "create secrets", "patch networkpolicies stack"] {
+    for made in ["patch services stack", "create secrets", "patch networkpolicies stack-"] {
         let made = first(&log, |request| request.line().starts_with(made));
         assert!(planned < made && made < pod, "{:#?}", log.iter().map(Request::line).collect::<Vec<_>>());
     }

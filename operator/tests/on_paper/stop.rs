@@ -52,7 +52,7 @@ async fn a_job_that_is_suspended_at_work_says_so_stops_its_servers_and_begins_ag
     assert!(uids(&cluster).iter().all(|uid| !before.contains(uid)));
     sleep(Duration::from_secs(5)).await;
     assert_eq!((cluster.status().failures, cluster.phase().as_str()), (None, "Starting"), "nobody failed");
-    assert_eq!(cluster.events(), ["Planned", "Suspended", "Resumed"]);
+    assert_eq!(cluster.events(), ["Planned", "Suspended", "Planned", "Resumed"]);
     assert_eq!(cluster.status().plan.unwrap().generation, 3);
 }
 

@@ -53,7 +53,10 @@ pub(super) fn scrub(text: &str) -> String {
             let authority = after.find(|c: char| c.is_whitespace() || "/?#\"'<>\\".contains(c)).unwrap_or(after.len());
             (3, after[..authority].rfind('@').unwrap_or(0))
         } else if let Some(separator) = separator(rest).filter(|_| is_secretive(last_word(&out))) {
-            (separator, value_length(&rest[separator..]))
+            let value = &rest[separator..];
+            // What is quoted may hold anything but a quote.
+            let quoted = rest[..separator].ends_with('"');
+            (separator, if quoted { value.find(['"', '\\']).unwrap_or(value.len()) } else { value_length(value) })
         } else if let Some(scheme) = scheme(rest, &out) {
             (scheme, value_length(&rest[scheme..]))
         } else {
@@ -105,7 +108,7 @@ mod tests {
             ("authorization: Bearer abc.def, x", "authorization: Bearer …, x"),
             ("{\"token\":\"abc\",\"x\":\"y\"}", "{\"token\":\"…\",\"x\":\"y\"}"),
             ("{\"accessToken\": \"abc\"}", "{\"accessToken\": \"…\"}"),
-            ("password=\"a b\"", "password=\"… b\""),
+            ("password=\"a b\"", "password=\"…\""),
             ("secretName: demo-1\nautomountServiceAccountToken: false", "secretName: demo-1\nautomountServiceAccountToken: false"),
             ("urlTemplate: http://demo-movie/{index}.png", "urlTemplate: http://demo-movie/{index}.png"),
             ("phase=Load server=3 monkey=1", "phase=Load server=3 monkey=1"),

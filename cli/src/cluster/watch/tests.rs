@@ -1,5 +1,5 @@
 use super::*;
-use crate::args::{ProgressKind, Where};
+use crate::args::ProgressKind;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -71,7 +71,7 @@ async fn follow(lists: Vec<Vec<Value>>, watches: Vec<(u16, Vec<Value>)>) -> (Res
     let cluster = connect(&Where { kubeconfig: Some(config.path().into()), ..Where::default() }).await.unwrap();
     assert_eq!(cluster.namespace, "lab");
     let found = serde_json::from_value(job("u-1", "Pending", "Progressing")).unwrap();
-    let mut following = Following::new("j", &found, Progress::new(ProgressKind::Plain, Instant::now()));
+    let mut following = Following::new("j", &Where::default(), &found, Progress::new(ProgressKind::Plain, Instant::now()));
     let outcome = tokio::time::timeout(Duration::from_secs(60), following.follow(&cluster)).await.unwrap();
     let asked = script.lock().unwrap().asked.clone();
     (outcome.map_err(|error| error.sentence()), asked)

@@ -26,7 +26,7 @@ pub fn secret(job: &ArrayJob, identities: &Identities) -> Secret {
     let server = &identities.server;
     let entries = [("ca.crt", &server.authority), ("tls.crt", &server.certificate), ("tls.key", &server.key), ("token", &identities.token)];
     Secret {
-        metadata: metadata(job, names::secret(job), "identity"),
+        metadata: metadata(job, names::own(job), "identity"),
         immutable: Some(true),
         string_data: Some(entries.into_iter().map(|(name, text)| (name.to_owned(), text.clone())).collect()),
         type_: Some("Opaque".into()),
@@ -67,7 +67,7 @@ pub fn network_policy(job: &ArrayJob, operator_namespace: &str) -> NetworkPolicy
         ports: Some(ports.iter().map(|name| port(name)).collect()),
     };
     NetworkPolicy {
-        metadata: metadata(job, job.name_any(), "network-policy"),
+        metadata: metadata(job, names::own(job), "network-policy"),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels(names::selector(job))),
             policy_types: Some(vec!["Ingress".into()]),

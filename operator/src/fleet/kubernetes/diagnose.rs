@@ -51,7 +51,7 @@ fn container(pod: &Pod) -> Option<Failure> {
         "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" | "ImageInspectError" => (
             reason::IMAGE_PULL_FAILED,
             format!(
-                "the servers' image {} cannot be pulled; set server.image in the Helm values to one that the nodes can pull, with \
+                "the servers' image {} cannot be pulled; set servers.image in the Helm values to one that the nodes can pull, with \
                  imagePullSecrets if it is private ({pod}: {message})",
                 container.image
             ),

@@ -36,9 +36,9 @@ pub fn pod(job: &str, index: usize) -> String {
     format!("{job}-{index}")
 }
 
-/// The name of the Secret with the servers' certificate and the readers' token. The uid is in it, so that it cannot be
-/// somebody else's: the operator may write Secrets and not read them.
-pub fn secret(job: &ArrayJob) -> String {
+/// The name of the job's Secret, with the servers' certificate and the readers' token, and of its NetworkPolicy. The uid is
+/// in it, so that it cannot be somebody else's: the operator may create Secrets and not read them.
+pub fn own(job: &ArrayJob) -> String {
     let uid = job.uid().unwrap_or_default();
     format!("{}-{}", job.name_any(), uid.split('-').next().unwrap_or_default())
 }

@@ -214,7 +214,7 @@ fn volumes(job: &ArrayJob, scratch_bytes: u64) -> Vec<Volume> {
     let scratch =
         Volume { name: "scratch".into(), empty_dir: Some(EmptyDirVolumeSource { size_limit: limit, medium: None }), ..Volume::default() };
     let source = job.spec.source.secret_ref.as_ref().map(|reference| secret("source", reference.name.clone()));
-    [secret("tls", names::secret(job)), scratch].into_iter().chain(source).collect()
+    [secret("tls", names::own(job)), scratch].into_iter().chain(source).collect()
 }
 
 /// Servers of one job prefer different nodes: one node less is then one server less.

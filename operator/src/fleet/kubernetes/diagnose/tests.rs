@@ -42,11 +42,11 @@ fn each_obstacle_has_its_reason_and_names_its_fix() {
         (
             waiting("ErrImagePull", "no such host"),
             reason::IMAGE_PULL_FAILED,
-            "ghcr.io/a/b:1 cannot be pulled; set server.image in the Helm values",
+            "ghcr.io/a/b:1 cannot be pulled; set servers.image in the Helm values",
         ),
         (waiting("ImagePullBackOff", "back-off"), reason::IMAGE_PULL_FAILED, "imagePullSecrets if it is private (stack-0: back-off)"),
-        (waiting("ErrImageNeverPull", ""), reason::IMAGE_PULL_FAILED, "server.image"),
-        (waiting("InvalidImageName", ""), reason::IMAGE_PULL_FAILED, "server.image"),
+        (waiting("ErrImageNeverPull", ""), reason::IMAGE_PULL_FAILED, "servers.image"),
+        (waiting("InvalidImageName", ""), reason::IMAGE_PULL_FAILED, "servers.image"),
         (
             waiting("CreateContainerConfigError", "secret \"x\" not found"),
             reason::CANNOT_START,
