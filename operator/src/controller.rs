@@ -1,5 +1,6 @@
 //! Turns the loop for every ArrayJob of a cluster: watches, caches, and the queue between them.
 
+mod case;
 pub mod context;
 mod furnish;
 pub mod lifecycle;
@@ -10,7 +11,7 @@ mod write;
 
 pub use context::{Context, Settings};
 
-use crate::fleet::kubernetes::{Caches, names};
+use crate::fleet::kubernetes::{Caches, names, scope};
 use crate::health::Health;
 use crate::identity::MasterKey;
 use crate::metrics::Metrics;
@@ -91,17 +92,6 @@ pub async fn run(
             future::ready(())
         })
         .await;
-}
-
-/// The API of one namespace, or of all.
-pub(crate) fn scope<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
 }
 
 /// One object that cannot be read must not stop the watch of all the others.

@@ -2,8 +2,7 @@
 //! and does nothing for ever; so `/livez` is about the watches: each must have been heard of, or found right by an audit that
 //! compares the cache with a fresh list.
 
-use crate::controller::scope;
-use crate::fleet::kubernetes::Caches;
+use crate::fleet::kubernetes::{Caches, scope};
 use crate::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;

@@ -1,7 +1,7 @@
 //! Applies what a job has beside its pods. Idempotent; done once by each operator, before the first pod.
 
+use super::case::Error;
 use super::context::{Context, Memory};
-use super::reconcile::Error;
 use crate::fleet::kubernetes::diagnose::reason::NAME_TAKEN;
 use crate::fleet::kubernetes::{children, names};
 use api::phase::Failure;

@@ -1,8 +1,8 @@
 //! What frames are when the manifest does not say: the job's first server looks at the first frame, since the operator never
 //! touches data.
 
+use super::case::{Case, Error};
 use super::lifecycle;
-use super::reconcile::{Case, Error};
 use crate::fleet::kubernetes::{diagnose, pod};
 use crate::fleet::{Fleet as _, Sighting};
 use crate::report::conditions::{Facts, Said};

@@ -1,6 +1,7 @@
 //! One reconciliation of one ArrayJob: where it stands, one step further, and its status.
 
-use super::context::{self, Context, Memory};
+use super::case::{Case, Error};
+use super::context::Context;
 use super::furnish::furnish;
 use super::lifecycle::{self, Stage};
 use super::probe;
@@ -14,15 +15,14 @@ use crate::validate::{self, Place};
 use api::next_step::Step;
 use api::phase::{Failure, reason};
 use api::plan::{Allowance, Budget};
+use crds::ArrayJob;
 use crds::v1alpha1::status::{Endpoint, PlanStatus};
-use crds::{ArrayJob, ArrayJobStatus};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use thiserror::Error;
 
 /// How long one reconciliation waits for news of servers at work.
 const NEWS: Duration = Duration::from_secs(1);
@@ -32,29 +32,6 @@ const STARTING: Duration = Duration::from_millis(200);
 const REFUSED: Duration = Duration::from_secs(2);
 /// Between two looks when only the cluster can bring news, which it does by itself; for messages that time alone changes.
 const QUIET: Duration = Duration::from_secs(5);
-
-/// Why a reconciliation is tried again.
-#[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
-pub enum Error {
-    #[error("the API server refuses or does not answer")]
-    Api(#[from] kube::Error),
-    #[error(transparent)]
-    Context(#[from] context::Error),
-    #[error("an object of the job's predecessor is still being deleted")]
-    Predecessor,
-    #[error("the job is gone, or another one has its name")]
-    Gone,
-}
-
-/// One job, as it is now.
-pub(super) struct Case<'a> {
-    pub(super) context: &'a Context,
-    pub(super) memory: Arc<Memory>,
-    pub(super) job: Arc<ArrayJob>,
-    pub(super) before: ArrayJobStatus,
-    pub(super) now: Timestamp,
-}
 
 /// Takes one ArrayJob one step further.
 ///

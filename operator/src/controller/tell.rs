@@ -1,6 +1,6 @@
 //! What a reconciliation saw, as the status tells it.
 
-use super::reconcile::{Case, Error};
+use super::case::{Case, Error};
 use super::write::write;
 use crate::fleet::kubernetes::{KubernetesFleet, diagnose};
 use crate::report::conditions::{Facts, Said};

@@ -1,7 +1,7 @@
 //! Writes a status: only when it changed, at most once a second, in one server-side apply; then tells the news as events.
 
+use super::case::Error;
 use super::context::{Context, Memory, Written};
-use super::reconcile::Error;
 use crate::fleet::kubernetes::names::MANAGER;
 use crate::report::events::{self, News};
 use crds::{ArrayJob, ArrayJobStatus};

@@ -62,6 +62,17 @@ impl std::fmt::Debug for Caches {
     }
 }
 
+/// The API of one namespace, or of all.
+pub(crate) fn scope<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
 impl KubernetesFleet {
     /// The fleet of `job`, whose servers have `scratch_bytes` of disk each.
     pub fn new(

@@ -14,7 +14,8 @@ fn pod(name: &str, spec: Value, status: Value) -> Pod {
 /// A pod whose container waits.
 fn waiting(reason: &str, message: &str) -> Pod {
     let state = json!({"waiting": {"reason": reason, "message": message}});
-    let container = json!({"name": "server", "image": "ghcr.io/a/b:1", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+    let container =
+        json!({"name": "server", "image": "example.org/a/b:1", "imageID": "", "ready": false, "restartCount": 0, "state": state});
     pod("stack-0", json!({"containers": []}), json!({"phase": "Pending", "containerStatuses": [container]}))
 }
 
@@ -42,7 +43,7 @@ fn each_obstacle_has_its_reason_and_names_its_fix() {
         (
             waiting("ErrImagePull", "no such host"),
             reason::IMAGE_PULL_FAILED,
-            "ghcr.io/a/b:1 cannot be pulled; set servers.image in the Helm values",
+            "example.org/a/b:1 cannot be pulled; set servers.image in the Helm values",
         ),
         (waiting("ImagePullBackOff", "back-off"), reason::IMAGE_PULL_FAILED, "imagePullSecrets if it is private (stack-0: back-off)"),
         (waiting("ErrImageNeverPull", ""), reason::IMAGE_PULL_FAILED, "servers.image"),

@@ -3,7 +3,7 @@ use crate::manifest::parse;
 
 fn options() -> Options {
     Options {
-        image: "ghcr.io/arrayjob/chunkserver:1".into(),
+        image: "example.org/arrayjob/chunkserver:1".into(),
         image_pull_policy: Some("IfNotPresent".into()),
         image_pull_secrets: vec!["installers".into()],
         service_account: Some("arrayjob-server".into()),
@@ -193,7 +193,7 @@ fn placing_is_the_users() {
     assert_eq!(secrets, ["mine", "installers"]);
     assert_eq!(
         (spec.service_account_name.as_deref(), spec.containers[0].image.as_deref()),
-        (Some("arrayjob-server"), Some("ghcr.io/arrayjob/chunkserver:1"))
+        (Some("arrayjob-server"), Some("example.org/arrayjob/chunkserver:1"))
     );
 }
 
