@@ -33,7 +33,7 @@ const FRAMES: usize = 240;
 /// A job that takes a while in each phase: large arrays, and servers that are given a fraction of a processor.
 pub(crate) fn slow_job(url: &str) -> Job {
     let job = job(url, FRAMES).frame(512, 512, "uint8").slabs_of(8).concurrency(4);
-    job.recenter(512, 512).fft("power").reduce(&["mean"]).servers(SERVERS).each("150m", "256Mi")
+    job.recenter(512, 512).fft("power").reduce(&["mean"]).servers(SERVERS).each("250m", "256Mi")
 }
 
 /// The slow job's movie: each frame a moment late, so that loading takes a while.

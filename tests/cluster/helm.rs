@@ -53,7 +53,7 @@ fn an_upgrade_while_a_job_runs() {
     let (stage, release) = (Stage::new("upgrade").expecting(&["tried again"]), Release::now());
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("upgraded", &slow_job(&source.url));
-    let pods = job.until_up(SERVERS, SOON);
+    let pods = job.until_started(SERVERS, SOON);
     job.until_at("Load", 0, PATIENCE);
     let before = stage.operator.pods();
     stage.operator.touch();
@@ -74,7 +74,7 @@ fn a_job_outlives_its_operators_release() {
     let (stage, release) = (Stage::new("reinstall").expecting(&["tried again"]), Release::now());
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("orphaned", &slow_job(&source.url));
-    let pods = job.until_up(SERVERS, SOON);
+    let pods = job.until_started(SERVERS, SOON);
     job.until_at("Load", 0, PATIENCE);
     stage.operator.touch();
     helm(["uninstall", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "60s"]);

@@ -12,11 +12,16 @@ fn until_no_pods(job: &Applied<'_>) {
 }
 
 #[test]
-fn a_suspended_job_has_no_servers_and_begins_again_when_resumed() {
+fn a_suspended_job_has_no_servers_and_begins_when_resumed() {
     let stage = Stage::new("suspend");
     let source = stage.movie(&SLOW_MOVIE);
-    let job = stage.start("pausing", &slow_job(&source.url));
+    // As a queue holds it back.
+    let job = stage.start("pausing", &slow_job(&source.url).set("suspend", json!(true)));
+    job.until_is("Suspended", SOON);
+    assert!(job.children().is_empty() && job.status()["startTime"].is_null(), "{:#}", job.status());
+    job.patch(&json!({"suspend": false})).must_succeed();
     job.until_at("Load", 0, PATIENCE);
+
     job.patch(&json!({"suspend": true})).must_succeed();
     job.until_is("Suspended", seconds(10));
     until_no_pods(&job);
@@ -28,24 +33,11 @@ fn a_suspended_job_has_no_servers_and_begins_again_when_resumed() {
     job.must_complete(PATIENCE);
     assert_eq!((job.condition("Suspended").is, job.condition("Suspended").reason.as_str()), (false, "Resumed"));
     slow_slices().must_equal(&job.reader());
+    slow_slices().must_be_loaded_once(&job, SERVERS);
     assert_eq!(losses(&job), [0, 0, 0], "servers that were stopped on purpose count as lost");
     let events = job.events();
-    for reason in ["Suspended", "Resumed", "Complete"] {
-        assert_eq!(events.iter().filter(|(found, _)| found == reason).count(), 1, "{events:?}");
-    }
-    stage.end();
-}
-
-#[test]
-fn a_job_that_is_applied_suspended_waits_to_be_resumed() {
-    let stage = Stage::new("queued");
-    let source = stage.movie(&QUICK_MOVIE);
-    let job = stage.start("queued", &quick_job(&source.url).set("suspend", json!(true)));
-    job.until_is("Suspended", SOON);
-    assert!(job.children().is_empty() && job.status()["startTime"].is_null(), "{:#}", job.status());
-    job.patch(&json!({"suspend": false})).must_succeed();
-    job.must_complete(PATIENCE);
-    quick_slices().must_equal(&job.reader());
+    let told = |reason: &str| events.iter().filter(|(found, _)| found == reason).map(|(_, count)| count).sum::<u64>();
+    assert_eq!(["Suspended", "Resumed", "Complete"].map(told), [2, 2, 1], "{events:?}");
     stage.end();
 }
 

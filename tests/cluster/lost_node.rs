@@ -16,7 +16,7 @@ fn a_job_survives_the_node_of_one_of_its_servers() {
     }
     let source = stage.movie_on(&SLOW_MOVIE, Some(&safe));
     let job = stage.start("moving", &slow_job(&source.url));
-    let pods = job.until_up(SERVERS, SOON);
+    let pods = job.until_started(SERVERS, SOON);
     let Some((lost, pod)) = pods.iter().find(|(_, pod)| pod.node != safe) else {
         node::skip(NAME, "there is one node alone");
         return stage.end();

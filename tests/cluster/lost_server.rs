@@ -32,7 +32,7 @@ fn check(phase: &str, lost: usize) {
     let stage = stage(&format!("lost-in-{}", phase.to_lowercase()));
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("losing", &slow_job(&source.url));
-    let before = job.until_up(SERVERS, SOON);
+    let before = job.until_started(SERVERS, SOON);
     job.until_at(phase, lost, PATIENCE);
     job.lose(lost, Forced);
     check_end(&job, &before, lost, [0, 1, 1]);
@@ -64,13 +64,13 @@ fn a_pod_that_is_asked_to_go_in_load_and_one_lost_after_the_end() {
     let stage = stage("asked-to-go");
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("losing", &slow_job(&source.url));
-    let before = job.until_up(SERVERS, SOON);
+    let before = job.until_started(SERVERS, SOON);
     job.until_at("Load", 2, PATIENCE);
     job.lose(2, Deleted);
     check_end(&job, &before, 2, [0, 1, 1]);
 
     let completed = job.status()["completionTime"].clone();
-    let before = job.until_up(SERVERS, SOON);
+    let before = job.until_started(SERVERS, SOON);
     job.lose(0, Forced);
     until("a lost server is told of", SOON, || {
         let ready = job.condition("Ready");
@@ -87,7 +87,7 @@ fn a_server_killed_in_its_node_counts_as_its_own_failure() {
     let stage = stage("killed");
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("losing", &slow_job(&source.url));
-    let before = job.until_up(SERVERS, SOON);
+    let before = job.until_started(SERVERS, SOON);
     if !node::is_here(&job.pods()[&1].node) {
         node::skip("a_server_killed_in_its_node_counts_as_its_own_failure", "its node is no container of this machine");
         return stage.end();

@@ -1,6 +1,6 @@
 //! One request at a time, for what no command of ours asks: wrong tokens, stale boot ids, an API server behind a proxy.
 
-use std::io::{Read as _, Result, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -41,11 +41,23 @@ pub fn call(method: &str, url: &str, headers: &[(&str, &str)]) -> Result<Answer>
     let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     // Who speaks 1.0 is answered in one piece, up to the connection's end.
     write!(stream, "{method} /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let broken = || std::io::Error::other(format!("{url} answered without a header"));
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(broken)?;
-    let header = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let status = header.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
-    Ok(Answer { status, body: answer.split_off(end + 4) })
+    let mut reader = BufReader::new(stream);
+    let (mut status, mut length) = (None, None);
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 0 && line != "\r\n" {
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok(),
+            None if status.is_none() => status = line.split(' ').nth(1).and_then(|status| status.parse().ok()),
+            _ => {}
+        }
+        line.clear();
+    }
+    let status = status.ok_or_else(|| std::io::Error::other(format!("{url} answered without a status")))?;
+    let mut body = Vec::new();
+    // What stands between may close the connection a second later.
+    reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut body)?;
+    if length.is_some_and(|length| body.len() as u64 != length) {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Answer { status, body })
 }

@@ -137,6 +137,15 @@ impl Applied<'_> {
         staying.map(entry).collect()
     }
 
+    /// Waits until so many servers have been started, whether they answer or not; gives their pods.
+    pub fn until_started(&self, servers: usize, limit: Duration) -> BTreeMap<usize, Pod> {
+        until(&format!("{servers} servers of {} are started", self.name), limit, || {
+            let pods = self.pods();
+            let started = pods.values().filter(|pod| !pod.container.is_empty()).count();
+            if started == servers { Ok(pods) } else { Err(format!("{pods:?}")) }
+        })
+    }
+
     /// Waits until so many servers answer; gives their pods.
     pub fn until_up(&self, servers: usize, limit: Duration) -> BTreeMap<usize, Pod> {
         until(&format!("{servers} servers of {} are up", self.name), limit, || {
