@@ -1,8 +1,9 @@
-//! One server of an ArrayJob. Modules in the order in which data meets them: [`source`] gets bytes, [`decode`] makes frames of
+//! One server of an ArrayJob. Modules in the order in which data meets them: [`source`] gets bytes ([`objects`] opens stores), [`decode`] makes frames of
 //! them, [`store`] owns pixels, [`reduce`] sums as they pass, [`recenter`] crops, [`exchange`] turns slabs into tiles, [`spectrum`]
 //! transforms, [`results`] reads back, [`encode`] makes files, [`server`] answers. [`worker`] drives them; [`compute`] is where CPU work runs.
 //! A server runs as a [`process`] on loopback, or [`standalone`] as one of a cluster, where [`tls`] tells friend from stranger.
 
+pub mod objects;
 pub mod source;
 
 pub mod decode;

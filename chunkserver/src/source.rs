@@ -13,7 +13,7 @@ mod tests;
 mod trouble;
 
 pub use error::{Cause, Error, Reason, Tried};
-pub use secret::secret_headers;
+pub use secret::{Secret, secret};
 
 use error::Failure;
 use std::fmt;

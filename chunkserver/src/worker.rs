@@ -13,7 +13,8 @@ pub(crate) use transform::own_block;
 
 use crate::compute::Compute;
 use crate::exchange::Client;
-use crate::source::{self, Source};
+use crate::objects::Access;
+use crate::source::{self, Secret, Source};
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, reason};
 use api::plan::ServerId;
@@ -62,8 +63,23 @@ pub struct Surroundings {
     pub scratch: Option<PathBuf>,
     /// Whether `file://` may be read and written: on the user's own machine, not on a cluster.
     pub local_files: bool,
-    /// Folder of secret headers for the source, as [`source::secret_headers`] reads them.
-    pub source_headers: Option<PathBuf>,
+    /// Folder of the job's secret, as [`source::secret`] reads it.
+    pub secret: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// The job's secret; empty without one.
+    fn secret(&self) -> Result<Secret, source::Error> {
+        self.secret.as_deref().map_or_else(|| Ok(Secret::default()), source::secret)
+    }
+
+    /// How object stores are opened from here.
+    ///
+    /// # Errors
+    /// When the secret cannot be read.
+    pub fn access(&self) -> Result<Access, source::Error> {
+        Ok(Access::new(self.secret()?.keys, self.local_files))
+    }
 }
 
 /// A server's worker. One for each process.
@@ -163,12 +179,10 @@ impl Worker {
     /// When the secrets cannot be read or sent.
     pub fn source(&self, wanted: &job::Source, options: source::Options) -> Result<Source, source::Error> {
         let mut headers = wanted.headers.clone();
-        if let Some(folder) = &self.surroundings.source_headers {
-            let secret = source::secret_headers(folder)?;
-            // A secret stands for any header of its name in the manifest.
-            headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
-            headers.extend(secret);
-        }
+        let secret = self.surroundings.secret()?.headers;
+        // A secret stands for any header of its name in the manifest.
+        headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        headers.extend(secret);
         Source::new(source::Options { headers, allow_local_files: self.surroundings.local_files, ..options })
     }
 

@@ -1,18 +1,38 @@
-//! A folder of secrets comes in, HTTP headers go out: a file's name is the header's, its text is the value.
+//! A folder of secrets comes in; HTTP headers and keys of object stores go out: a file's name is the header's or the key's, its
+//! text is the value.
 
 use super::Error;
+use crate::objects;
+use std::fmt;
 use std::path::Path;
 
-/// The headers in `folder`, by name. Hidden files are not headers: a mounted secret keeps its versions in such.
+/// What a secret holds.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret {
+    /// Headers, by name.
+    pub headers: Vec<(String, String)>,
+    /// Keys of object stores: those whose names [`crate::objects::is_key`] knows.
+    pub keys: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Secret {
+    /// Names only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        f.debug_struct("Secret").field("headers", &names(&self.headers)).field("keys", &names(&self.keys)).finish()
+    }
+}
+
+/// The secret in `folder`. Hidden files are no part of it: a mounted secret keeps its versions in such.
 ///
 /// # Errors
 /// When the folder or a file in it cannot be read, or is not text.
-pub fn secret_headers(folder: &Path) -> Result<Vec<(String, String)>, Error> {
+pub fn secret(folder: &Path) -> Result<Secret, Error> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Secret { path, source }
     };
-    let mut headers = Vec::new();
+    let mut pairs = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
         let path = entry.map_err(failed(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -21,10 +41,11 @@ pub fn secret_headers(folder: &Path) -> Result<Vec<(String, String)>, Error> {
             continue;
         }
         let value = std::fs::read_to_string(&path).map_err(failed(&path))?;
-        headers.push((name, value.trim().to_owned()));
+        pairs.push((name, value.trim().to_owned()));
     }
-    headers.sort_unstable();
-    Ok(headers)
+    pairs.sort_unstable();
+    let (keys, headers) = pairs.into_iter().partition(|(name, _)| objects::is_key(name));
+    Ok(Secret { headers, keys })
 }
 
 #[cfg(test)]
@@ -32,22 +53,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_headers() {
+    fn files_are_headers_or_keys() {
         let folder = tempfile::tempdir().unwrap();
         let versions = folder.path().join("..2024_01_01");
         std::fs::create_dir(&versions).unwrap();
         std::fs::write(versions.join("Authorization"), "Bearer abc\n").unwrap();
         std::fs::write(versions.join("X-Api-Key"), " k ").unwrap();
         std::os::unix::fs::symlink("..2024_01_01", folder.path().join("..data")).unwrap();
-        for name in ["Authorization", "X-Api-Key"] {
+        std::fs::write(versions.join("AWS_ACCESS_KEY_ID"), "id").unwrap();
+        for name in ["Authorization", "X-Api-Key", "AWS_ACCESS_KEY_ID"] {
             std::os::unix::fs::symlink(format!("..data/{name}"), folder.path().join(name)).unwrap();
         }
         std::fs::write(folder.path().join(".hidden"), "no").unwrap();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(secret_headers(folder.path()).unwrap(), [pair("Authorization", "Bearer abc"), pair("X-Api-Key", "k")]);
+        let found = secret(folder.path()).unwrap();
+        assert_eq!(found.headers, [pair("Authorization", "Bearer abc"), pair("X-Api-Key", "k")]);
+        assert_eq!(found.keys, [pair("AWS_ACCESS_KEY_ID", "id")]);
+        assert!(!format!("{found:?}").contains("abc"));
         std::fs::write(folder.path().join("Cookie"), [0xff, 0xfe]).unwrap();
-        let error = secret_headers(folder.path()).unwrap_err().to_string();
+        let error = secret(folder.path()).unwrap_err().to_string();
         assert!(error.contains("Cookie"), "{error}");
-        assert!(secret_headers(&folder.path().join("absent")).is_err());
+        assert!(secret(&folder.path().join("absent")).is_err());
     }
 }

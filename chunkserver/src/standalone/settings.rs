@@ -10,8 +10,8 @@ pub struct Settings {
     /// `ARRAYJOB_TLS_DIR`: folder with `ca.crt`, `tls.crt` and `tls.key` (see [`crate::tls::Identity`]) and `token`, the readers'
     /// token. A server runs as one of a cluster when this is set.
     pub tls: PathBuf,
-    /// `ARRAYJOB_SOURCE_DIR`: folder of secret headers for the source; every file is one (see
-    /// [`crate::source::secret_headers`]). None without it.
+    /// `ARRAYJOB_SOURCE_DIR`: folder of secret headers for the source; every file is one, or a store's key (see
+    /// [`crate::source::secret`]). None without it.
     pub source: Option<PathBuf>,
     /// `ARRAYJOB_SCRATCH_DIR`: folder for scratch files; without it, jobs that store on disk are refused.
     pub scratch: Option<PathBuf>,

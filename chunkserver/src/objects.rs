@@ -1,0 +1,179 @@
+//! A URL comes in, an object store and a place in it go out: s3, gs, az (and abfs), http and https, and files of this machine.
+//!
+//! Keys of a store come from the secret of the job, if there is one, and else from the environment, under the names that the
+//! vendors' own tools read: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use url::Url;
+
+/// What names of a store's keys begin with, in any case.
+const VENDORS: [&str; 3] = ["aws_", "google_", "azure_"];
+/// The longest that a request is tried again.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no such store.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum Error {
+    #[error("{0} is not a URL of a store: use s3://, gs://, az://, http(s):// or file://")]
+    Url(String),
+    #[error("{0} is a file of this machine, and servers on a cluster have no files of their own; use s3://, gs://, az:// or http(s)://")]
+    LocalFile(String),
+    #[error("the store of {url} cannot be used; its keys come from the secret or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
+    Store {
+        url: String,
+        #[source]
+        source: object_store::Error,
+    },
+}
+
+/// With which keys stores are opened, and whether files may be.
+#[derive(Clone, Default)]
+pub struct Access {
+    keys: Vec<(String, String)>,
+    local_files: bool,
+}
+
+impl fmt::Debug for Access {
+    /// Keys by name only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.keys.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Access").field("keys", &names).field("local_files", &self.local_files).finish()
+    }
+}
+
+/// Whether a name is that of a store's key.
+pub fn is_key(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    VENDORS.iter().any(|vendor| name.starts_with(vendor))
+}
+
+impl Access {
+    /// Keys of the environment, over which those of the secret go.
+    pub fn new(secret: impl IntoIterator<Item = (String, String)>, local_files: bool) -> Self {
+        let own = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self { keys: own.chain(secret).filter(|(name, _)| is_key(name)).collect(), local_files }
+    }
+
+    /// Opens the store of `url`; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When no store has such URLs, files may not be read, or keys make no sense.
+    pub fn open(&self, url: &str) -> Result<Location, Error> {
+        let shown = crate::source::redacted(url);
+        let parsed = Url::parse(url).map_err(|_| Error::Url(shown.clone()))?;
+        let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|_| Error::Url(shown.clone()))?;
+        let store = match scheme {
+            ObjectStoreScheme::Local if self.local_files => Ok(Arc::new(LocalFileSystem::new()) as Arc<dyn ObjectStore>),
+            ObjectStoreScheme::Local => return Err(Error::LocalFile(shown)),
+            ObjectStoreScheme::AmazonS3 => self.s3(&parsed),
+            ObjectStoreScheme::GoogleCloudStorage => self.gcs(&parsed),
+            ObjectStoreScheme::MicrosoftAzure => self.azure(&parsed),
+            ObjectStoreScheme::Http => {
+                let origin = &parsed[..url::Position::BeforePath];
+                let builder = HttpBuilder::new().with_url(origin).with_retry(retry()).with_client_options(client());
+                builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+            }
+            _ => return Err(Error::Url(shown)),
+        };
+        let store = store.map_err(|source| Error::Store { url: shown.clone(), source })?;
+        Ok(Location { store, path, shown })
+    }
+
+    fn s3(&self, url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder = AmazonS3Builder::new().with_url(url.as_str()).with_retry(retry()).with_client_options(client());
+        let builder = self.known(builder, AmazonS3Builder::with_config);
+        Ok(Arc::new(builder.build()?))
+    }
+
+    fn gcs(&self, url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder = GoogleCloudStorageBuilder::new().with_url(url.as_str()).with_retry(retry()).with_client_options(client());
+        Ok(Arc::new(self.known(builder, GoogleCloudStorageBuilder::with_config).build()?))
+    }
+
+    fn azure(&self, url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder = MicrosoftAzureBuilder::new().with_url(url.as_str()).with_retry(retry()).with_client_options(client());
+        Ok(Arc::new(self.known(builder, MicrosoftAzureBuilder::with_config).build()?))
+    }
+
+    /// The builder with every key that it knows.
+    fn known<B, K: std::str::FromStr>(&self, builder: B, with: impl Fn(B, K, String) -> B) -> B {
+        self.keys.iter().fold(builder, |builder, (name, value)| match name.to_ascii_lowercase().parse() {
+            Ok(key) => with(builder, key, value.clone()),
+            Err(_) => builder,
+        })
+    }
+}
+
+/// A store's endpoint on one's own network often has no certificate; whether it is used is for who wrote its URL to say.
+fn client() -> ClientOptions {
+    ClientOptions::new().with_allow_http(true)
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() }
+}
+
+/// A place in a store.
+#[derive(Clone)]
+pub struct Location {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// The object, or what the keys of a hierarchy begin with.
+    pub path: Path,
+    /// The URL, without secrets.
+    pub shown: String,
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl Location {
+    /// The object `key` below this place; `key` may have slashes.
+    pub fn below(&self, key: &str) -> Path {
+        key.split('/').filter(|part| !part.is_empty()).fold(self.path.clone(), Path::join)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lead_to_their_stores() {
+        crate::source::install_crypto();
+        let access = Access::new([("AWS_REGION".into(), "eu-west-1".into()), ("AZURE_STORAGE_ACCOUNT_NAME".into(), "a".into())], false);
+        let place = access.open("s3://bucket/a%20b/p.zarr").unwrap();
+        assert_eq!(place.below("c/0/1").as_ref(), "a b/p.zarr/c/0/1");
+        assert!(place.store.to_string().contains("bucket"), "{}", place.store);
+        assert!(access.open("az://container/p.zarr").is_ok());
+        assert_eq!(access.open("https://user:secret@host/x.zarr?key=1").unwrap().shown, "https://host/x.zarr?…");
+        for (url, said) in [("file:///tmp/x.zarr", "servers on a cluster"), ("ftp://host/x", "not a URL of a store"), ("x", "not a URL")] {
+            let error = access.open(url).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        assert!(Access::new([], true).open("file:///tmp/x.zarr").is_ok());
+    }
+
+    #[test]
+    fn keys_are_known_by_name_and_never_shown() {
+        assert!(is_key("AWS_SECRET_ACCESS_KEY") && is_key("google_service_account_key") && is_key("azure_storage_sas_key"));
+        assert!(!is_key("Authorization") && !is_key("X-AWS"));
+        let access = Access::new([("AWS_SECRET_ACCESS_KEY".into(), "hidden".into())], false);
+        let shown = format!("{access:?}");
+        assert!(shown.contains("AWS_SECRET_ACCESS_KEY") && !shown.contains("hidden"), "{shown}");
+    }
+}
