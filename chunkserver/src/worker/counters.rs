@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 
 /// Counters of one phase.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub struct Counters {
     /// Objects of outputs written; none without outputs.
     pub write: Option<Counter>,
     notes: Mutex<Notes>,
+    /// What ended the work; readers that wait for its results follow it.
+    failure: watch::Sender<Option<Failure>>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +81,6 @@ struct Notes {
     blank: BTreeSet<usize>,
     writing: BTreeSet<Writing>,
     written: BTreeSet<Writing>,
-    failure: Option<Failure>,
 }
 
 impl Counters {
@@ -91,6 +93,7 @@ impl Counters {
             fft: bands.filter(|_| transforms).map(|bands| Counter::new(Phase::Fft, bands)),
             write: objects.map(|objects| Counter::new(Phase::Write, objects)),
             notes: Mutex::default(),
+            failure: watch::Sender::new(None),
         }
     }
 
@@ -138,12 +141,26 @@ impl Counters {
 
     /// Ends the work; the first reason is kept.
     pub fn fail(&self, failure: Failure) {
-        self.notes().failure.get_or_insert(failure);
+        self.failure.send_if_modified(|first| {
+            let news = first.is_none();
+            first.get_or_insert(failure);
+            news
+        });
     }
 
     /// What ended the work.
     pub fn failure(&self) -> Option<Failure> {
-        self.notes().failure.clone()
+        self.failure.borrow().clone()
+    }
+
+    /// Waits until something ends the work.
+    pub async fn until_failed(&self) -> Failure {
+        let mut failures = self.failure.subscribe();
+        match failures.wait_for(Option::is_some).await.map(|failure| failure.clone()) {
+            Ok(Some(failure)) => failure,
+            // The sender lives in `self`, and what was waited for is there.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 }
 
