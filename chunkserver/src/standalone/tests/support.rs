@@ -4,7 +4,7 @@ use super::super::{Addresses, Ports, Server, Settings};
 use super::source::FrameServer;
 use crate::tls::{Identity, SERVER_NAME, client_config};
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Detrend, Fft, FftOutput, Job, OnError, Output, Reduction, Source, Storage, Window};
+use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Output, Reduction, Source, Storage, Window};
 use api::phase::{Phase, Progress};
 use api::plan::{Allowance, Budget, Plan};
 use api::wire::{Assignment, Peer, Problem, VERSION, VERSION_HEADER, route};
@@ -228,8 +228,8 @@ impl Cluster {
     }
 }
 
-pub(super) fn source_of(url_template: String) -> Source {
-    Source { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
+pub(super) fn source_of(url_template: String) -> Images {
+    Images { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
 }
 
 /// Spectra of all frames of `source`.
@@ -238,7 +238,7 @@ pub(super) fn job(source: &FrameServer) -> Job {
         name: "movie".into(),
         uid: "u".into(),
         generation: 1,
-        source: source_of(source.url("frame/{index}")),
+        source: Source::Images(source_of(source.url("frame/{index}"))),
         frames: FRAMES,
         frame: FRAME,
         on_error: OnError::Fail,
