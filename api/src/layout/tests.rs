@@ -1,7 +1,7 @@
 use super::*;
 use crate::arrays::catalog;
 use crate::geometry::{Dtype, FrameSpec};
-use crate::job::{Color, Detrend, Fft, FftOutput, Job, OnError, Reduction, Source, Storage, Window};
+use crate::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Reduction, Source, Storage, Window};
 use crate::plan::{Allowance, Budget};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -11,7 +11,14 @@ fn job(frames: usize, height: usize, width: usize) -> Job {
         name: "j".into(),
         uid: "u".into(),
         generation: 1,
-        source: Source { url_template: "file:///f/{index}".into(), start: 0, step: 1, depth: 1, color: Color::Refuse, headers: vec![] },
+        source: Source::Images(Images {
+            url_template: "file:///f/{index}".into(),
+            start: 0,
+            step: 1,
+            depth: 1,
+            color: Color::Refuse,
+            headers: vec![],
+        }),
         frames,
         frame: FrameSpec { height, width, dtype: Dtype::Uint8 },
         on_error: OnError::Fail,

@@ -72,7 +72,7 @@ fn sources_that_cannot_be_are_refused() {
     assert!(frame("height: 65536, width: 65537, dtype: uint8").contains("too large"));
     let volume = "{volume: {urlTemplate: 'http://h/{depth}/{index}', count: 100, depth: 7}, frame: {height: 6, width: 8, dtype: uint8}}";
     let job = validate(&manifest(&format!("source: {volume}")), Place::Machine).unwrap();
-    assert_eq!((job.slab_frames, job.source.depth), (21, 7), "slabs hold whole responses");
+    assert_eq!((job.slab_frames, job.source.depth()), (21, 7), "slabs hold whole responses");
     let error = validate(&manifest(&format!("source: {volume}, load: {{chunkFrames: 10}}")), Place::Machine).unwrap_err();
     assert!(error.to_string().contains("multiple of source.volume.depth (7)"));
 }

@@ -5,7 +5,7 @@ use super::source::FrameServer;
 use crate::tls::{Identity, SERVER_NAME, client_config};
 use crate::worker::Worker;
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Detrend, Fft, FftOutput, Job, OnError, Output, Reduction, Source, Storage, Window};
+use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Output, Reduction, Source, Storage, Window};
 use api::phase::{Phase, Progress};
 use api::plan::{Allowance, Budget, Plan};
 use api::wire::{Assignment, Peer, Problem, VERSION, VERSION_HEADER, route};
@@ -267,8 +267,8 @@ impl Cluster {
     }
 }
 
-pub(super) fn source_of(url_template: String) -> Source {
-    Source { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
+pub(super) fn source_of(url_template: String) -> Images {
+    Images { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
 }
 
 /// Spectra of all frames of `source`.
@@ -277,7 +277,7 @@ pub(super) fn job(source: &FrameServer) -> Job {
         name: "movie".into(),
         uid: "u".into(),
         generation: 1,
-        source: source_of(source.url("frame/{index}")),
+        source: Source::Images(source_of(source.url("frame/{index}"))),
         frames: FRAMES,
         frame: FRAME,
         on_error: OnError::Fail,

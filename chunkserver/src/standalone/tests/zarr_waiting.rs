@@ -3,7 +3,7 @@
 use super::source::{FrameServer, SECRET};
 use super::support::{Cluster, FRAMES, job, source_of};
 use crate::results::{Aspect, Error, Patience, region};
-use api::job::Job;
+use api::job::{Job, Source};
 use api::phase::{PhaseProgress, reason};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -83,7 +83,7 @@ async fn a_reader_of_what_has_failed_is_told_why_at_once() {
     // It takes connections and never says a word.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let source = source_of(format!("http://{}/{{index}}", silent.local_addr().unwrap()));
-    cluster.assign(&Job { source, ..job(&frames) }).await;
+    cluster.assign(&Job { source: Source::Images(source), ..job(&frames) }).await;
     let worker = &cluster.workers[1];
     worker.fail(&worker.share().unwrap(), reason::SOURCE_UNAVAILABLE, "the lens cap is on".into());
     let start = Instant::now();

@@ -4,7 +4,7 @@ use super::super::frequencies;
 use super::*;
 use api::arrays::catalog;
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Detrend, Fft, FftOutput, Job, OnError, Recenter, Reduction, Source, Storage, Window};
+use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Recenter, Reduction, Source, Storage, Window};
 use api::plan::{Allowance, Budget, Plan};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn hierarchy(output: Option<FftOutput>, crop: Option<[usize; 2]>) -> Hierarchy {
         name: "movie".into(),
         uid: "u".into(),
         generation: 1,
-        source: Source { url_template: template, start: 0, step: 1, depth: 1, color: Color::Refuse, headers: vec![] },
+        source: Source::Images(Images { url_template: template, start: 0, step: 1, depth: 1, color: Color::Refuse, headers: vec![] }),
         frames: 10,
         frame: FrameSpec { height: 12, width: 8, dtype: Dtype::Uint16 },
         on_error: OnError::Fail,
