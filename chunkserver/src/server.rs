@@ -4,14 +4,20 @@
 mod auth;
 mod blocks;
 mod control;
+mod dvid;
+mod events;
 mod listen;
 mod monitor;
+mod openapi;
 mod probe;
 mod problem;
 mod readers;
+mod routes;
+mod status;
 
 pub use auth::Key;
 pub use listen::{serve, serve_secured};
+pub use openapi::document as openapi;
 
 use crate::worker::Worker;
 use api::wire::route;
@@ -59,11 +65,9 @@ fn peer_routes() -> Router<Arc<Worker>> {
         .layer(DefaultBodyLimit::max(COMMAND_BYTES))
 }
 
+/// Those of the table, which is also what is documented.
 fn reader_routes() -> Router<Arc<Worker>> {
-    Router::new()
-        .route(&format!("{}/{{array}}", route::SLICE), get(readers::slice))
-        .route(&format!("{}/{{index}}", route::PEEK), get(probe::peek))
-        .route(route::STATUS, get(readers::status))
+    routes::router()
 }
 
 fn guarded(routes: Router<Arc<Worker>>, key: Key) -> Router<Arc<Worker>> {

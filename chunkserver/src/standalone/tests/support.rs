@@ -12,7 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED2
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 pub(super) const TOKEN: &str = "a-token-for-readers";
 pub(super) const FRAMES: usize = 23;
@@ -133,6 +133,7 @@ pub(super) struct Cluster {
     reader: reqwest::Client,
     _place: Place,
     _tasks: JoinSet<()>,
+    running: Vec<AbortHandle>,
 }
 
 impl Cluster {
@@ -140,15 +141,18 @@ impl Cluster {
         let authority = Authority::new();
         let place = Place::new(&authority, &format!("{TOKEN}\n"), headers);
         let mut tasks = JoinSet::new();
-        let addresses = (0..servers).map(|_| {
+        let started = (0..servers).map(|_| {
             let server = Server::bind(&place.settings()).unwrap();
-            let addresses = server.addresses();
-            tasks.spawn(server.serve(std::future::pending()));
-            addresses
+            (server.addresses(), tasks.spawn(server.serve(std::future::pending())))
         });
-        let servers = addresses.collect();
+        let (servers, running) = started.unzip();
         let operator = client_of(&authority.leaf("operator.example"));
-        Self { authority, servers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks }
+        Self { authority, servers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks, running }
+    }
+
+    /// Ends server `server`, as if its machine were gone.
+    pub(super) fn lose(&self, server: usize) {
+        self.running[server].abort();
     }
 
     /// Where peers find server `server`.
