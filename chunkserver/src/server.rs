@@ -3,7 +3,9 @@
 
 mod auth;
 mod blocks;
+mod conditional;
 mod control;
+mod cors;
 mod dvid;
 mod events;
 mod listen;
@@ -14,6 +16,7 @@ mod problem;
 mod readers;
 mod routes;
 mod status;
+mod zarr;
 
 pub use auth::Key;
 pub use listen::{serve, serve_secured};
@@ -31,7 +34,7 @@ const COMMAND_BYTES: usize = 16 << 20;
 
 /// All routes of a server on loopback, for whoever has the run's key.
 pub fn router(worker: Arc<Worker>, key: Key) -> Router {
-    guarded(peer_routes().merge(reader_routes()), key).with_state(worker)
+    guarded(peer_routes().merge(reader_routes()).with_state(worker), key)
 }
 
 /// What the operator and the peers of a cluster's server ask for. Who may connect is the listener's to say.
@@ -41,7 +44,7 @@ pub fn peers(worker: Arc<Worker>) -> Router {
 
 /// What readers of a cluster's server ask for, with their token.
 pub fn readers(worker: Arc<Worker>, token: Key) -> Router {
-    guarded(reader_routes(), token).with_state(worker)
+    guarded(reader_routes().with_state(worker), token)
 }
 
 /// Probes and metrics.
@@ -70,6 +73,10 @@ fn reader_routes() -> Router<Arc<Worker>> {
     routes::router()
 }
 
-fn guarded(routes: Router<Arc<Worker>>, key: Key) -> Router<Arc<Worker>> {
-    routes.layer(axum::middleware::from_fn_with_state(key, auth::check))
+/// Routes for those who have the key. It is checked before a route is looked for: it may stand in front of the path.
+fn guarded(routes: Router, key: Key) -> Router {
+    Router::new()
+        .fallback_service(routes)
+        .layer(axum::middleware::from_fn_with_state(key, auth::check))
+        .layer(axum::middleware::from_fn(cors::allow))
 }

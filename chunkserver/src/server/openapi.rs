@@ -72,6 +72,7 @@ fn parameter(parameter: &Parameter) -> Value {
 fn response(answer: &Answer) -> Value {
     let named = |schema: &str| json!({"$ref": format!("#/components/schemas/{schema}")});
     let content: Map<String, Value> = match answer.body {
+        Body::Nothing => Map::new(),
         Body::Bytes(types) => types.iter().map(|&media| (media.to_owned(), json!({}))).collect(),
         Body::Json(schema) => [("application/json".to_owned(), json!({"schema": named(schema)}))].into_iter().collect(),
         Body::Events(schema) => {

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::encode::{self, ArrayRef, Format};
-use crate::results::{Gathered, read};
+use crate::results::{Gathered, PATIENCE, Patience, read_patiently};
 use crate::worker::{Share, Worker, chain};
 use api::selection::{Item, parse_items};
 use axum::extract::{Path, Query, State};
@@ -10,10 +10,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a reader waits for what is still being computed before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Slice {
@@ -42,8 +38,8 @@ pub(super) async fn slice(
 
 /// The selected elements, unless they take longer than a reader waits.
 pub(super) async fn gather(worker: &Worker, share: &Arc<Share>, array: &str, items: &[Item]) -> Result<Gathered, Problem> {
-    let gathered = tokio::time::timeout(PATIENCE, read(&worker.client, share, array, items)).await;
-    Ok(gathered.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "still being computed; try again"))??)
+    let reading = read_patiently(&worker.client, share, array, items, Patience::of(PATIENCE));
+    Ok(worker.unless_replaced(share, reading).await.ok_or_else(Problem::replaced)??)
 }
 
 /// A response in the given format.

@@ -1,6 +1,6 @@
 //! The routes that readers have, once: the router and the document that describes them are both made of this table.
 
-use super::{dvid, events, probe, readers, status};
+use super::{dvid, events, probe, readers, status, zarr};
 use crate::encode::Format;
 use crate::worker::Worker;
 use axum::routing::{MethodRouter, get};
@@ -57,6 +57,8 @@ pub(super) struct Answer {
 
 /// What an answer carries.
 pub(super) enum Body {
+    /// Nothing.
+    Nothing,
     /// Bytes of one of these media types.
     Bytes(&'static [&'static str]),
     /// JSON as the schema of that name says.
@@ -101,7 +103,54 @@ pub(super) const READERS: &[Route] = &[
                 body: PROBLEM,
             },
             Answer { status: 404, description: "There is no such array; the sentence lists those there are.", body: PROBLEM },
+            FAILED,
             Answer { status: 500, description: "A peer's sums cannot be read.", body: PROBLEM },
+            LATER,
+        ],
+    },
+    Route {
+        path: "/arrays.zarr",
+        handler: || get(zarr::root),
+        summary: "The arrays as one Zarr group: a listing",
+        description: "With links that lead on from this address, for programs that list folders.",
+        parameters: &[],
+        answers: &[ZARR_LISTING, UNCHANGED, NO_JOB],
+    },
+    Route {
+        path: "/arrays.zarr/",
+        handler: || get(zarr::folder),
+        summary: "The same as a folder",
+        description: "With links that lead on from this address, for programs that list folders.",
+        parameters: &[],
+        answers: &[ZARR_LISTING, UNCHANGED, NO_JOB],
+    },
+    Route {
+        path: "/arrays.zarr/{*key}",
+        handler: || get(zarr::key),
+        summary: "Metadata and chunks of the arrays, as Zarr v3 and v2 have them",
+        description: "The key may hold slashes. v3: `zarr.json`, `{array}/zarr.json`, `{array}/c/i/j/k`; the group's carries those of \
+                      all arrays. v2: `.zgroup`, `.zattrs`, `.zmetadata`, `{array}/.zarray`, `{array}/.zattrs`, `{array}/i.j.k`. \
+                      `{array}@ct,cy,cx` is the same array on any chunk grid, -1 for a whole axis. A complex array has its magnitudes \
+                      and angles beside it, as `spectrum_abs` and `spectrum_phase`. `ome/{array}` is an OME-Zarr image. Chunks are \
+                      not compressed; those at the edge are padded to full size. HEAD, `Range`, `If-Range` and `If-None-Match` work. \
+                      A chunk that is not computed yet, or is lost with a server, is waited for.",
+        parameters: &[Parameter {
+            name: "key",
+            place: Place::Path,
+            kind: Kind::Text { example: "power@-1,16,16/c/0/1/1" },
+            description: "What follows the root.",
+        }],
+        answers: &[
+            Answer {
+                status: 200,
+                description: "The document, the listing or the chunk, with an `ETag`.",
+                body: Body::Bytes(&["application/json", "application/octet-stream", "text/html; charset=utf-8"]),
+            },
+            Answer { status: 206, description: "The bytes that `Range` names.", body: Body::Bytes(&["application/octet-stream"]) },
+            UNCHANGED,
+            Answer { status: 404, description: "There is no such key; never because a chunk is lost or late.", body: PROBLEM },
+            Answer { status: 409, description: "The job has failed, and the chunk will not be computed.", body: PROBLEM },
+            Answer { status: 416, description: "`Range` begins beyond the end.", body: Body::Nothing },
             LATER,
         ],
     },
@@ -119,6 +168,7 @@ pub(super) const READERS: &[Route] = &[
             },
             OUTSIDE,
             NO_VOLUME,
+            FAILED,
             LATER,
         ],
     },
@@ -144,6 +194,7 @@ pub(super) const READERS: &[Route] = &[
             Answer { status: 200, description: "The picture.", body: Body::Bytes(&["image/png", "image/jpeg"]) },
             OUTSIDE,
             NO_VOLUME,
+            FAILED,
             LATER,
         ],
     },
@@ -153,11 +204,7 @@ pub(super) const READERS: &[Route] = &[
         summary: "Extents, block size and element type of an array, as DVID tells them",
         description: "Points are (x, y, t), the last one included. Complex arrays count as the float32 of their magnitudes.",
         parameters: &[JOB, ARRAY],
-        answers: &[
-            Answer { status: 200, description: "With DVID's names.", body: Body::Json("Volume") },
-            NO_VOLUME,
-            Answer { status: 503, description: "No job yet.", body: PROBLEM },
-        ],
+        answers: &[Answer { status: 200, description: "With DVID's names.", body: Body::Json("Volume") }, NO_VOLUME, NO_JOB],
     },
     Route {
         path: api::wire::route::STATUS,
@@ -165,10 +212,7 @@ pub(super) const READERS: &[Route] = &[
         summary: "The whole job as it stands",
         description: "Every server is asked for its part. One that does not answer within a second is told as such.",
         parameters: &[],
-        answers: &[
-            Answer { status: 200, description: "As it stands.", body: Body::Json("Status") },
-            Answer { status: 503, description: "No job yet.", body: PROBLEM },
-        ],
+        answers: &[Answer { status: 200, description: "As it stands.", body: Body::Json("Status") }, NO_JOB],
     },
     Route {
         path: "/api/v1/events",
@@ -211,6 +255,16 @@ const PICTURES_AND_BYTES: &[&str] =
     &["application/octet-stream", "image/png", "image/jpeg", "image/tiff", "text/csv; charset=utf-8", "application/json"];
 
 const PROBLEM: Body = Body::Json("Problem");
+
+const NO_JOB: Answer = Answer { status: 503, description: "No job yet.", body: PROBLEM };
+
+const FAILED: Answer =
+    Answer { status: 409, description: "The job has failed, and what is asked for will not be computed.", body: PROBLEM };
+
+const ZARR_LISTING: Answer =
+    Answer { status: 200, description: "One link for each array, with an `ETag`.", body: Body::Bytes(&["text/html; charset=utf-8"]) };
+
+const UNCHANGED: Answer = Answer { status: 304, description: "`If-None-Match` names what is there.", body: Body::Nothing };
 
 const LATER: Answer =
     Answer { status: 503, description: "No job yet, a server is being replaced, or not computed within 30 s: try again.", body: PROBLEM };
