@@ -8,7 +8,7 @@
 mod memory;
 mod text;
 
-pub use memory::{CHUNKS_AT_A_TIME, Memory};
+pub use memory::Memory;
 
 use crate::geometry::{Element, FrameSpec, cut, human_bytes, owner, share};
 use crate::job::{Fft, FftOutput, Job, Kept, Storage};
