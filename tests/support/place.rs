@@ -22,6 +22,7 @@ const MARK: &str = "ARRAYJOB_TEST_PLACE";
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Drop for Place {
@@ -37,11 +38,18 @@ impl Default for Place {
         for aside in ["scratch", "served"] {
             std::fs::create_dir(folder.path().join(aside)).unwrap();
         }
-        Self { folder }
+        Self { folder, variables: Vec::new() }
     }
 }
 
 impl Place {
+    /// A folder whose commands find these in their environment.
+    pub fn with(variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let mut place = Self::default();
+        place.variables.extend(variables);
+        place
+    }
+
     /// The path of a file here.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -79,6 +87,7 @@ impl Place {
             .env("TMPDIR", self.path("scratch"))
             .env("XDG_RUNTIME_DIR", self.path("served"))
             .env_remove("RUST_LOG")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
