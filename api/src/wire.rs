@@ -27,7 +27,7 @@ pub mod route {
     pub const ASSIGNMENT: &str = "/v1/assignment";
     /// GET `?band=`: the receiver's frames of that band, (t, pixel) in C order.
     pub const BLOCK: &str = "/v1/block";
-    /// GET `?array=&t=&y=&x=`: the receiver's part of a selection.
+    /// GET `?array=&t=&y=&x=&shape=&aspect=`: the receiver's part of a selection.
     pub const PART: &str = "/v1/part";
     /// GET `?base=&kind=`: the receiver's sums.
     pub const SUMS: &str = "/v1/sums";
@@ -37,6 +37,8 @@ pub mod route {
     pub const PROBE: &str = "/v1/probe";
     /// GET `/slice/{array}?sel=&format=`: for readers.
     pub const SLICE: &str = "/slice";
+    /// GET: the root of the arrays as Zarr.
+    pub const ZARR: &str = "/arrays.zarr";
     /// GET: the job as readers see it.
     pub const STATUS: &str = "/api/v1/status";
     /// GET `/api/v1/peek/{index}?format=`: one frame as the source has it now.

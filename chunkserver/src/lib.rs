@@ -1,6 +1,6 @@
 //! One server of an ArrayJob. Modules in the order in which data meets them: [`source`] gets bytes ([`objects`] opens stores), [`decode`] makes frames of
 //! them, [`store`] owns pixels, [`reduce`] sums as they pass, [`recenter`] crops, [`exchange`] turns slabs into tiles, [`spectrum`]
-//! transforms, [`results`] reads back, [`encode`] makes files, [`server`] answers. [`worker`] drives them; [`compute`] is where CPU work runs.
+//! transforms, [`results`] reads back, [`encode`] makes files, [`zarr`] names what readers find, [`server`] answers. [`worker`] drives them; [`compute`] is where CPU work runs.
 //! A server runs as a [`process`] on loopback, or [`standalone`] as one of a cluster, where [`tls`] tells friend from stranger.
 
 pub mod objects;
@@ -23,6 +23,7 @@ pub mod spectrum;
 pub mod results;
 
 pub mod encode;
+pub mod zarr;
 
 pub mod server;
 pub mod tls;

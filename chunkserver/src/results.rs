@@ -1,25 +1,54 @@
 //! A selection comes in, its elements go out, whichever servers hold them: each owner gives its part, and the parts are
-//! pasted in the order that NumPy would have them.
+//! joined in the order that NumPy would have them.
 
+mod content;
 mod gather;
+mod held;
+mod paint;
 mod part;
+mod patience;
+mod peer;
 mod sums;
 mod take;
+mod window;
 
-pub use gather::{Gathered, read};
-pub use part::{Cube, own_part};
+pub use content::{Content, Piece};
+pub use gather::{Gathered, read, read_patiently, region};
+pub use part::own_part;
+pub use patience::{PATIENCE, Patience};
 pub use sums::{Kind, own_sums};
+pub use window::{Aspect, Cube, Window};
+
+use crate::exchange::PullError;
+use api::selection;
+use thiserror::Error;
 
 /// The sums that an array is made of.
 pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, Kind) {
     sums::source(array.holder)
 }
 
-/// Fewer bytes than this are copied within some tens of milliseconds. Another thread would keep their memory for itself, which
-/// the plan of a server that writes its outputs has no room for.
-const LITTLE: usize = 64 << 20;
+/// Fewer bytes than this are copied within a millisecond or so, which is less than a thread's turn.
+const LITTLE: usize = 1 << 20;
 
-/// Runs `work`, which copies `bytes` bytes, apart from the threads that answer HTTP when that is much.
+/// Memory for `bytes` zero bytes, which `fill` has written to, apart from the threads that answer HTTP when that is much.
+///
+/// It is had and given back by the thread that asks: another thread would keep it for itself, which the plan of a server that
+/// writes its outputs has no room for.
+async fn filled(bytes: usize, fill: impl FnOnce(&mut [u8]) + Send + 'static) -> Vec<u8> {
+    changed(bytes, vec![0; bytes], |memory| fill(memory)).await
+}
+
+/// `thing` as `work`, which touches `bytes` bytes, has left it.
+async fn changed<T: Send + 'static>(bytes: usize, mut thing: T, work: impl FnOnce(&mut T) + Send + 'static) -> T {
+    apart(bytes, move || {
+        work(&mut thing);
+        thing
+    })
+    .await
+}
+
+/// Runs `work`, which touches `bytes` bytes, apart from the threads that answer HTTP when that is much.
 async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     if bytes < LITTLE {
         return work();
@@ -33,10 +62,6 @@ async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send 
         },
     }
 }
-
-use crate::exchange::PullError;
-use api::selection;
-use thiserror::Error;
 
 /// Why a selection cannot be read.
 #[derive(Debug, Error)]
@@ -60,6 +85,10 @@ pub enum Error {
     Malformed(usize),
     #[error("the selection has {bytes} bytes, more than {limit} at a time; slice it, or write it to .zarr")]
     TooLarge { bytes: u64, limit: u64 },
+    #[error("still being computed; try again")]
+    Late,
+    #[error("this will not be computed: {0}")]
+    Failed(String),
 }
 
 impl Error {

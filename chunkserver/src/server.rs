@@ -3,12 +3,15 @@
 
 mod auth;
 mod blocks;
+mod conditional;
 mod control;
+mod cors;
 mod listen;
 mod monitor;
 mod probe;
 mod problem;
 mod readers;
+mod zarr;
 
 pub use auth::Key;
 pub use listen::{serve, serve_secured};
@@ -25,7 +28,7 @@ const COMMAND_BYTES: usize = 16 << 20;
 
 /// All routes of a server on loopback, for whoever has the run's key.
 pub fn router(worker: Arc<Worker>, key: Key) -> Router {
-    guarded(peer_routes().merge(reader_routes()), key).with_state(worker)
+    guarded(peer_routes().merge(reader_routes()).with_state(worker), key)
 }
 
 /// What the operator and the peers of a cluster's server ask for. Who may connect is the listener's to say.
@@ -35,7 +38,7 @@ pub fn peers(worker: Arc<Worker>) -> Router {
 
 /// What readers of a cluster's server ask for, with their token.
 pub fn readers(worker: Arc<Worker>, token: Key) -> Router {
-    guarded(reader_routes(), token).with_state(worker)
+    guarded(reader_routes().with_state(worker), token)
 }
 
 /// Probes and metrics.
@@ -64,8 +67,15 @@ fn reader_routes() -> Router<Arc<Worker>> {
         .route(&format!("{}/{{array}}", route::SLICE), get(readers::slice))
         .route(&format!("{}/{{index}}", route::PEEK), get(probe::peek))
         .route(route::STATUS, get(readers::status))
+        .route(route::ZARR, get(zarr::root))
+        .route(&format!("{}/", route::ZARR), get(zarr::folder))
+        .route(&format!("{}/{{*key}}", route::ZARR), get(zarr::key))
 }
 
-fn guarded(routes: Router<Arc<Worker>>, key: Key) -> Router<Arc<Worker>> {
-    routes.layer(axum::middleware::from_fn_with_state(key, auth::check))
+/// Routes for those who have the key. It is checked before a route is looked for: it may stand in front of the path.
+fn guarded(routes: Router, key: Key) -> Router {
+    Router::new()
+        .fallback_service(routes)
+        .layer(axum::middleware::from_fn_with_state(key, auth::check))
+        .layer(axum::middleware::from_fn(cors::allow))
 }

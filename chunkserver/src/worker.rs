@@ -131,6 +131,20 @@ impl Worker {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|current| Arc::clone(&current.share))
     }
 
+    /// Does `reading` for as long as `share` is at work; `None` when another one takes its place, whose memory this would hold up.
+    pub(crate) async fn unless_replaced<T>(&self, share: &Arc<Share>, reading: impl Future<Output = T>) -> Option<T> {
+        let mut milestones = self.milestone.subscribe();
+        let replaced = async {
+            // A share that is replaced is a milestone. It fails only when the worker is gone, and we hold it.
+            while self.share().is_some_and(|now| Arc::ptr_eq(&now, share)) && milestones.changed().await.is_ok() {}
+        };
+        tokio::select! {
+            biased;
+            done = reading => Some(done),
+            () = replaced => None,
+        }
+    }
+
     /// Takes an assignment: a new job starts, a known one learns its peers and its goal.
     ///
     /// # Errors

@@ -57,6 +57,9 @@ pub enum PullError {
     /// The peer was restarted, or has other orders.
     #[error("a peer refuses: {0}")]
     Refused(StatusCode),
+    /// The peer's work has failed, and what is asked for will not be computed; its own sentence.
+    #[error("a peer's work has failed: {0}")]
+    Failed(String),
     /// The answer is not as long as the block.
     #[error("a peer sent {found} bytes of a block of {expected}")]
     Length {
@@ -105,7 +108,15 @@ impl Client {
             .header(wire::BOOT_HEADER, &peer.boot.0)
             .send()
             .await?;
-        if response.status().is_success() { Ok(response) } else { Err(PullError::Refused(response.status())) }
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            StatusCode::GONE => {
+                let problem: wire::Problem =
+                    serde_json::from_slice(&response.bytes().await?).map_err(|_| PullError::Refused(StatusCode::GONE))?;
+                Err(PullError::Failed(problem.error))
+            }
+            status => Err(PullError::Refused(status)),
+        }
     }
 }
 

@@ -1,16 +1,18 @@
 //! The front door: any server reads any selection, from itself and from its peers.
 
-use super::part::{Cube, own_part};
-use super::sums;
-use super::take::take;
-use super::{Error, apart};
+use super::content::{Content, Piece};
+use super::paint::{Place, scatter, tiles};
+use super::part::{own_part, own_pixels, until_ready};
+use super::patience::Patience;
+use super::take::{put, take};
+use super::window::{Aspect, Cube, Extent, Window};
+use super::{Error, apart, filled, peer, sums};
 use crate::exchange::Client;
 use crate::worker::Share;
 use api::arrays::{Array, Holder};
 use api::geometry::Element;
-use api::plan::ServerId;
 use api::selection::{self, Axis, Item};
-use api::wire::route;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _, select_all};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -31,128 +33,216 @@ pub struct Gathered {
 /// Reads `items` of array `name`, waiting for what is still being computed.
 ///
 /// # Errors
-/// When there is no such array or element, or a peer cannot be reached now.
+/// When there is no such array or element, the work has failed, or a peer cannot be reached now.
 pub async fn read(client: &Client, share: &Arc<Share>, name: &str, items: &[Item]) -> Result<Gathered, Error> {
+    read_patiently(client, share, name, items, Patience::ENDLESS).await
+}
+
+/// Reads `items` of array `name`, for a reader who is held while servers come and go.
+///
+/// # Errors
+/// When there is no such array or element, the work has failed, or the reader's patience is at its end.
+pub async fn read_patiently(
+    client: &Client,
+    share: &Arc<Share>,
+    name: &str,
+    items: &[Item],
+    patience: Patience,
+) -> Result<Gathered, Error> {
     let array = share.array(name).ok_or_else(|| Error::NoSuchArray { name: name.to_owned(), known: known(share) })?;
     let axes = selection::resolve(items, &array.shape)?;
     let shape = selection::shape(&axes);
     let item = array.element.size();
     let bytes = axes.iter().map(|axis| axis.count as u64).product::<u64>() * item as u64;
-    if bytes > LIMIT {
-        return Err(Error::TooLarge { bytes, limit: LIMIT });
-    }
-    let data = match array.holder {
-        Holder::Frames(_) | Holder::Tiles(_) => cube(client, share, array, &axes).await?,
-        Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => {
-            let whole = small(client, share, array).await?;
-            take(&whole, item, &array.shape, &axes)
-        }
+    within_limit(bytes)?;
+    let reading = Reading { client, share, array, patience };
+    let data = if let Holder::Frames(_) | Holder::Tiles(_) = array.holder {
+        reading.cube(&axes).await?
+    } else {
+        take(&reading.small().await?, item, &array.shape, &axes)
     };
     Ok(Gathered { element: array.element, shape, data })
+}
+
+/// Reads `aspect` of the elements at `region`, in C order of `shape`, which may be larger: the rest is zero.
+///
+/// # Errors
+/// When the work has failed, or the reader's patience is at its end.
+pub async fn region(
+    client: &Client,
+    share: &Arc<Share>,
+    array: &Array,
+    aspect: Aspect,
+    region: &[Range<usize>],
+    shape: &[usize],
+    patience: Patience,
+) -> Result<Content, Error> {
+    let reading = Reading { client, share, array, patience };
+    let axes: Vec<Axis> = region.iter().map(|along| Axis { start: along.start, ..Axis::whole(along.len()) }).collect();
+    if let (Holder::Frames(_) | Holder::Tiles(_), [t, y, x], &[ct, cy, cx]) = (array.holder, &axes[..], shape) {
+        let window = Window { cube: Cube { t: *t, y: *y, x: *x }, shape: [ct, cy, cx], aspect };
+        if let Holder::Tiles(_) = array.holder {
+            // Frames go out as they lie or come; tiles are put together here.
+            within_limit(window.bytes(aspect.element(array.element).size()))?;
+        }
+        let mut attempts = patience.attempts(share);
+        loop {
+            match reading.window(&window).await {
+                Ok(content) => return Ok(content),
+                Err(error) => attempts.after(error).await?,
+            }
+        }
+    }
+    let item = array.element.size();
+    let part = take(&reading.small().await?, item, &array.shape, &axes);
+    let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
+    Ok(if counts == shape { part } else { put(&part, item, &counts, shape) }.into())
+}
+
+fn within_limit(bytes: u64) -> Result<(), Error> {
+    if bytes > LIMIT { Err(Error::TooLarge { bytes, limit: LIMIT }) } else { Ok(()) }
 }
 
 fn known(share: &Share) -> String {
     share.arrays.iter().map(|array| array.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// A selection of a three-dimensional array.
-async fn cube(client: &Client, share: &Arc<Share>, array: &Array, axes: &[Axis]) -> Result<Vec<u8>, Error> {
-    let ascending: Vec<(Axis, bool)> = axes.iter().map(|axis| axis.ascending()).collect();
-    let cube = Cube { t: ascending[0].0, y: ascending[1].0, x: ascending[2].0 };
-    let item = array.element.size();
-    if cube.is_empty() {
-        return Ok(Vec::new());
-    }
-    let parts = share.plan.ids().filter(|&id| !holds_nothing(share, array.holder, &cube, id)).map(|id| async move {
-        let part =
-            if id == share.id { own_part(share, array.holder, &cube).await } else { remote_part(client, share, array, &cube, id).await? };
-        Ok::<_, Error>((id, part))
-    });
-    let mut placed = Vec::new();
-    for (id, bytes) in futures_util::future::try_join_all(parts).await? {
-        let (times, columns) = match array.holder {
-            Holder::Tiles(_) => (0..cube.t.count, cube.pixels_in(&share.plan.pixels_of(id), share.plan.stack.width)),
-            _ => (cube.times_in(&share.plan.frames_of(id)), 0..cube.pixels()),
-        };
-        let expected = times.len() * columns.len() * item;
-        if bytes.len() != expected {
-            return Err(Error::PartLength { server: id.0, found: bytes.len(), expected });
-        }
-        placed.push(Part { times, columns: columns.start * item..columns.end * item, bytes });
-    }
-    Ok(apart(cube.len() * item, move || paste(placed, &cube, item, &ascending)).await)
-}
-
-/// What one server gave, and where it belongs.
+/// One server's part of a window, about to be put together with the others.
 struct Part {
-    times: Range<usize>,
-    /// Bytes of each time's row.
-    columns: Range<usize>,
-    bytes: Vec<u8>,
+    extent: Extent,
+    /// `None`: pixels of this server, which are painted straight into the whole.
+    piece: Option<Piece>,
 }
 
-/// The selection from its parts, turned where an axis was asked for backwards.
-fn paste(parts: Vec<Part>, cube: &Cube, item: usize, ascending: &[(Axis, bool)]) -> Vec<u8> {
-    let (bytes, row) = (cube.len() * item, cube.pixels() * item);
-    let mut data = Vec::new();
-    for part in parts {
-        if part.bytes.len() == bytes {
-            // One server has it all, in order: nothing to paste.
-            data = part.bytes;
-            break;
+/// An array that is being read for someone.
+struct Reading<'a> {
+    client: &'a Client,
+    share: &'a Arc<Share>,
+    array: &'a Array,
+    patience: Patience,
+}
+
+impl Reading<'_> {
+    /// A selection of a three-dimensional array, turned where an axis was asked for backwards.
+    async fn cube(&self, axes: &[Axis]) -> Result<Vec<u8>, Error> {
+        let ascending: Vec<(Axis, bool)> = axes.iter().map(|axis| axis.ascending()).collect();
+        let cube = Cube { t: ascending[0].0, y: ascending[1].0, x: ascending[2].0 };
+        if cube.is_empty() {
+            return Ok(Vec::new());
         }
-        if data.is_empty() {
-            data = vec![0; bytes];
+        let window = Window::of(cube);
+        let mut attempts = self.patience.attempts(self.share);
+        let data = loop {
+            match self.whole(&window).await {
+                Ok(data) => break data,
+                Err(error) => attempts.after(error).await?,
+            }
+        };
+        if ascending.iter().all(|(_, turned)| !*turned) {
+            return Ok(data);
         }
-        for (time, from) in part.times.zip(part.bytes.chunks_exact(part.columns.len().max(1))) {
-            data[time * row..][part.columns.clone()].copy_from_slice(from);
-        }
-    }
-    if ascending.iter().any(|(_, turned)| *turned) {
-        let shape = [cube.t.count, cube.y.count, cube.x.count];
         let turn = |count: usize, turned: bool| Axis {
             start: if turned { count - 1 } else { 0 },
             step: if turned { -1 } else { 1 },
             count,
             kept: true,
         };
-        let axes: Vec<Axis> = shape.iter().zip(ascending).map(|(&count, &(_, turned))| turn(count, turned)).collect();
-        data = take(&data, item, &shape, &axes);
+        let axes: Vec<Axis> = cube.counts().into_iter().zip(ascending).map(|(count, (_, turned))| turn(count, turned)).collect();
+        let item = self.array.element.size();
+        Ok(apart(data.len(), move || take(&data, item, &cube.counts(), &axes)).await)
     }
-    data
-}
 
-fn holds_nothing(share: &Share, holder: Holder, cube: &Cube, id: ServerId) -> bool {
-    match holder {
-        Holder::Tiles(_) => cube.pixels_in(&share.plan.pixels_of(id), share.plan.stack.width).is_empty(),
-        _ => cube.times_in(&share.plan.frames_of(id)).is_empty(),
+    /// All of the window, here.
+    async fn whole(&self, window: &Window) -> Result<Vec<u8>, Error> {
+        self.window(window).await?.into_vec().await
     }
-}
 
-async fn remote_part(client: &Client, share: &Share, array: &Array, cube: &Cube, id: ServerId) -> Result<Vec<u8>, Error> {
-    let axis = |axis: &Axis| format!("{}:{}:{}", axis.start, axis.step, axis.count);
-    let path = format!("{}?array={}&t={}&y={}&x={}", route::PART, array.name, axis(&cube.t), axis(&cube.y), axis(&cube.x));
-    remote(client, share, id, &path).await
-}
-
-/// A GET to server `id`, answered whole.
-async fn remote(client: &Client, share: &Share, id: ServerId, path: &str) -> Result<Vec<u8>, Error> {
-    let peer = share.peer(id).ok_or(Error::PeerAbsent(id.0))?;
-    let failed = |source| Error::Peer { server: id.0, source };
-    let response = client.get(share, &peer, path).await.map_err(failed)?;
-    Ok(response.bytes().await.map_err(|error| failed(error.into()))?.into())
-}
-
-/// A small array, whole: put together from every server's run or sums.
-async fn small(client: &Client, share: &Share, array: &Array) -> Result<Vec<u8>, Error> {
-    let (base, kind) = sums::source(array.holder);
-    let parts = share.plan.ids().map(|id| async move {
-        if id == share.id {
-            return Ok(sums::own_sums(share, base, kind).await);
+    /// What is in the window: asked of every owner, and joined.
+    async fn window(&self, window: &Window) -> Result<Content, Error> {
+        let plan = &self.share.plan;
+        let owners = plan.ids().filter_map(|id| Some((id, window.extent(plan, self.array.holder, id)?)));
+        let parts = owners.map(|(id, extent)| async move {
+            let piece = if id != self.share.id {
+                let bytes = window.part_bytes(&extent, self.item(window));
+                Some(peer::part(self.client, self.share, self.array, window, id, bytes).await?)
+            } else if let Extent::Pixels(_) = extent {
+                until_ready(self.share, self.array.holder, &window.cube).await?;
+                None
+            } else {
+                Some(Piece::Here(own_part(self.share, self.array, window).await?))
+            };
+            Ok(Part { extent, piece })
+        });
+        let parts = self.patience.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
+        if parts.iter().any(|part| matches!(part.extent, Extent::Pixels(_))) {
+            return self.paste(window, parts).await.map(Content::from);
         }
-        let path = format!("{}?array={}", route::SUMS, array.name);
-        remote(client, share, id, &path).await
-    });
-    let parts = futures_util::future::try_join_all(parts).await?;
-    sums::finish(share, array.holder, &parts)
+        // Times, in order of their owners, or the whole of it: nothing has to be put between.
+        let mut pieces: Vec<Piece> = parts.into_iter().filter_map(|part| part.piece).collect();
+        let missing = window.bytes(self.item(window)).saturating_sub(pieces.iter().map(Piece::length).sum());
+        if missing > 0 {
+            // Pages that are only read take no memory.
+            pieces.push(Piece::Here(vec![0; missing as usize].into()));
+        }
+        Ok(pieces.into())
+    }
+
+    /// Bytes of an element of `window`.
+    const fn item(&self, window: &Window) -> usize {
+        window.aspect.element(self.array.element).size()
+    }
+
+    /// The window from its owners' pixels: the own ones from the store, the others as they come.
+    async fn paste(&self, window: &Window, parts: Vec<Part>) -> Result<Vec<u8>, Error> {
+        let (item, place) = (self.item(window), Place::within(window));
+        let mut to = match self.array.holder {
+            Holder::Tiles(base) => {
+                let (share, window, place) = (Arc::clone(self.share), *window, place.clone());
+                let own = own_pixels(&share, &window.cube);
+                filled(window.bytes(item) as usize, move |to| tiles(&share, base, &window, own, &place, to)).await
+            }
+            _ => Vec::new(),
+        };
+        let mut at = vec![0; parts.len()];
+        let (mut pixels, mut coming) = (Vec::new(), Vec::new());
+        for (number, Part { extent, piece }) in parts.into_iter().enumerate() {
+            pixels.push(if let Extent::Pixels(pixels) = extent { pixels } else { 0..0 });
+            if let Some(piece) = piece {
+                coming.push(piece.into_stream().map_ok(move |bytes| (number, bytes)).boxed());
+            }
+        }
+        let mut coming = select_all(coming);
+        while let Some((number, bytes)) = coming.try_next().await? {
+            scatter(&place, &pixels[number], item, at[number], &bytes, &mut to);
+            at[number] += bytes.len();
+        }
+        Ok(to)
+    }
+
+    /// A small array, whole.
+    async fn small(&self) -> Result<Vec<u8>, Error> {
+        let mut attempts = self.patience.attempts(self.share);
+        loop {
+            match self.from_sums().await {
+                Ok(data) => return Ok(data),
+                Err(error) => attempts.after(error).await?,
+            }
+        }
+    }
+
+    /// A small array, put together from every server's run or sums.
+    async fn from_sums(&self) -> Result<Vec<u8>, Error> {
+        let (base, kind) = sums::source(self.array.holder);
+        let parts = self.share.plan.ids().map(|id| async move {
+            if id == self.share.id {
+                return Ok(Content::from(sums::own_sums(self.share, base, kind).await?));
+            }
+            Ok(Content::from(vec![peer::sums(self.client, self.share, self.array, id).await?]))
+        });
+        let parts = self.patience.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
+        let parts = futures_util::future::try_join_all(parts.into_iter().map(Content::into_vec)).await?;
+        let (share, holder) = (Arc::clone(self.share), self.array.holder);
+        let bytes = parts.iter().map(Vec::len).sum();
+        apart(bytes, move || sums::finish(&share, holder, &parts)).await
+    }
 }

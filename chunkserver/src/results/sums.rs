@@ -1,6 +1,7 @@
 //! Small arrays: centroids, offsets and reductions, put together from what each server noted or summed.
 
 use super::Error;
+use super::patience::unless_failed;
 use crate::reduce::{FrameStat, FrameSums};
 use crate::spectrum::BandSums;
 use crate::worker::{FrameNotes, Share};
@@ -34,7 +35,14 @@ pub(super) const fn source(holder: Holder) -> (Base, Kind) {
 }
 
 /// This server's sums, once all of its frames or bands have passed.
-pub async fn own_sums(share: &Share, base: Base, kind: Kind) -> Vec<u8> {
+///
+/// # Errors
+/// When the work has failed, and they will not be.
+pub async fn own_sums(share: &Share, base: Base, kind: Kind) -> Result<Vec<u8>, Error> {
+    unless_failed(share, sums(share, base, kind)).await
+}
+
+async fn sums(share: &Share, base: Base, kind: Kind) -> Vec<u8> {
     match kind {
         Kind::FrameSums => {
             until_summed(share).await;

@@ -14,6 +14,23 @@ pub(super) fn take(data: &[u8], item: usize, shape: &[usize], axes: &[Axis]) -> 
     taken
 }
 
+/// The C-order array `data` of `counts` in the first corner of zeros of `shape`, in C order.
+pub(super) fn put(data: &[u8], item: usize, counts: &[usize], shape: &[usize]) -> Vec<u8> {
+    let mut whole = vec![0; shape.iter().product::<usize>() * item];
+    put_into(&mut whole, data, item, counts, shape);
+    whole
+}
+
+fn put_into(to: &mut [u8], data: &[u8], item: usize, counts: &[usize], shape: &[usize]) {
+    let (Some((_, counts)), Some((_, shape))) = (counts.split_first(), shape.split_first()) else {
+        return to[..data.len()].copy_from_slice(data);
+    };
+    let inner = |sizes: &[usize]| (sizes.iter().product::<usize>() * item).max(1);
+    for (to, data) in to.chunks_exact_mut(inner(shape)).zip(data.chunks_exact(inner(counts))) {
+        put_into(to, data, item, counts, shape);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +46,13 @@ mod tests {
         assert!(of("5:").is_empty());
         assert_eq!(take(&data, 4, &[3], &[Axis { start: 2, step: -1, count: 2, kept: true }]), [8, 9, 10, 11, 4, 5, 6, 7]);
         assert_eq!(take(&data[..4], 4, &[], &[]), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_smaller_lies_in_the_first_corner() {
+        assert_eq!(put(&[1, 2, 3, 4], 1, &[2, 2], &[3, 3]), [1, 2, 0, 3, 4, 0, 0, 0, 0]);
+        assert_eq!(put(&[1, 2, 3, 4], 2, &[1, 2, 1], &[1, 2, 2]), [1, 2, 0, 0, 3, 4, 0, 0]);
+        assert_eq!(put(&[1, 2], 2, &[1], &[3]), [1, 2, 0, 0, 0, 0]);
+        assert_eq!(put(&[7], 1, &[], &[]), [7]);
     }
 }

@@ -1,11 +1,13 @@
-//! The run's key: a request without it is refused. Header, cookie or `?token=`, as Jupyter takes it.
+//! The run's key: a request without it is refused. Header, cookie or `?token=`, as Jupyter takes it; a password; or in front of the path.
 
 use super::problem::Problem;
 use api::wire::TOKEN;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use std::fmt;
 
 /// The run's key.
@@ -32,24 +34,62 @@ impl Key {
     }
 }
 
-/// Lets requests with the key pass.
-pub(super) async fn check(State(key): State<Key>, request: Request, next: Next) -> Response {
-    let offered = |text: &str| key.is(text);
-    let headers = request.headers();
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = text(header::AUTHORIZATION)
-        .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("token ")))
-        .is_some_and(offered);
+/// In front of a path: `/t/{key}/slice/power`, for clients that join names onto an address and carry nothing else.
+const PREFIX: &str = "/t/";
+
+/// Lets requests with the key pass, and takes it out of their path.
+pub(super) async fn check(State(key): State<Key>, mut request: Request, next: Next) -> Response {
+    let shown = match within_path(request.uri()) {
+        // Whoever shows one there means that one.
+        Some((offered, rest)) => {
+            let right = key.is(offered);
+            if right {
+                *request.uri_mut() = rest;
+            }
+            right
+        }
+        None => is_shown(&key, &request),
+    };
+    if shown {
+        return next.run(request).await;
+    }
+    let sentence = "this server answers only with the run's token (header, cookie, ?token= or /t/TOKEN/ in front of the path)";
+    // Not Basic, which is taken too: browsers would ask the user for it in a box of their own.
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"arrayjob\"")];
+    (challenge, Problem::new(StatusCode::UNAUTHORIZED, sentence)).into_response()
+}
+
+/// The key in front of a path, and what is asked for without it.
+fn within_path(uri: &Uri) -> Option<(&str, Uri)> {
+    let path = uri.path().strip_prefix(PREFIX)?;
+    let (offered, rest) = path.split_once('/').unwrap_or((path, ""));
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    // It was a path before.
+    Some((offered, Uri::try_from(format!("/{rest}{query}")).ok()?))
+}
+
+/// Whether a request shows the key in a header, a cookie or its query.
+fn is_shown(key: &Key, request: &Request) -> bool {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let authorization = text(header::AUTHORIZATION).and_then(|value| value.split_once(' ')).is_some_and(|(scheme, value)| {
+        if scheme.eq_ignore_ascii_case("basic") {
+            password(value).is_some_and(|password| key.is(&password))
+        } else {
+            (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")) && key.is(value.trim())
+        }
+    });
     let pairs = |text: &str, separator: char| {
         text.split(separator).filter_map(|pair| pair.trim().split_once('=')).any(|(name, value)| name == TOKEN && key.is(value))
     };
     let cookie = text(header::COOKIE).is_some_and(|cookies| pairs(cookies, ';'));
     let query = request.uri().query().is_some_and(|query| pairs(query, '&'));
-    if bearer || cookie || query {
-        next.run(request).await
-    } else {
-        Problem::new(StatusCode::UNAUTHORIZED, "this server answers only with the run's token (header, cookie or ?token=)").into_response()
-    }
+    authorization || cookie || query
+}
+
+/// The password of HTTP Basic; whoever the user is.
+fn password(value: &str) -> Option<String> {
+    let pair = String::from_utf8(BASE64.decode(value.trim()).ok()?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 #[cfg(test)]
@@ -62,5 +102,39 @@ mod tests {
         assert!(key.is("secret"));
         assert!(!key.is("secre") && !key.is("secret2") && !key.is("") && !key.is("Secret"));
         assert_eq!(format!("{key:?}"), "Key");
+    }
+
+    #[test]
+    fn a_key_in_front_of_a_path_is_taken_off() {
+        let of = |uri: &'static str| {
+            let uri = Uri::from_static(uri);
+            within_path(&uri).map(|(key, rest)| (key.to_owned(), rest.to_string()))
+        };
+        let some = |key: &str, rest: &str| Some((key.to_owned(), rest.to_owned()));
+        assert_eq!(of("/t/secret/slice/power?sel=0,1&x=%20"), some("secret", "/slice/power?sel=0,1&x=%20"));
+        assert_eq!(of("/t/secret/arrays.zarr/power%401%2C2/"), some("secret", "/arrays.zarr/power%401%2C2/"));
+        assert_eq!(of("/t/secret"), some("secret", "/"));
+        assert_eq!(of("/t/secret/"), some("secret", "/"));
+        assert_eq!(of("/t//x"), some("", "/x"));
+        assert_eq!(of("/t/secret/t/other/x"), some("secret", "/t/other/x"));
+        assert_eq!(of("/t"), None);
+        assert_eq!(of("/slice/t/x"), None);
+    }
+
+    #[test]
+    fn a_header_shows_the_key_in_several_ways() {
+        let key = Key::new("secret".into());
+        let shown = |value: &str| {
+            let request = Request::builder().uri("/").header(header::AUTHORIZATION, value).body(axum::body::Body::empty()).unwrap();
+            is_shown(&key, &request)
+        };
+        let basic = |pair: &str| format!("Basic {}", BASE64.encode(pair));
+        assert!(shown("Bearer secret") && shown("token secret") && shown("bearer secret"));
+        assert!(shown(&basic("anyone:secret")) && shown(&basic(":secret")));
+        for wrong in
+            ["secret", "Bearer", "Bearer other", "Basic secret", "Basic !", &basic("secret"), &basic("secret:"), &basic("a:b:secret")]
+        {
+            assert!(!shown(wrong), "{wrong}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What peers ask for: blocks, parts of selections, and sums. Each names the job and the boot it means.
 
 use super::problem::Problem;
-use crate::results::{self, Cube};
+use crate::results::{self, Aspect, Cube, Window};
 use crate::worker::{Share, Worker, own_block};
 use api::geometry::cut;
 use api::selection::Axis;
@@ -69,10 +69,14 @@ pub(super) struct Part {
     t: String,
     y: String,
     x: String,
+    /// `ct,cy,cx`: the shape in whose first corner the elements lie; without it there are no others.
+    shape: Option<String>,
+    /// What of each element.
+    aspect: Option<String>,
 }
 
 /// The own part of a selection.
-pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<Part>, headers: HeaderMap) -> Result<Vec<u8>, Problem> {
+pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<Part>, headers: HeaderMap) -> Result<Bytes, Problem> {
     let share = current(&worker, &headers)?;
     let array = share.array(&part.array).filter(|array| array.shape.len() == 3);
     let array = array.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {} of three axes", part.array)))?;
@@ -81,7 +85,26 @@ pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<P
             .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, format!("'{text}' is no start:step:count within {size}")))
     };
     let cube = Cube { t: axis(&part.t, array.shape[0])?, y: axis(&part.y, array.shape[1])?, x: axis(&part.x, array.shape[2])? };
-    Ok(results::own_part(&share, array.holder, &cube).await)
+    let aspect = part.aspect.as_deref().map_or(Some(Aspect::Value), Aspect::parse).filter(|aspect| aspect.is_of(array.element));
+    let shape = part.shape.as_deref().map_or(Some(cube.counts()), parse_shape);
+    let window = aspect.zip(shape).map(|(aspect, shape)| Window { cube, shape, aspect }).filter(Window::fits);
+    let window =
+        window.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "the shape is smaller than the part, or the aspect unknown"))?;
+    results::own_part(&share, array, &window).await.map_err(to_peer)
+}
+
+/// What a peer is told: that work has failed is 410 between servers, where 409 is a stale request.
+fn to_peer(error: results::Error) -> Problem {
+    match error {
+        results::Error::Failed(sentence) => Problem::new(StatusCode::GONE, sentence),
+        other => other.into(),
+    }
+}
+
+/// `ct,cy,cx`.
+fn parse_shape(text: &str) -> Option<[usize; 3]> {
+    let sizes: Vec<usize> = text.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
+    sizes.try_into().ok()
 }
 
 /// `start:step:count`, ascending and in bounds.
@@ -102,12 +125,12 @@ pub(super) async fn sums(State(worker): State<Arc<Worker>>, Query(sums): Query<S
     let share = current(&worker, &headers)?;
     let array = share.array(&sums.array).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {}", sums.array)))?;
     let (base, kind) = results::source_of(array);
-    Ok(results::own_sums(&share, base, kind).await)
+    results::own_sums(&share, base, kind).await.map_err(to_peer)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse_axis;
+    use super::{parse_axis, parse_shape};
 
     #[test]
     fn an_axis_out_of_bounds_is_refused() {
@@ -115,6 +138,14 @@ mod tests {
         assert!(parse_axis("1:3:3", 8).is_some());
         for wrong in ["0:1:11", "1:3:4", "0:0:1", "0:1:0", "0:1", "0:1:1:1", "-1:1:1", "x", "18446744073709551615:2:2"] {
             assert!(parse_axis(wrong, 10).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_shape_has_three_sizes() {
+        assert_eq!(parse_shape("1,20,300"), Some([1, 20, 300]));
+        for wrong in ["", "1,2", "1,2,3,4", "1,2,-3", "1,2,x"] {
+            assert_eq!(parse_shape(wrong), None, "{wrong}");
         }
     }
 }

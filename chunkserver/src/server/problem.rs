@@ -1,7 +1,7 @@
 //! Errors as responses: a status, one sentence of JSON, and when to come back.
 
 use crate::worker;
-use crate::{probe, results, source};
+use crate::{probe, results, source, zarr};
 use api::phase::reason;
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -31,6 +31,11 @@ impl Problem {
     pub(super) fn idle() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "this server has no job yet; try again")
     }
+
+    /// What was asked of a job that has become another meanwhile.
+    pub(super) fn replaced() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the job has changed meanwhile; try again")
+    }
 }
 
 impl IntoResponse for Problem {
@@ -43,13 +48,21 @@ impl IntoResponse for Problem {
     }
 }
 
+impl From<zarr::Error> for Problem {
+    fn from(error: zarr::Error) -> Self {
+        // Readers probe for keys, and take any other status for trouble.
+        Self::new(StatusCode::NOT_FOUND, error.to_string())
+    }
+}
+
 impl From<results::Error> for Problem {
     fn from(error: results::Error) -> Self {
         let status = match &error {
             results::Error::NoSuchArray { .. } => StatusCode::NOT_FOUND,
             results::Error::Selection(_) | results::Error::TooLarge { .. } => StatusCode::BAD_REQUEST,
             results::Error::Malformed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            results::Error::Peer { .. } | results::Error::PeerAbsent(_) | results::Error::PartLength { .. } => {
+            results::Error::Failed(_) => StatusCode::CONFLICT,
+            results::Error::Late | results::Error::Peer { .. } | results::Error::PeerAbsent(_) | results::Error::PartLength { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         };

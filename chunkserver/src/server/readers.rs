@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::encode::{self, ArrayRef, Format};
-use crate::results::read;
+use crate::results::{PATIENCE, Patience, read_patiently};
 use crate::worker::{Worker, chain};
 use api::selection::parse_items;
 use axum::Json;
@@ -12,10 +12,6 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a reader waits for what is still being computed before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Slice {
@@ -38,8 +34,8 @@ pub(super) async fn slice(
     let share = worker.share().ok_or_else(Problem::idle)?;
     let format: Format = slice.format.parse().map_err(|error: encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let items = parse_items(&slice.sel).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let gathered = tokio::time::timeout(PATIENCE, read(&worker.client, &share, &array, &items)).await;
-    let gathered = gathered.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "still being computed; try again"))??;
+    let reading = read_patiently(&worker.client, &share, &array, &items, Patience::of(PATIENCE));
+    let gathered = worker.unless_replaced(&share, reading).await.ok_or_else(Problem::replaced)??;
     let encoded = tokio::task::spawn_blocking(move || {
         encode::encode(&ArrayRef { element: gathered.element, shape: &gathered.shape, data: &gathered.data }, format)
     })

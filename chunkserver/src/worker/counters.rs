@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 
 /// Counters of one phase.
 #[derive(Debug)]
@@ -69,6 +70,8 @@ pub struct Counters {
     /// Bands transformed; none without an FFT.
     pub fft: Option<Counter>,
     notes: Mutex<Notes>,
+    /// What ended the work; readers that wait for its results follow it.
+    failure: watch::Sender<Option<Failure>>,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +79,6 @@ struct Notes {
     blank: BTreeSet<usize>,
     writing: BTreeSet<usize>,
     written: BTreeSet<usize>,
-    failure: Option<Failure>,
 }
 
 impl Counters {
@@ -88,6 +90,7 @@ impl Counters {
             rechunk: bands.map(|bands| Counter::new(Phase::Rechunk, bands)),
             fft: bands.filter(|_| transforms).map(|bands| Counter::new(Phase::Fft, bands)),
             notes: Mutex::default(),
+            failure: watch::Sender::new(None),
         }
     }
 
@@ -135,12 +138,26 @@ impl Counters {
 
     /// Ends the work; the first reason is kept.
     pub fn fail(&self, failure: Failure) {
-        self.notes().failure.get_or_insert(failure);
+        self.failure.send_if_modified(|first| {
+            let news = first.is_none();
+            first.get_or_insert(failure);
+            news
+        });
     }
 
     /// What ended the work.
     pub fn failure(&self) -> Option<Failure> {
-        self.notes().failure.clone()
+        self.failure.borrow().clone()
+    }
+
+    /// Waits until something ends the work.
+    pub async fn until_failed(&self) -> Failure {
+        let mut failures = self.failure.subscribe();
+        match failures.wait_for(Option::is_some).await.map(|failure| failure.clone()) {
+            Ok(Some(failure)) => failure,
+            // The sender lives in `self`, and what was waited for is there.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 }
 

@@ -1,0 +1,206 @@
+//! What is read of a three-dimensional array at a time, and which part of it lies where. Pure.
+
+use api::arrays::Holder;
+use api::geometry::Element;
+use api::plan::{Plan, ServerId};
+use api::selection::Axis;
+use std::ops::Range;
+
+/// Positions along t, y and x, each ascending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cube {
+    /// Time, or frequency.
+    pub t: Axis,
+    /// Rows.
+    pub y: Axis,
+    /// Columns.
+    pub x: Axis,
+}
+
+impl Cube {
+    /// Selected pixels of one frame.
+    pub const fn pixels(&self) -> usize {
+        self.y.count * self.x.count
+    }
+
+    /// Selected positions along each axis.
+    pub const fn counts(&self) -> [usize; 3] {
+        [self.t.count, self.y.count, self.x.count]
+    }
+
+    /// Whether nothing is selected.
+    pub const fn is_empty(&self) -> bool {
+        self.t.count * self.pixels() == 0
+    }
+
+    /// Place in a flattened frame of `width` columns of the selected pixel number `q`.
+    pub(super) fn pixel(&self, q: usize, width: usize) -> usize {
+        self.y.at(q / self.x.count) * width + self.x.at(q % self.x.count)
+    }
+
+    /// Which of the selected times lie in `frames`.
+    pub fn times_in(&self, frames: &Range<usize>) -> Range<usize> {
+        let first = partition(self.t.count, |i| self.t.at(i) < frames.start);
+        let last = partition(self.t.count, |i| self.t.at(i) < frames.end);
+        first..last
+    }
+
+    /// Which of the selected pixels (numbered in C order) lie in the flattened range `pixels` of a frame `width` wide.
+    pub fn pixels_in(&self, pixels: &Range<usize>, width: usize) -> Range<usize> {
+        let first = partition(self.pixels(), |q| self.pixel(q, width) < pixels.start);
+        let last = partition(self.pixels(), |q| self.pixel(q, width) < pixels.end);
+        first..last
+    }
+}
+
+/// The first of `0..count` for which `before` is false; positions ascend, so it is false from there on.
+fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low.midpoint(high);
+        if before(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
+/// What is given of each element.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Aspect {
+    /// The element itself.
+    #[default]
+    Value,
+    /// The absolute value of a complex element, float32.
+    Magnitude,
+    /// The angle of a complex element in radians, float32.
+    Phase,
+}
+
+impl Aspect {
+    /// Every aspect.
+    pub const ALL: [Self; 3] = [Self::Value, Self::Magnitude, Self::Phase];
+
+    /// Its name between servers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Magnitude => "abs",
+            Self::Phase => "phase",
+        }
+    }
+
+    /// The aspect of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|aspect| aspect.name() == name)
+    }
+
+    /// Whether elements of this type have it.
+    pub const fn is_of(self, element: Element) -> bool {
+        matches!((self, element), (Self::Value, _) | (_, Element::Complex64))
+    }
+
+    /// The type of what is given of such an element.
+    pub const fn element(self, of: Element) -> Element {
+        match self {
+            Self::Value => of,
+            Self::Magnitude | Self::Phase => Element::Float32,
+        }
+    }
+}
+
+/// Some elements of an array, in C order of a shape that may be larger than what is selected; the rest of it is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Which elements.
+    pub cube: Cube,
+    /// The shape in whose first corner they lie.
+    pub shape: [usize; 3],
+    /// What of each element.
+    pub aspect: Aspect,
+}
+
+/// The part of a window that one server gives in one piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// These of the selected times, with all rows and columns of the window's shape.
+    Times(Range<usize>),
+    /// The whole window.
+    Whole,
+    /// (t, pixel): these of the selected pixels, numbered in C order, at all selected times, without what is zero.
+    Pixels(Range<usize>),
+}
+
+impl Window {
+    /// The elements of `cube` alone.
+    pub const fn of(cube: Cube) -> Self {
+        Self { cube, shape: cube.counts(), aspect: Aspect::Value }
+    }
+
+    /// Bytes, with elements of `item` bytes.
+    pub fn bytes(&self, item: usize) -> u64 {
+        self.shape.iter().fold(item as u64, |bytes, &size| bytes.saturating_mul(size as u64))
+    }
+
+    /// Whether the elements fit into the shape.
+    pub fn fits(&self) -> bool {
+        self.cube.counts().iter().zip(self.shape).all(|(&count, size)| count <= size)
+    }
+
+    /// What server `id` holds of it; `None` when that is nothing.
+    pub(super) fn extent(&self, plan: &Plan, holder: Holder, id: ServerId) -> Option<Extent> {
+        if let Holder::Tiles(_) = holder {
+            let pixels = self.cube.pixels_in(&plan.pixels_of(id), plan.stack.width);
+            return match pixels.len() {
+                0 => None,
+                all if all == self.cube.pixels() => Some(Extent::Whole),
+                _ => Some(Extent::Pixels(pixels)),
+            };
+        }
+        let times = self.cube.times_in(&plan.frames_of(id));
+        (!times.is_empty()).then_some(Extent::Times(times))
+    }
+
+    /// Bytes of a part.
+    pub(super) fn part_bytes(&self, extent: &Extent, item: usize) -> usize {
+        let [t, y, x] = self.shape;
+        item * match extent {
+            Extent::Times(times) => times.len() * y * x,
+            Extent::Whole => t * y * x,
+            Extent::Pixels(pixels) => self.cube.t.count * pixels.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_in_a_range_are_found() {
+        let axis = |start, step, count| Axis { start, step, count, kept: true };
+        let cube = Cube { t: axis(1, 3, 5), y: axis(0, 2, 3), x: axis(1, 1, 2) };
+        assert_eq!(cube.times_in(&(4..11)), 1..4);
+        assert_eq!(cube.times_in(&(14..20)), 5..5);
+        // Pixels 1, 2, 9, 10, 17, 18 of a frame 4 wide (rows 0, 2 and 4): flattened 1, 2, 9, 10, 17, 18.
+        assert_eq!(cube.pixels_in(&(2..10), 4), 1..3);
+        assert_eq!(cube.pixels_in(&(0..100), 4), 0..6);
+        assert_eq!(cube.pixels_in(&(11..17), 4), 4..4);
+    }
+
+    #[test]
+    fn aspects_are_of_complex_elements_and_have_names() {
+        for aspect in Aspect::ALL {
+            assert_eq!(Aspect::parse(aspect.name()), Some(aspect));
+            assert!(aspect.is_of(Element::Complex64));
+            assert_eq!(aspect.is_of(Element::Float32), aspect == Aspect::Value);
+        }
+        assert_eq!(Aspect::parse("real"), None);
+        assert_eq!(Aspect::Phase.element(Element::Complex64), Element::Float32);
+    }
+
+    #[test]
+    fn a_window_that_is_too_large_to_count_is_large() {
+        let cube = Cube { t: Axis::whole(2), y: Axis::whole(2), x: Axis::whole(2) };
+        assert_eq!(Window { shape: [usize::MAX, 2, 2], ..Window::of(cube) }.bytes(4), u64::MAX);
+        assert!(Window::of(cube).fits() && !Window { shape: [2, 1, 2], ..Window::of(cube) }.fits());
+    }
+}

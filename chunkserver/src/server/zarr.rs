@@ -1,0 +1,80 @@
+//! The arrays of the job as Zarr, under one root: metadata as it is, chunks from wherever they are.
+
+use super::conditional::{Representation, Tag, Wanted};
+use super::problem::Problem;
+use crate::results::{Content, PATIENCE, Patience, region};
+use crate::worker::{Share, Worker};
+use crate::zarr::{Chunk, Document, Hierarchy, Node, Origin, frequencies};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// The root, without a slash after it.
+pub(super) async fn root(worker: State<Arc<Worker>>, method: Method, headers: HeaderMap) -> Result<Response, Problem> {
+    answer(worker, "", &method, &headers).await
+}
+
+/// The root, as a folder.
+pub(super) async fn folder(worker: State<Arc<Worker>>, method: Method, headers: HeaderMap) -> Result<Response, Problem> {
+    answer(worker, "/", &method, &headers).await
+}
+
+/// A key below the root. The path is decoded: some clients send `%40` for `@`.
+pub(super) async fn key(
+    worker: State<Arc<Worker>>,
+    Path(key): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    answer(worker, &format!("/{key}"), &method, &headers).await
+}
+
+async fn answer(State(worker): State<Arc<Worker>>, path: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
+    let share = worker.share().ok_or_else(Problem::idle)?;
+    let hierarchy = Hierarchy::new(&share.arrays, &share.plan);
+    match hierarchy.find(path)? {
+        Node::Document(Document { content_type, text }) => {
+            let representation = Representation { content_type, length: text.len() as u64, tag: Tag::of(&[&text]) };
+            let wanted = representation.wanted(method, headers);
+            let body = match &wanted {
+                Wanted::All => text.into(),
+                Wanted::Part(bytes) => text.into_bytes()[bytes.start as usize..bytes.end as usize].to_vec().into(),
+                Wanted::Nothing | Wanted::Head | Wanted::Beyond => Body::empty(),
+            };
+            Ok(representation.response(&wanted, body))
+        }
+        Node::Chunk(chunk) => {
+            let representation = representation(&share, &chunk);
+            let wanted = representation.wanted(method, headers);
+            let body = match &wanted {
+                Wanted::All => body(content(&worker, &share, &chunk).await?),
+                Wanted::Part(bytes) => body(content(&worker, &share, &chunk).await?.cut(bytes)),
+                Wanted::Nothing | Wanted::Head | Wanted::Beyond => Body::empty(),
+            };
+            Ok(representation.response(&wanted, body))
+        }
+    }
+}
+
+/// What can be said of a chunk before it is there. Its elements never change within a job.
+fn representation(share: &Share, chunk: &Chunk<'_>) -> Representation {
+    let tag = Tag::of(&[&env!("CARGO_PKG_VERSION"), &share.job.uid, &share.job.generation, &chunk.identity()]);
+    Representation { content_type: "application/octet-stream", length: chunk.bytes(), tag }
+}
+
+/// The bytes of a chunk, for which the reader is held while they are computed or recovered.
+async fn content(worker: &Worker, share: &Arc<Share>, chunk: &Chunk<'_>) -> Result<Content, Problem> {
+    let (name, aspect) = match &chunk.view.origin {
+        Origin::Frequencies => return Ok(frequencies(chunk).into()),
+        Origin::Array { name, aspect } => (name, *aspect),
+    };
+    let array = share.array(name).ok_or_else(Problem::replaced)?;
+    let reading = region(&worker.client, share, array, aspect, &chunk.region, chunk.grid.chunks(), Patience::of(PATIENCE));
+    Ok(worker.unless_replaced(share, reading).await.ok_or_else(Problem::replaced)??)
+}
+
+fn body(content: Content) -> Body {
+    content.into_body().map_or_else(Body::from_stream, Body::from)
+}

@@ -1,0 +1,106 @@
+//! The documents of the hierarchy: metadata of both versions of the format, and listings.
+
+use super::Hierarchy;
+use super::grid::Grid;
+use super::view::View;
+use crate::encode::zarr::{array_metadata, group_metadata};
+use api::geometry::Element;
+use serde_json::{Map, Value, json};
+
+/// `zarr.json` of an array.
+pub(super) fn array_v3(view: &View, grid: &Grid) -> String {
+    // Plain C order, for tiles too: to turn series round here costs less than a reader's copy across its strides.
+    array_metadata(&view.shape, grid.chunks(), view.element, &view.axes, &view.attributes, None)
+}
+
+/// `zarr.json` of the root: all arrays inline.
+pub(super) fn group_v3(hierarchy: &Hierarchy) -> String {
+    let arrays: Vec<(&str, String)> = hierarchy.views().iter().map(|view| (view.name.as_str(), array_v3(view, &view.grid))).collect();
+    let arrays: Vec<(&str, &str)> = arrays.iter().map(|(name, metadata)| (*name, metadata.as_str())).collect();
+    group_metadata(&arrays)
+}
+
+/// `zarr.json` of a group without arrays of its own.
+pub(super) fn bare_group_v3() -> Value {
+    json!({"zarr_format": 3, "node_type": "group", "attributes": {}})
+}
+
+/// `zarr.json` of a multiscale image of one scale, OME-Zarr 0.5.
+pub(super) fn image_v3(view: &View) -> Value {
+    let axis = |name: &&str| match *name {
+        "t" => json!({"name": "t", "type": "time"}),
+        // Neither time nor space, and not evenly spaced either: the second half of it is negative.
+        "frequency" => json!({"name": "frequency"}),
+        name => json!({"name": name.trim_start_matches("raw_"), "type": "space"}),
+    };
+    let axes: Vec<Value> = view.axes.iter().map(axis).collect();
+    let scale = json!([{"type": "scale", "scale": [1.0, 1.0, 1.0]}]);
+    let multiscales = json!([{"name": view.name, "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]);
+    let mut group = bare_group_v3();
+    group["attributes"] = json!({"ome": {"version": "0.5", "multiscales": multiscales}});
+    group
+}
+
+/// `.zarray`. Without a fill value: with one, readers take the elements that are equal to it for missing.
+pub(super) fn array_v2(view: &View, grid: &Grid) -> Value {
+    json!({
+        "zarr_format": 2,
+        "shape": view.shape,
+        "chunks": grid.chunks(),
+        "dtype": dtype_v2(view.element),
+        "compressor": null,
+        "fill_value": null,
+        "order": "C",
+        "filters": null,
+        "dimension_separator": ".",
+    })
+}
+
+/// `.zattrs` of an array.
+pub(super) fn attributes_v2(view: &View) -> Value {
+    let mut attributes: Map<String, Value> = view.attributes.clone();
+    attributes.insert("_ARRAY_DIMENSIONS".into(), json!(view.axes));
+    attributes.into()
+}
+
+/// `.zgroup`.
+pub(super) fn group_v2() -> Value {
+    json!({"zarr_format": 2})
+}
+
+/// `.zmetadata`: all of the above at once.
+pub(super) fn consolidated_v2(hierarchy: &Hierarchy) -> Value {
+    let mut metadata = Map::new();
+    metadata.insert(".zgroup".into(), group_v2());
+    metadata.insert(".zattrs".into(), json!({}));
+    for view in hierarchy.views() {
+        metadata.insert(format!("{}/.zarray", view.name), array_v2(view, &view.grid));
+        metadata.insert(format!("{}/.zattrs", view.name), attributes_v2(view));
+    }
+    json!({"zarr_consolidated_format": 1, "metadata": metadata})
+}
+
+const fn dtype_v2(element: Element) -> &'static str {
+    match element {
+        Element::Uint8 => "|u1",
+        Element::Uint16 => "<u2",
+        Element::Uint64 => "<u8",
+        Element::Int32 => "<i4",
+        Element::Float32 => "<f4",
+        Element::Float64 => "<f8",
+        Element::Complex64 => "<c8",
+    }
+}
+
+/// A page that links to `entries`, each with some words. `folder` is the page's own name where its address does not end in a
+/// slash, to which links would otherwise not be relative.
+///
+/// Every link is relative and no address stands in the text: fsspec takes those for entries too.
+pub(super) fn listing(title: &str, folder: Option<&str>, entries: impl IntoIterator<Item = (String, String)>) -> String {
+    let base = folder.map_or_else(String::new, |folder| format!(r#"<base href="{folder}/">"#));
+    let items = entries.into_iter().map(|(link, words)| format!("<li><a href=\"{link}\">{link}</a> {words}</li>\n"));
+    format!(
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{title}</title>{base}</head>\n<body><ul>\n{}</ul></body></html>\n",
+        items.collect::<String>()
+    )
+}

@@ -1,0 +1,143 @@
+//! The arrays that readers see under the root: those of the job, the parts of complex ones as real numbers, and coordinates.
+
+use super::attributes::attributes;
+use super::grid::Grid;
+use super::key::Chunk;
+use crate::results::Aspect;
+use api::arrays::{Array, Base, Holder};
+use api::geometry::Element;
+use api::plan::Plan;
+use serde_json::{Map, Value, json};
+
+/// The name of the axis and the array of frequencies.
+const FREQUENCY: &str = "frequency";
+
+/// Where a view's elements come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An array of the job.
+    Array {
+        /// Its name there.
+        name: String,
+        /// What is given of its elements.
+        aspect: Aspect,
+    },
+    /// `numpy.fft.fftfreq` of the number of frames.
+    Frequencies,
+}
+
+/// One array under the root.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Its name in keys.
+    pub name: String,
+    /// Its element type.
+    pub element: Element,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Names of its dimensions.
+    pub axes: Vec<&'static str>,
+    /// Its chunk grid, unless a key says another.
+    pub grid: Grid,
+    /// Where its elements come from.
+    pub origin: Origin,
+    /// What is said of it.
+    pub attributes: Map<String, Value>,
+}
+
+impl View {
+    /// Whether viewers of images can show it: three axes, and real elements that they take.
+    pub fn is_image(&self) -> bool {
+        self.shape.len() == 3 && matches!(self.element, Element::Uint8 | Element::Uint16 | Element::Float32)
+    }
+
+    /// The grid of whole frames, one in each chunk: what viewers step through.
+    pub fn frame_grid(&self) -> Grid {
+        let mut chunks = self.shape.clone();
+        chunks[0] = 1;
+        Grid::new(&self.shape, &chunks)
+    }
+}
+
+/// All views of a planned job's arrays.
+pub(super) fn views(arrays: &[Array], plan: &Plan) -> Vec<View> {
+    let mut views = Vec::new();
+    for array in arrays {
+        for aspect in Aspect::ALL.into_iter().filter(|aspect| aspect.is_of(array.element)) {
+            let suffix = if aspect == Aspect::Value { String::new() } else { format!("_{}", aspect.name()) };
+            views.push(View {
+                name: array.name.clone() + &suffix,
+                element: aspect.element(array.element),
+                shape: array.shape.clone(),
+                axes: dimensions(array, plan),
+                grid: Grid::new(&array.shape, &array.chunks(plan)),
+                origin: Origin::Array { name: array.name.clone(), aspect },
+                attributes: attributes(array, aspect, plan),
+            });
+        }
+    }
+    if arrays.iter().any(|array| array.axes.contains(&FREQUENCY)) {
+        views.push(frequency_view(plan.frames));
+    }
+    views
+}
+
+/// Names of an array's dimensions. Readers that open the whole group, xarray among them, refuse one name for two sizes: where
+/// crops are smaller than the frames they are cut from, the frames' own rows and columns have names of their own.
+fn dimensions(array: &Array, plan: &Plan) -> Vec<&'static str> {
+    let raw = matches!(array.holder, Holder::Frames(Base::Raw) | Holder::Frame(Base::Raw, _));
+    let cropped = (plan.frame.height, plan.frame.width) != (plan.stack.height, plan.stack.width);
+    let own = |axis: &'static str| match axis {
+        "y" if raw && cropped => "raw_y",
+        "x" if raw && cropped => "raw_x",
+        other => other,
+    };
+    array.axes.iter().copied().map(own).collect()
+}
+
+/// The coordinate of the axis of frequencies, which xarray takes as such since it has the axis's name.
+fn frequency_view(frames: usize) -> View {
+    let mut attributes = Map::new();
+    attributes.insert("units".into(), json!("cycles/frame"));
+    attributes.insert("long_name".into(), json!("frequency"));
+    attributes.insert("description".into(), json!("Frequency of each bin, as numpy.fft.fftfreq orders them."));
+    View {
+        name: FREQUENCY.into(),
+        element: Element::Float64,
+        shape: vec![frames],
+        axes: vec![FREQUENCY],
+        grid: Grid::new(&[frames], &[frames]),
+        origin: Origin::Frequencies,
+        attributes,
+    }
+}
+
+/// The bytes of a chunk of frequencies.
+pub fn frequencies(chunk: &Chunk<'_>) -> Vec<u8> {
+    let all = fftfreq(chunk.view.shape[0]);
+    let mut bytes: Vec<u8> =
+        chunk.region.iter().flat_map(|along| &all[along.clone()]).flat_map(|frequency| frequency.to_le_bytes()).collect();
+    bytes.resize(chunk.bytes() as usize, 0);
+    bytes
+}
+
+/// `numpy.fft.fftfreq(frames)`, to the last bit.
+fn fftfreq(frames: usize) -> Vec<f64> {
+    let step = 1.0 / frames as f64;
+    let positive = frames.div_ceil(2);
+    (0..frames).map(|bin| if bin < positive { bin as f64 * step } else { -((frames - bin) as f64) * step }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frequencies_are_those_of_numpy() {
+        assert_eq!(fftfreq(1), [0.0]);
+        assert_eq!(fftfreq(4), [0.0, 0.25, -0.5, -0.25]);
+        // numpy.fft.fftfreq(5) and (10)[3], whose last bits depend on the order of operations.
+        assert_eq!(fftfreq(5), [0.0, 0.2, 0.4, -0.4, -0.2]);
+        assert_eq!(fftfreq(10)[3], 0.300_000_000_000_000_04);
+    }
+}
