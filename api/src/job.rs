@@ -1,5 +1,9 @@
 //! What was asked, already valid: the manifest with its defaults filled in and its rules checked.
 
+mod source;
+
+pub use source::{Color, GROUP, Images, Layout, Source, Zarr};
+
 use crate::geometry::{Dtype, FrameSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -62,48 +66,6 @@ impl Job {
     pub fn bins(&self) -> usize {
         if self.fft.is_some() { self.frames / 2 + 1 } else { 0 }
     }
-}
-
-/// Where frames come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    /// The URL with its placeholders; see [`crate::template::Template`].
-    pub url_template: String,
-    /// Index of the first frame.
-    pub start: i64,
-    /// From one frame's index to the next.
-    pub step: i64,
-    /// Frames in one response: 1 for images, more for a volume.
-    pub depth: usize,
-    /// What colour images become.
-    pub color: Color,
-    /// Headers sent with each request.
-    pub headers: Vec<(String, String)>,
-}
-
-impl Source {
-    /// Frames that are fetched together: one pass's, or those of one response of a volume.
-    pub const fn group(&self) -> usize {
-        if self.depth > 1 { self.depth } else { GROUP }
-    }
-
-    /// The index that the URL of frame `frame` carries; for a volume, of the response that holds it.
-    pub fn index(&self, frame: usize) -> i64 {
-        self.start + (frame - frame % self.depth) as i64 * self.step
-    }
-}
-
-/// Frames decoded and reduced in one pass.
-pub const GROUP: usize = 8;
-
-/// What colour images become.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Color {
-    /// They are an error.
-    #[default]
-    Refuse,
-    /// ITU-R 601 luminance.
-    Luminance,
 }
 
 /// What a frame that cannot be had means.

@@ -6,11 +6,13 @@
 //! job's geometry alone, never on the number of servers, so that sums over pixels are formed in the same order always.
 
 mod memory;
+mod pace;
 mod text;
 
 pub use memory::{CHUNKS_AT_A_TIME, Memory};
+pub use pace::{Pace, groups};
 
-use crate::geometry::{Element, FrameSpec, cut, human_bytes, owner, share};
+use crate::geometry::{Element, FrameSpec, human_bytes, owner, share};
 use crate::job::{Fft, FftOutput, Job, Kept, Storage};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -93,8 +95,10 @@ pub struct Plan {
     pub window: usize,
     /// Whether blocks are pulled while frames still load.
     pub overlap: bool,
-    /// Frames fetched at a time by one server.
-    pub concurrency: usize,
+    /// How frames are loaded.
+    pub pace: Pace,
+    /// Frames that are decoded in all; more than `frames` where chunks of a Zarr array are needed more than once.
+    pub decoded_frames: u64,
     /// Memory of each server at its peak, part by part.
     pub memory: Vec<Memory>,
 }
@@ -257,30 +261,29 @@ fn candidates(job: &Job, servers: usize, threads: usize) -> impl Iterator<Item =
         Storage::Auto => vec![Storage::Memory, Storage::Disk],
         fixed => vec![fixed],
     };
-    let bands = Plan::sketch(job, servers, threads).bands().div_ceil(servers).max(1);
+    let sketch = Plan::sketch(job, servers, threads);
+    let bands = sketch.bands().div_ceil(servers).max(1);
     let windows: Vec<usize> = [WINDOW, 2, 1].into_iter().map(|window| window.min(bands)).collect();
-    storages
-        .into_iter()
-        .flat_map(move |storage| {
-            let windows = windows.clone();
-            keeps.clone().into_iter().flat_map(move |keep| {
-                windows.clone().into_iter().flat_map({
-                    let keep = keep.clone();
-                    move |window| {
-                        [true, false].into_iter().map({
-                            let keep = keep.clone();
-                            move |overlap| (storage, keep.clone(), window, overlap)
-                        })
-                    }
-                })
-            })
-        })
-        .map(move |(storage, keep, window, overlap)| {
-            let mut plan = Plan::sketch(job, servers, threads);
-            (plan.storage, plan.keep, plan.window, plan.overlap) = (storage, keep, window, overlap);
-            plan.memory = plan.ids().map(|id| memory::of(&plan, job, id)).collect();
-            plan
-        })
+    let share = sketch.slabs().div_ceil(servers).max(1) * sketch.slab_frames;
+    // To decode a chunk again for every few frames costs more than anything below.
+    let paces = Pace::all(job, share.min(job.frames), threads);
+    let mut choices = Vec::new();
+    for storage in storages {
+        for keep in &keeps {
+            for pace in &paces {
+                for window in &windows {
+                    choices.extend([true, false].map(|overlap| (storage, keep.clone(), *pace, *window, overlap)));
+                }
+            }
+        }
+    }
+    choices.into_iter().map(move |(storage, keep, pace, window, overlap)| {
+        let mut plan = Plan::sketch(job, servers, threads);
+        (plan.storage, plan.keep, plan.pace, plan.window, plan.overlap) = (storage, keep, pace, window, overlap);
+        plan.decoded_frames = plan.decoded(job);
+        plan.memory = plan.ids().map(|id| memory::of(&plan, job, id)).collect();
+        plan
+    })
 }
 
 impl Plan {
@@ -304,7 +307,8 @@ impl Plan {
             storage: Storage::Memory,
             window: 1,
             overlap: false,
-            concurrency: job.concurrency,
+            pace: Pace { group: 1, groups: 1, requests: job.concurrency },
+            decoded_frames: job.frames as u64,
             memory: Vec::new(),
         };
         plan.chunks = job.rechunk.unwrap_or_else(|| square_chunks(&plan));
@@ -352,14 +356,6 @@ fn fewest(job: &Job, allowed: u64, threads: usize) -> Option<usize> {
         if fits(middle) { high = middle } else { low = middle }
     }
     Some(high)
-}
-
-/// The runs of frames that one response of the source may carry, within the server's share: groups that are fetched,
-/// decoded and reduced together. They stay within a slab, and a volume's response is never split between two groups.
-pub fn groups(frames: Range<usize>, slab_frames: usize, group: usize) -> impl Iterator<Item = Range<usize>> {
-    let start = frames.start;
-    cut(frames.len(), slab_frames)
-        .flat_map(move |slab| cut(slab.len(), group).map(move |part| start + slab.start + part.start..start + slab.start + part.end))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What programs say to each other: routes, headers, and the bodies of commands. HTTP/1.1, JSON for commands, raw
 //! little-endian pixels for blocks.
 
-use crate::job::{Job, Source};
+use crate::geometry::FrameSpec;
+use crate::job::{Job, Layout, Source};
 use crate::phase::{BootId, Phase, Progress};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ pub mod route {
     pub const SUMS: &str = "/v1/sums";
     /// POST `?output=`: write that output.
     pub const WRITE: &str = "/v1/write";
-    /// POST [`super::ProbeRequest`]: what the first frame is, as [`crate::geometry::FrameSpec`].
+    /// POST [`super::ProbeRequest`]: what frames are, as [`super::Probed`].
     pub const PROBE: &str = "/v1/probe";
     /// GET `/slice/{array}?sel=&format=`: for readers.
     pub const SLICE: &str = "/slice";
@@ -87,14 +88,25 @@ impl Assignment {
     }
 }
 
-/// Asks a server to look at a source's first frame with its own network and its own secrets, before there is a plan. The
-/// answer is a [`crate::geometry::FrameSpec`], or a [`Problem`] with status 422 when the frame cannot be had or read.
+/// Asks a server to look at a source's first frame, or at an array's metadata, with its own network and its own secrets, before
+/// there is a plan. The answer is [`Probed`], or a [`Problem`] with status 422 when that cannot be had or read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeRequest {
     /// Where frames come from.
     pub source: Source,
-    /// Number of frames of the job; at least 1.
+    /// Number of frames of the job; at least 1. Of a Zarr array it does not matter.
     pub frames: usize,
+}
+
+/// What a source says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// What a frame is.
+    #[serde(flatten)]
+    pub frame: FrameSpec,
+    /// How the array lies in its store; of a Zarr array only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<Layout>,
 }
 
 /// The body of an error response.

@@ -70,18 +70,39 @@ impl Access {
     /// # Errors
     /// When no store has such URLs, files may not be read, or keys make no sense.
     pub fn open(&self, url: &str) -> Result<Location, Error> {
+        let manner = Manner {
+            retry: RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() },
+            client: ClientOptions::new().with_allow_http(true),
+        };
+        self.open_as(url, &manner)
+    }
+
+    /// As [`Self::open`], for one who tries again and keeps the time himself, as [`crate::source`] does.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_bare(&self, url: &str) -> Result<Location, Error> {
+        let manner = Manner {
+            retry: RetryConfig { max_retries: 0, ..RetryConfig::default() },
+            client: ClientOptions::new().with_allow_http(true).with_timeout_disabled(),
+        };
+        self.open_as(url, &manner)
+    }
+
+    fn open_as(&self, url: &str, manner: &Manner) -> Result<Location, Error> {
         let shown = crate::source::redacted(url);
         let parsed = Url::parse(url).map_err(|_| Error::Url(shown.clone()))?;
         let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|_| Error::Url(shown.clone()))?;
         let store = match scheme {
             ObjectStoreScheme::Local if self.local_files => Ok(Arc::new(LocalFileSystem::new()) as Arc<dyn ObjectStore>),
             ObjectStoreScheme::Local => return Err(Error::LocalFile(shown)),
-            ObjectStoreScheme::AmazonS3 => self.s3(&parsed),
-            ObjectStoreScheme::GoogleCloudStorage => self.gcs(&parsed),
-            ObjectStoreScheme::MicrosoftAzure => self.azure(&parsed),
+            ObjectStoreScheme::AmazonS3 => self.s3(&parsed, manner),
+            ObjectStoreScheme::GoogleCloudStorage => self.gcs(&parsed, manner),
+            ObjectStoreScheme::MicrosoftAzure => self.azure(&parsed, manner),
             ObjectStoreScheme::Http => {
                 let origin = &parsed[..url::Position::BeforePath];
-                let builder = HttpBuilder::new().with_url(origin).with_retry(retry()).with_client_options(client());
+                let builder =
+                    HttpBuilder::new().with_url(origin).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
                 builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             }
             _ => return Err(Error::Url(shown)),
@@ -90,19 +111,24 @@ impl Access {
         Ok(Location { store, path, shown })
     }
 
-    fn s3(&self, url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
-        let builder = AmazonS3Builder::new().with_url(url.as_str()).with_retry(retry()).with_client_options(client());
+    fn s3(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder =
+            AmazonS3Builder::new().with_url(url.as_str()).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
         let builder = self.known(builder, AmazonS3Builder::with_config);
         Ok(Arc::new(builder.build()?))
     }
 
-    fn gcs(&self, url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
-        let builder = GoogleCloudStorageBuilder::new().with_url(url.as_str()).with_retry(retry()).with_client_options(client());
+    fn gcs(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder = GoogleCloudStorageBuilder::new()
+            .with_url(url.as_str())
+            .with_retry(manner.retry.clone())
+            .with_client_options(manner.client.clone());
         Ok(Arc::new(self.known(builder, GoogleCloudStorageBuilder::with_config).build()?))
     }
 
-    fn azure(&self, url: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
-        let builder = MicrosoftAzureBuilder::new().with_url(url.as_str()).with_retry(retry()).with_client_options(client());
+    fn azure(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder =
+            MicrosoftAzureBuilder::new().with_url(url.as_str()).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
         Ok(Arc::new(self.known(builder, MicrosoftAzureBuilder::with_config).build()?))
     }
 
@@ -115,13 +141,11 @@ impl Access {
     }
 }
 
-/// A store's endpoint on one's own network often has no certificate; whether it is used is for who wrote its URL to say.
-fn client() -> ClientOptions {
-    ClientOptions::new().with_allow_http(true)
-}
-
-fn retry() -> RetryConfig {
-    RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() }
+/// How a store's own client works. A store's endpoint on one's own network often has no certificate; whether it is used is for
+/// who wrote its URL to say.
+struct Manner {
+    retry: RetryConfig,
+    client: ClientOptions,
 }
 
 /// A place in a store.

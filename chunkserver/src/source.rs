@@ -1,4 +1,5 @@
-//! A URL comes in, its bytes go out: HTTP, HTTPS and local files, with retries that wait longer each time.
+//! A URL comes in, its bytes go out: HTTP, HTTPS, local files and objects of a store, with retries that wait longer each time.
+//! [`zarr`] reads arrays that way.
 //!
 //! Connections are kept and shared. HTTPS trusts what the platform trusts; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name
 //! other certificates, such as those of a private authority. Proxy settings of the environment are not used.
@@ -7,14 +8,17 @@ mod backoff;
 mod error;
 mod file;
 mod http;
+mod object;
 mod secret;
 #[cfg(test)]
 mod tests;
 mod trouble;
+pub mod zarr;
 
 pub use error::{Cause, Error, Reason, Tried};
 pub use secret::{Secret, secret};
 
+use crate::objects::Location;
 use error::Failure;
 use std::fmt;
 use std::sync::Arc;
@@ -97,11 +101,37 @@ struct Inner {
     trouble: Trouble,
 }
 
+/// Bytes of a body, where not all are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// From that byte on, so many or to the end.
+    From(u64, Option<u64>),
+    /// The last ones.
+    Last(u64),
+}
+
+impl Part {
+    /// Cuts this part out of a whole body, as far as that goes.
+    fn cut(self, whole: &mut Vec<u8>) {
+        let length = whole.len();
+        let within = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).min(length);
+        match self {
+            Self::From(start, wanted) => {
+                whole.truncate(within(start.saturating_add(wanted.unwrap_or(u64::MAX))));
+                whole.drain(..within(start).min(whole.len()));
+            }
+            Self::Last(wanted) => drop(whole.drain(..length - within(wanted))),
+        }
+    }
+}
+
 /// What a fetch took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// Attempts beyond the first.
     pub retries: u32,
+    /// Whether no more crossed the wire than was asked for: a server that knows no ranges sends the whole body.
+    pub exact: bool,
 }
 
 impl Source {
@@ -121,30 +151,51 @@ impl Source {
     /// # Errors
     /// When the last attempt failed, or one failed for good; `into` then holds anything.
     pub async fn fetch(&self, url: &str, into: &mut Vec<u8>) -> Result<Fetched, Error> {
+        self.fetch_part(url, None, into).await
+    }
+
+    /// As [`Self::fetch`]; with `part`, no more than that part, which is shorter where the body ends before it.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_part(&self, url: &str, part: Option<Part>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
+        self.persist(Wanted::Url(url), part, into).await
+    }
+
+    /// As [`Self::fetch_part`], from object `key` below a place in a store.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_object(&self, place: &Location, key: &str, part: Option<Part>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
+        self.persist(Wanted::Object(place, key), part, into).await
+    }
+
+    /// Attempts until one succeeds, one fails for good, or enough have failed.
+    async fn persist(&self, wanted: Wanted<'_>, part: Option<Part>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
         let started = Instant::now();
         let options = &self.inner.options;
-        let mut attempt = 1;
+        let mut attempts = 1;
         loop {
-            let failure = match self.attempt(url, into).await {
-                Ok(()) => {
+            let failure = match self.attempt(wanted, part, into).await {
+                Ok(exact) => {
                     self.inner.trouble.over();
-                    return Ok(Fetched { retries: attempt - 1 });
+                    return Ok(Fetched { retries: attempts - 1, exact });
                 }
                 Err(failure) => failure,
             };
-            let last = failure.reason.is_final() || attempt >= options.attempts;
-            let wait = backoff::wait(options.backoff, attempt, failure.retry_after, url);
-            let error = failure.after(redacted(url), Tried { attempts: attempt, elapsed: started.elapsed() });
+            let last = failure.reason.is_final() || attempts >= options.attempts;
+            let wait = backoff::wait(options.backoff, attempts, failure.retry_after, wanted.name());
+            let error = failure.after(wanted.shown(), Tried { attempts, elapsed: started.elapsed() });
             if last {
                 return Err(error);
             }
             tracing::debug!(%error, ?wait, "fetching again");
-            if attempt > 1 {
+            if attempts > 1 {
                 // The first failure of a fetch is nothing: servers have them every day.
                 self.inner.trouble.note(error.to_string());
             }
             tokio::time::sleep(wait).await;
-            attempt += 1;
+            attempts += 1;
         }
     }
 
@@ -154,18 +205,51 @@ impl Source {
         self.inner.trouble.latest()
     }
 
-    /// One attempt. Waits for its turn first, and gives it back before any pause.
-    async fn attempt(&self, url: &str, into: &mut Vec<u8>) -> Result<(), Failure> {
+    /// One attempt; whether it was exact. Waits for its turn first, and gives it back before any pause.
+    async fn attempt(&self, wanted: Wanted<'_>, part: Option<Part>, into: &mut Vec<u8>) -> Result<bool, Failure> {
         let Inner { options, client, permits, .. } = &*self.inner;
-        let parsed = Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?;
+        let url = match wanted {
+            Wanted::Url(url) => Some(Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?),
+            Wanted::Object(..) => None,
+        };
         // It fails when the semaphore is closed, which nobody does.
         let _permit = permits.acquire().await;
         into.clear();
-        match parsed.scheme() {
-            "http" | "https" => http::get(client, parsed, options, into).await,
-            "file" if options.allow_local_files => file::read(&parsed, options.max_bytes, into).await,
-            "file" => Err(Reason::LocalFile.into()),
-            other => Err(Reason::Scheme { scheme: other.to_owned() }.into()),
+        match (url, wanted) {
+            (None, Wanted::Object(place, key)) => object::get(place, key, part, options, into).await,
+            (Some(url), _) if ["http", "https"].contains(&url.scheme()) => http::get(client, url, part, options, into).await,
+            (Some(url), _) if url.scheme() == "file" && options.allow_local_files => {
+                file::read(&url, part, options.max_bytes, into).await.map(|()| true)
+            }
+            (Some(url), _) if url.scheme() == "file" => Err(Reason::LocalFile.into()),
+            (Some(url), _) => Err(Reason::Scheme { scheme: url.scheme().to_owned() }.into()),
+            (None, Wanted::Url(_)) => Err(Reason::BadUrl.into()),
+        }
+    }
+}
+
+/// What is fetched.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    /// A URL.
+    Url(&'a str),
+    /// An object below a place in a store.
+    Object(&'a Location, &'a str),
+}
+
+impl Wanted<'_> {
+    /// What tells it from others.
+    const fn name(&self) -> &str {
+        match self {
+            Self::Url(name) | Self::Object(_, name) => name,
+        }
+    }
+
+    /// What errors call it.
+    fn shown(&self) -> String {
+        match self {
+            Self::Url(url) => redacted(url),
+            Self::Object(place, key) => format!("{}/{key}", place.shown.trim_end_matches('/')),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::source::{self, Secret, Source};
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, reason};
 use api::plan::ServerId;
+use api::template::{Template, TemplateError};
 use api::wire::Assignment;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,7 +54,7 @@ pub enum Error {
     Source(#[from] source::Error),
     /// The URL template cannot be read.
     #[error(transparent)]
-    Template(#[from] api::template::TemplateError),
+    Template(#[from] TemplateError),
 }
 
 /// What a worker finds where it runs.
@@ -89,7 +90,7 @@ pub struct Worker {
     pub boot: BootId,
     pub(crate) compute: Compute,
     pub(crate) client: Client,
-    surroundings: Surroundings,
+    pub(crate) surroundings: Surroundings,
     current: Mutex<Option<Current>>,
     /// The right to write an output.
     writing: Semaphore,
@@ -173,14 +174,19 @@ impl Worker {
         if plan.storage == Storage::Disk && scratch.is_none() {
             return Err(Error::NoScratch);
         }
-        let connections = job.concurrency;
+        if let job::Source::Images(images) = &job.source {
+            Template::parse(&images.url_template)?;
+        }
+        let connections = plan.pace.requests;
         let source =
             self.source(&job.source, source::Options { connections, max_bytes: load::largest_body(&job), ..Default::default() })?;
         let share = Arc::new(Share::new(job, plan, id, source, directions, scratch)?);
-        let loading = load::Loader::new(Arc::clone(self), Arc::clone(&share))?;
         let (job, own) = (&share.job, share.frames());
         tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "assignment taken");
-        let tasks = vec![tokio::spawn(loading.run()), tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share)))];
+        let tasks = vec![
+            tokio::spawn(load::run(Arc::clone(self), Arc::clone(&share))),
+            tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share))),
+        ];
         *current = Some(Current { share, tasks });
         drop(current);
         self.tell();
@@ -192,7 +198,7 @@ impl Worker {
     /// # Errors
     /// When the secrets cannot be read or sent.
     pub fn source(&self, wanted: &job::Source, options: source::Options) -> Result<Source, source::Error> {
-        let mut headers = wanted.headers.clone();
+        let mut headers = wanted.headers().to_vec();
         let secret = self.surroundings.secret()?.headers;
         // A secret stands for any header of its name in the manifest.
         headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));

@@ -38,6 +38,14 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("source.zarr cannot be used")]
+    Array(#[source] chunkserver::source::zarr::Error),
+    #[error("frame {frame} cannot be used")]
+    Frame {
+        frame: usize,
+        #[source]
+        source: std::sync::Arc<chunkserver::source::zarr::Error>,
+    },
     #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
@@ -88,6 +96,7 @@ impl Error {
         ExitCode::from(match self {
             Self::ReadManifest { .. } | Self::Manifest { .. } | Self::Save { .. } | Self::Option { .. } | Self::Target(_) => 2,
             Self::Invalid { source: operator::turn::Error::Invalid(_), .. } => 2,
+            Self::Array(error) if error.reason() == api::phase::reason::INVALID_SPEC => 2,
             Self::Interrupted | Self::Stopped(_) => 130,
             _ => 1,
         })

@@ -20,9 +20,14 @@ pub async fn peek(ask: Peek) -> Result<(), Error> {
         let door = door::find(&ask.file.to_string_lossy(), &ask.place).await?;
         return write(&ask.output, &door.reader()?.frame(ask.index, format.name()).await?);
     }
-    let manifest = read_manifest(&ask.file)?;
+    let mut manifest = read_manifest(&ask.file)?;
     let invalid = |source: validate::Invalid| Error::Invalid { path: ask.file.clone(), source: source.into() };
-    let (source, frames) = validate::source(&manifest, validate::Place::Machine).map_err(invalid)?;
+    let (mut source, mut frames) = validate::source(&manifest, validate::Place::Machine).map_err(invalid)?;
+    if manifest.spec.source.zarr.is_some() {
+        // Only the array knows how many frames there are.
+        validate::set_probed(&mut manifest, &probe::look(&source, frames).await?);
+        (source, frames) = validate::source(&manifest, validate::Place::Machine).map_err(invalid)?;
+    }
     if ask.index >= frames {
         return Err(Error::Refused(format!("frame {} is out of bounds: the job has frames 0 to {}", ask.index, frames - 1)));
     }

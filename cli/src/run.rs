@@ -152,28 +152,31 @@ pub fn read_manifest(path: &Path) -> Result<ArrayJob, Error> {
     let read = if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = read.map_err(|source| Error::ReadManifest { path: path.to_owned(), source })?;
     let mut job = manifest::parse(&text).map_err(|source| Error::Manifest { path: path.to_owned(), source })?;
+    // What a cluster has found is not what is found from here.
+    job.status = None;
     let source = &mut job.spec.source;
     let templates = source
         .images
         .iter_mut()
         .map(|images| &mut images.url_template)
-        .chain(source.volume.iter_mut().map(|volume| &mut volume.url_template));
+        .chain(source.volume.iter_mut().map(|volume| &mut volume.url_template))
+        .chain(source.zarr.iter_mut().map(|zarr| &mut zarr.url));
     templates.into_iter().try_for_each(|template| beside(path, template))?;
     Ok(job)
 }
 
-/// Gives the manifest what a cluster would: a uid; and the frame's shape, from the first frame.
+/// Gives the manifest what a cluster would: a uid; and what the first frame or the array's metadata say.
 ///
 /// # Errors
-/// When the source is wrong, or the first frame cannot be had.
+/// When the source is wrong, or these cannot be had.
 pub async fn fill_in(name: &Path, manifest: &mut ArrayJob) -> Result<(), Error> {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     manifest.metadata.uid = Some(format!("{:x}{nanos:x}", std::process::id()));
     let invalid = |source: validate::Invalid| Error::Invalid { path: name.to_owned(), source: source.into() };
     let (source, frames) = validate::source(manifest, Place::Machine).map_err(invalid)?;
     if validate::needs_probe(manifest) {
-        let frame = probe::shape(&source, frames).await?;
-        validate::set_frame(manifest, frame);
+        let probed = probe::look(&source, frames).await?;
+        validate::set_probed(manifest, &probed);
     }
     Ok(())
 }

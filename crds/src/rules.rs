@@ -4,7 +4,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, ValidationRule};
 
 /// Where the rule stands, the rule, and what people are told.
-const RULES: [(&[&str], &str, &str); 8] = [
+const RULES: [(&[&str], &str, &str); 9] = [
     (
         &[],
         "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
@@ -27,6 +27,11 @@ const RULES: [(&[&str], &str, &str); 8] = [
         "urlTemplate must contain {index}, or every frame would be the same",
     ),
     (&["spec", "source", "images"], "!has(self.step) || self.step != 0", "step must not be 0"),
+    (
+        &["spec", "source", "zarr"],
+        "self.url.matches('^(https?|s3a?|gs|az|abfss?)://')",
+        "url must begin with http://, https://, s3://, gs:// or az://: servers on a cluster have no files of their own",
+    ),
     (&["spec", "rechunk"], "self.chunks.all(c, c == -1 || c >= 1)", "each of chunks must be at least 1, or -1 for the whole axis"),
     (&["spec", "fft"], "!has(self.axis) || self.axis == 0 || self.axis == -3", "axis must be 0: the transform is over time"),
     (

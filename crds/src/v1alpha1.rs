@@ -137,15 +137,22 @@ pub struct Volume {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Zarr {
-    /// The store.
+    /// The store, version 2 or 3: http, https, s3, gs or az.
     pub url: String,
-    /// The array's path in the store.
+    /// The array's path in the store. Without it the URL is the array's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<String>,
+    /// Index along axis 0 of the first frame. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
+    /// Number of frames. Default: all from start on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub count: Option<u64>,
 }
 
 /// Height, width and dtype of one frame.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Frame {
     /// Rows, in pixels.
@@ -204,7 +211,7 @@ pub struct Load {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub chunk_frames: Option<u64>,
-    /// Frames that one server fetches at a time. Default 16.
+    /// Requests that one server has in hand at a time: frames, or chunks of a Zarr array. Default 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: Option<u64>,

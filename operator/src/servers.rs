@@ -1,9 +1,8 @@
 //! Speaks HTTP to chunk servers: asks how far they are, tells them what is theirs.
 
-use api::geometry::FrameSpec;
 use api::phase::{Observed, Progress, Seen};
 use api::plan::ServerId;
-use api::wire::{self, Assignment, Problem, route};
+use api::wire::{self, Assignment, Probed, Problem, route};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use thiserror::Error;
@@ -120,11 +119,11 @@ impl Servers {
         }
     }
 
-    /// Has a server look at the first frame.
+    /// Has a server look at the first frame, or at the array's metadata.
     ///
     /// # Errors
-    /// When it does not answer, or the frame cannot be had.
-    pub async fn probe(&self, address: &str, ask: &wire::ProbeRequest) -> Result<FrameSpec, Error> {
+    /// When it does not answer, or these cannot be had.
+    pub async fn probe(&self, address: &str, ask: &wire::ProbeRequest) -> Result<Probed, Error> {
         let body = serde_json::to_vec(ask).unwrap_or_default();
         let request = self.http.post(self.url(address, route::PROBE)).timeout(PROBE_TIMEOUT);
         self.send(address, request.header("content-type", "application/json").body(body)).await

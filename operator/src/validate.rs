@@ -3,13 +3,16 @@
 
 mod outputs;
 mod quantity;
+mod zarr;
 
 pub use outputs::check as check_outputs;
 pub use quantity::bytes as parse_bytes;
+pub use zarr::array_status;
 
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{self, Job, Kept};
 use api::template::Template;
+use api::wire::Probed;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use thiserror::Error;
@@ -48,7 +51,8 @@ fn invalid(field: &str, rule: impl Into<String>) -> Invalid {
     Invalid { field: field.to_owned(), rule: rule.into() }
 }
 
-/// Where frames come from, and how many; all that is needed to fetch one and probe it.
+/// Where frames come from, and how many; all that is needed to fetch one and probe it. How many frames an array has that nobody
+/// has looked at is not known: of such a one, those that the manifest asks for, or one.
 ///
 /// # Errors
 /// When the source breaks a rule.
@@ -61,10 +65,12 @@ pub fn source(job: &ArrayJob, place: Place) -> Result<(job::Source, usize), Inva
     if source.secret_ref.is_some() && place == Place::Machine {
         return Err(invalid("spec.source.secretRef", "secrets are a cluster's; they cannot be read here"));
     }
-    let (path, template, count, start, step, depth, color) = match (&source.images, &source.volume) {
-        (Some(images), _) => ("spec.source.images", &images.url_template, images.count, images.start, images.step, 1, images.color),
-        (_, Some(volume)) => ("spec.source.volume", &volume.url_template, volume.count, volume.start, volume.step, volume.depth, None),
-        _ => return Err(invalid("spec.source.zarr", "reading Zarr stores is not supported yet; use images or volume")),
+    let (path, template, count, start, step, depth, color) = match (&source.images, &source.volume, &source.zarr) {
+        (Some(images), ..) => ("spec.source.images", &images.url_template, images.count, images.start, images.step, 1, images.color),
+        (_, Some(volume), _) => ("spec.source.volume", &volume.url_template, volume.count, volume.start, volume.step, volume.depth, None),
+        (.., Some(zarr)) => return zarr::source(zarr, zarr::layout(job)?, place),
+        // Counted above.
+        _ => return Err(invalid("spec.source", "one of images, volume and zarr must be given")),
     };
     let field = |name: &str| format!("{path}.{name}");
     if count == 0 || count > MOST_FRAMES {
@@ -97,22 +103,45 @@ pub fn source(job: &ArrayJob, place: Place) -> Result<(job::Source, usize), Inva
         crd::Color::Refuse => job::Color::Refuse,
         crd::Color::Luminance => job::Color::Luminance,
     };
-    Ok((job::Source { url_template: template.clone(), start, step, depth: depth as usize, color, headers: Vec::new() }, count as usize))
+    let images = job::Images { url_template: template.clone(), start, step, depth: depth as usize, color, headers: Vec::new() };
+    Ok((job::Source::Images(images), count as usize))
 }
 
-/// Whether the manifest leaves height, width and dtype to the first frame.
+/// Whether the source has to be looked at: the manifest leaves height, width and dtype to the first frame, or names an array.
 pub fn needs_probe(job: &ArrayJob) -> bool {
+    if job.spec.source.zarr.is_some() {
+        return job.status.as_ref().is_none_or(|status| status.array.is_none());
+    }
     job.spec.source.frame.is_none()
 }
 
-/// The manifest's frame shape, as the first frame has it.
-pub fn set_frame(job: &mut ArrayJob, frame: FrameSpec) {
-    let dtype = match frame.dtype {
+/// What the source says of itself: the frame's shape goes where the manifest would have it, an array's layout into the status.
+pub fn set_probed(job: &mut ArrayJob, probed: &Probed) {
+    job.spec.source.frame.get_or_insert_with(|| frame_status(probed.frame));
+    if let Some(layout) = &probed.array {
+        job.status.get_or_insert_default().array = Some(zarr::array_status(layout));
+    }
+}
+
+/// A frame as the status has it.
+pub const fn frame_status(frame: FrameSpec) -> crd::Frame {
+    crd::Frame { height: frame.height as u64, width: frame.width as u64, dtype: dtype_status(frame.dtype) }
+}
+
+const fn dtype_status(dtype: Dtype) -> crd::Dtype {
+    match dtype {
         Dtype::Uint8 => crd::Dtype::Uint8,
         Dtype::Uint16 => crd::Dtype::Uint16,
         Dtype::Float32 => crd::Dtype::Float32,
-    };
-    job.spec.source.frame = Some(crd::Frame { height: frame.height as u64, width: frame.width as u64, dtype });
+    }
+}
+
+const fn dtype(dtype: crd::Dtype) -> Dtype {
+    match dtype {
+        crd::Dtype::Uint8 => Dtype::Uint8,
+        crd::Dtype::Uint16 => Dtype::Uint16,
+        crd::Dtype::Float32 => Dtype::Float32,
+    }
 }
 
 /// The whole job.
@@ -122,20 +151,24 @@ pub fn set_frame(job: &mut ArrayJob, frame: FrameSpec) {
 pub fn validate(job: &ArrayJob, place: Place) -> Result<Job, Invalid> {
     let spec = &job.spec;
     let (source, frames) = source(job, place)?;
-    let frame = frame(spec, frames)?;
+    let frame = frame(spec, &source, frames)?;
     let recenter = spec.recenter.as_ref().map(|recenter| self::recenter(recenter, &frame)).transpose()?;
     let stack = recenter.map_or(frame, |recenter| FrameSpec { height: recenter.crop[0], width: recenter.crop[1], ..frame });
     let rechunk = spec.rechunk.as_ref().map(|rechunk| chunks(&rechunk.chunks, [frames, stack.height, stack.width])).transpose()?;
     let fft = spec.fft.as_ref().map(fft).transpose()?;
     let load = spec.load.clone().unwrap_or_default();
-    let slab_frames = load.chunk_frames.unwrap_or_else(|| SLAB_FRAMES.next_multiple_of(source.depth as u64)).min(frames as u64);
+    let whole = match &source {
+        job::Source::Images(images) => images.depth as u64,
+        job::Source::Zarr(zarr) => zarr.layout.as_ref().map_or(1, zarr::slab_unit),
+    };
+    let slab_frames = load.chunk_frames.unwrap_or_else(|| SLAB_FRAMES.next_multiple_of(whole)).min(frames as u64);
     if slab_frames == 0 {
         return Err(invalid("spec.load.chunkFrames", "must be at least 1"));
     }
-    if !(slab_frames as usize).is_multiple_of(source.depth) && slab_frames < frames as u64 {
+    if !(slab_frames as usize).is_multiple_of(source.depth()) && slab_frames < frames as u64 {
         return Err(invalid(
             "spec.load.chunkFrames",
-            format!("must be a multiple of source.volume.depth ({}), so that no response is fetched twice", source.depth),
+            format!("must be a multiple of source.volume.depth ({}), so that no response is fetched twice", source.depth()),
         ));
     }
     let concurrency = load.concurrency.unwrap_or(CONCURRENCY);
@@ -198,16 +231,13 @@ pub fn replicas(job: &ArrayJob) -> Result<Option<usize>, Invalid> {
     }
 }
 
-fn frame(spec: &crd::ArrayJobSpec, frames: usize) -> Result<FrameSpec, Invalid> {
+fn frame(spec: &crd::ArrayJobSpec, source: &job::Source, frames: usize) -> Result<FrameSpec, Invalid> {
     const FIELD: &str = "spec.source.frame";
-    let Some(frame) = &spec.source.frame else {
+    let own = zarr::frame(source, spec.source.frame.as_ref())?;
+    let Some(frame) = own.or(spec.source.frame) else {
         return Err(invalid(FIELD, "must be given where the first frame cannot be asked: {height, width, dtype}"));
     };
-    let dtype = match frame.dtype {
-        crd::Dtype::Uint8 => Dtype::Uint8,
-        crd::Dtype::Uint16 => Dtype::Uint16,
-        crd::Dtype::Float32 => Dtype::Float32,
-    };
+    let dtype = dtype(frame.dtype);
     if frame.height == 0 || frame.width == 0 {
         return Err(invalid(FIELD, format!("height and width must be at least 1; found {} × {}", frame.height, frame.width)));
     }

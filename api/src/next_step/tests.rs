@@ -1,6 +1,6 @@
 use super::*;
 use crate::geometry::{Dtype, FrameSpec};
-use crate::job::{Color, Detrend, Fft, FftOutput, OnError, Output, Source, Storage, Window};
+use crate::job::{Color, Detrend, Fft, FftOutput, Images, OnError, Output, Source, Storage, Window};
 use crate::phase::{BootId, PhaseProgress};
 use crate::plan::{Allowance, Budget};
 use proptest::prelude::*;
@@ -10,7 +10,14 @@ fn job() -> Job {
         name: "j".into(),
         uid: "u".into(),
         generation: 1,
-        source: Source { url_template: "file:///f/{index}".into(), start: 0, step: 1, depth: 1, color: Color::Refuse, headers: vec![] },
+        source: Source::Images(Images {
+            url_template: "file:///f/{index}".into(),
+            start: 0,
+            step: 1,
+            depth: 1,
+            color: Color::Refuse,
+            headers: vec![],
+        }),
         frames: 100,
         frame: FrameSpec { height: 50, width: 50, dtype: Dtype::Uint8 },
         on_error: OnError::Fail,

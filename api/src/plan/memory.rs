@@ -69,13 +69,9 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     let stack_bytes = plan.stack.bytes() as u64;
     let raw_apart = job.recenter.is_some();
     let keeps_raw = raw_apart && plan.keeps(Kept::Raw);
-    // A group's frames as fetched (rarely larger than decoded) and as decoded; decoded ones go straight into the store
-    // when it keeps them.
-    let group = job.source.group();
-    let in_flight = (plan.concurrency.div_ceil(group) as u64 + threads) * group as u64;
+    // Decoded frames go straight into the store when it keeps them.
     let decoded = if raw_apart && !keeps_raw { threads * GROUP as u64 * frame_bytes } else { 0 };
-    let load =
-        if frames == 0 { 0 } else { in_flight.min(frames) * (frame_bytes + job.source.depth as u64) + decoded + threads * frame_bytes / 4 };
+    let load = if frames == 0 { 0 } else { plan.pace.bytes(plan, job, frames) + decoded + threads * frame_bytes / 4 };
     let per_pixel = accumulator_bytes(&job.reduce);
     // Each thread sums on its own; merging and finishing holds one more.
     let sums = (threads + 1) * per_pixel * (plan.frame.pixels() as u64 + if raw_apart { plan.stack.pixels() as u64 } else { 0 });

@@ -1,6 +1,6 @@
 use super::*;
 use crate::geometry::{Dtype, intersect};
-use crate::job::{Color, OnError, Recenter, Reduction, Source};
+use crate::job::{Color, Images, OnError, Recenter, Reduction, Source};
 use proptest::prelude::*;
 
 fn job(frames: usize, height: usize, width: usize) -> Job {
@@ -8,7 +8,14 @@ fn job(frames: usize, height: usize, width: usize) -> Job {
         name: "j".into(),
         uid: "u".into(),
         generation: 1,
-        source: Source { url_template: "file:///f/{index}".into(), start: 0, step: 1, depth: 1, color: Color::Refuse, headers: vec![] },
+        source: Source::Images(Images {
+            url_template: "file:///f/{index}".into(),
+            start: 0,
+            step: 1,
+            depth: 1,
+            color: Color::Refuse,
+            headers: vec![],
+        }),
         frames,
         frame: FrameSpec { height, width, dtype: Dtype::Uint8 },
         on_error: OnError::Fail,

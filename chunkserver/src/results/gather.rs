@@ -223,7 +223,7 @@ impl Reading<'_> {
     async fn small(&self) -> Result<Vec<u8>, Error> {
         let mut attempts = self.patience.attempts(self.share);
         loop {
-            match self.from_sums().await {
+            match self.finished_sums().await {
                 Ok(data) => return Ok(data),
                 Err(error) => attempts.after(error).await?,
             }
@@ -231,7 +231,7 @@ impl Reading<'_> {
     }
 
     /// A small array, put together from every server's run or sums.
-    async fn from_sums(&self) -> Result<Vec<u8>, Error> {
+    async fn finished_sums(&self) -> Result<Vec<u8>, Error> {
         let (base, kind) = sums::source(self.array.holder);
         let parts = self.share.plan.ids().map(|id| async move {
             if id == self.share.id {

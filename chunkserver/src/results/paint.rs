@@ -86,9 +86,9 @@ pub(super) fn tiles(share: &Share, base: Base, window: &Window, own: Range<usize
         while q < in_band.end {
             let run = place.run(q, in_band.end);
             if base == Base::Spectrum {
-                tile.spectra(share, window, run.clone(), place, to)
+                tile.spectra(share, window, run.clone(), place, to);
             } else {
-                tile.frames(share, window, run.clone(), place, to)
+                tile.frames(share, window, run.clone(), place, to);
             }
             q = run.end;
         }

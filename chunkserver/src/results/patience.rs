@@ -7,6 +7,7 @@ use crate::worker::{Directions, Share};
 use api::phase::Progress;
 use api::plan::ServerId;
 use api::wire::route;
+use futures_util::FutureExt as _;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +37,8 @@ impl Patience {
         Self(Some(Instant::now() + patience))
     }
 
-    /// Waits for `waiting`, which moves no data: time that data takes on its way is not waited. With an end it also ends when a
-    /// peer says that the work has failed.
+    /// Waits for `waiting`, which moves no data: time that data takes on its way is not waited. With an end it also ends when this
+    /// server or a peer says that the work has failed.
     pub(super) async fn wait<T>(
         self,
         client: &Client,
@@ -48,7 +49,7 @@ impl Patience {
         tokio::select! {
             biased;
             done = waiting => done,
-            failed = elsewhere(client, share) => Err(Error::Failed(failed)),
+            sentence = failed(client, share) => Err(Error::Failed(sentence)),
             () = sleep_until(end) => Err(Error::Late),
         }
     }
@@ -91,15 +92,12 @@ pub(super) async fn unless_failed<T>(share: &Share, computed: impl Future<Output
     }
 }
 
-/// Done with the sentence of the first peer that says that the work has failed.
-async fn elsewhere(client: &Client, share: &Arc<Share>) -> String {
+/// Done with the sentence of the first server that says that the work has failed.
+async fn failed(client: &Client, share: &Arc<Share>) -> String {
     tokio::time::sleep(GRACE).await;
-    let peers = share.plan.ids().filter(|&id| id != share.id).map(|id| Box::pin(failure_of(client, share, id)));
-    let peers = peers.collect::<Vec<_>>();
-    if peers.is_empty() {
-        return std::future::pending().await;
-    }
-    futures_util::future::select_all(peers).await.0
+    let peers = share.plan.ids().filter(|&id| id != share.id).map(|id| failure_of(client, share, id).boxed());
+    let here = async { share.counters.until_failed().await.message }.boxed();
+    futures_util::future::select_all(peers.chain([here])).await.0
 }
 
 /// Done when the peer says that the work has failed.

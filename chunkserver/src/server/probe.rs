@@ -2,12 +2,12 @@
 
 use super::problem::Problem;
 use crate::encode::{ArrayRef, Format, encode};
-use crate::probe::{self, MOST_FRAME_BYTES};
+use crate::probe::{self, MOST_FRAME_BYTES, Means};
 use crate::source;
 use crate::worker::{Worker, chain};
-use api::geometry::FrameSpec;
+use api::job::Source;
 use api::phase::reason;
-use api::wire::ProbeRequest;
+use api::wire::{ProbeRequest, Probed};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -21,17 +21,22 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(75);
 /// The longest that a person waits for a frame.
 const PEEK_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Height, width and element type of the source's first frame.
-pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(ask): Json<ProbeRequest>) -> Result<Json<FrameSpec>, Problem> {
+/// Height, width and element type of the source's first frame; of an array, how it lies in its store, too.
+pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(ask): Json<ProbeRequest>) -> Result<Json<Probed>, Problem> {
     let source = worker.source(&ask.source, source::Options { max_bytes: MOST_FRAME_BYTES, ..source::Options::default() })?;
-    let fetched = tokio::time::timeout(PROBE_PATIENCE, probe::fetch(&source, &ask.source, ask.frames, 0)).await;
-    let response = fetched.map_err(|_| {
+    let access = worker.surroundings.access()?;
+    let means = Means { client: &source, access: &access, compute: &worker.compute };
+    let looked = tokio::time::timeout(PROBE_PATIENCE, probe::look(&means, &ask.source, ask.frames)).await;
+    let probed = looked.map_err(|_| {
         let why = source.trouble().unwrap_or_else(|| "it sends too slowly".into());
         let seconds = PROBE_PATIENCE.as_secs();
-        let advice = "set source.frame: {height, width, dtype}, and no frame is fetched beforehand";
-        Problem::unprocessable(format!("frame 0 could not be had within {seconds} s: {why}; {advice}"), reason::SOURCE_UNAVAILABLE)
+        let (what, advice) = match ask.source {
+            Source::Images(_) => ("frame 0", "; set source.frame: {height, width, dtype}, and no frame is fetched beforehand"),
+            Source::Zarr(_) => ("the array's metadata", ""),
+        };
+        Problem::unprocessable(format!("{what} could not be had within {seconds} s: {why}{advice}"), reason::SOURCE_UNAVAILABLE)
     })??;
-    Ok(Json(response.shape()?))
+    Ok(Json(probed))
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,10 +58,12 @@ pub(super) async fn peek(
     let format: Format =
         peek.format.parse().map_err(|error: crate::encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let share = worker.share().ok_or_else(Problem::idle)?;
+    let access = worker.surroundings.access()?;
+    let means = Means { client: &share.source, access: &access, compute: &worker.compute };
     let fetched = tokio::time::timeout(PEEK_PATIENCE, async {
         // It fails only when closed, which nobody does.
         let turn = worker.peeking.acquire().await;
-        (turn, probe::fetch(&share.source, &share.job.source, share.job.frames, index).await)
+        (turn, probe::fetch(&means, &share.job.source, share.job.frames, index).await)
     });
     let late = |_| {
         let why = share.source.trouble().unwrap_or_else(|| "the source is slow or busy".into());

@@ -53,6 +53,11 @@ impl Error {
             Self::Fetch { reason, .. } => reason.is_final(),
         }
     }
+
+    /// Whether there is nothing of that name: 404, no such file, no such object. Anything else may be there, and is not to be had.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Fetch { reason, .. } if reason.is_absence())
+    }
 }
 
 /// Attempts and time spent; shown as ` (6 attempts in 12.3 s)`, or not at all for a single one.
@@ -88,10 +93,28 @@ pub enum Reason {
     /// A file, where files are not allowed.
     #[error("file:// works only where the job runs on one machine; serve the images by HTTP")]
     LocalFile,
+    /// No such file.
+    #[error("the file cannot be read: there is none of this name")]
+    NoFile,
+    /// No such object.
+    #[error("the store has no such object")]
+    NoObject,
+    /// A store that says no.
+    #[error("the store refuses: {what}; check source.secretRef, whose keys are named AWS_…, GOOGLE_… or AZURE_…")]
+    Refused {
+        /// In the words of its library.
+        what: String,
+    },
+    /// A store that fails.
+    #[error("the store does not answer as it should: {what}")]
+    Store {
+        /// In the words of its library.
+        what: String,
+    },
     /// A file that cannot be read.
     #[error("the file cannot be read: {what}")]
     File {
-        /// Missing, forbidden, a directory.
+        /// Forbidden, a directory.
         what: &'static str,
     },
     /// No connection.
@@ -144,9 +167,25 @@ impl Reason {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Connect { cause, .. } => *cause == Cause::Certificate,
-            Self::Silent { .. } | Self::CutShort { .. } | Self::Broken => false,
+            Self::Silent { .. } | Self::CutShort { .. } | Self::Broken | Self::Store { .. } => false,
             Self::Status { status } => !matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
-            Self::BadUrl | Self::Scheme { .. } | Self::LocalFile | Self::File { .. } | Self::TooLarge { .. } | Self::Redirect => true,
+            Self::BadUrl
+            | Self::Scheme { .. }
+            | Self::LocalFile
+            | Self::NoFile
+            | Self::NoObject
+            | Self::Refused { .. }
+            | Self::File { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirect => true,
+        }
+    }
+
+    /// Whether there is nothing of that name, and the one who would have it says so.
+    fn is_absence(&self) -> bool {
+        match self {
+            Self::Status { status } => *status == StatusCode::NOT_FOUND,
+            reason => matches!(reason, Self::NoFile | Self::NoObject),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! One GET: a URL comes in, its body goes out, or the reason there is none.
 
 use super::error::{Cause, Error, Failure, Reason};
-use super::{Options, backoff};
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use super::{Options, Part, backoff};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, COOKIE, HeaderMap, HeaderName, HeaderValue, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 use std::io::{self, ErrorKind};
@@ -66,16 +66,23 @@ fn headers(options: &Options) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-pub(super) async fn get(client: &Client, url: Url, options: &Options, into: &mut Vec<u8>) -> Result<(), Failure> {
+/// Fetches a body, or a part of it; whether nothing else came.
+pub(super) async fn get(client: &Client, url: Url, part: Option<Part>, options: &Options, into: &mut Vec<u8>) -> Result<bool, Failure> {
     let silent = || Reason::Silent { timeout: options.progress_timeout };
     let too_large = || Reason::TooLarge { limit: options.max_bytes };
     let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
 
-    let answer = timeout(options.progress_timeout, client.get(url).send()).await.map_err(|_| silent())?;
-    let mut response = answer.map_err(|e| unanswered(e, place, options))?;
-    if response.status() != StatusCode::OK {
-        return Err(refused(response).await);
+    let mut request = client.get(url);
+    if let Some(part) = part {
+        request = request.header(RANGE, range(part));
     }
+    let answer = timeout(options.progress_timeout, request.send()).await.map_err(|_| silent())?;
+    let mut response = answer.map_err(|e| unanswered(e, place, options))?;
+    let exact = match (response.status(), part) {
+        (StatusCode::OK, part) => part.is_none(),
+        (StatusCode::PARTIAL_CONTENT, Some(part)) if begins_there(&response, part) => true,
+        _ => return Err(refused(response).await),
+    };
     let expected = response.content_length();
     if expected.is_some_and(|length| length > options.max_bytes) {
         return Err(too_large().into());
@@ -89,12 +96,34 @@ pub(super) async fn get(client: &Client, url: Url, options: &Options, into: &mut
                 return Err(too_large().into());
             }
             Ok(Some(bytes)) => into.extend_from_slice(&bytes),
-            Ok(None) if expected.is_none_or(|length| length == received) => return Ok(()),
+            Ok(None) if expected.is_none_or(|length| length == received) => break,
             Ok(None) => return Err(Reason::CutShort { received, expected }.into()),
             Err(error) => {
                 return Err(Failure::caused(Reason::CutShort { received, expected }, error.without_url()));
             }
         }
+    }
+    if let Some(part) = part.filter(|_| !exact) {
+        part.cut(into);
+    }
+    Ok(exact)
+}
+
+/// The header that asks for a part.
+fn range(part: Part) -> String {
+    match part {
+        Part::From(start, None) => format!("bytes={start}-"),
+        Part::From(start, Some(length)) => format!("bytes={start}-{}", start.saturating_add(length.max(1)) - 1),
+        Part::Last(length) => format!("bytes=-{length}"),
+    }
+}
+
+/// Whether the answer holds the part, as far as it says.
+fn begins_there(response: &Response, part: Part) -> bool {
+    let said = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()?.strip_prefix("bytes ")?.split('-').next());
+    match (part, said.and_then(|said| said.parse::<u64>().ok())) {
+        (Part::From(start, _), Some(said)) => start == said,
+        _ => true,
     }
 }
 

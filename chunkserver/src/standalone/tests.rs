@@ -5,6 +5,8 @@ mod peers;
 mod readers;
 mod source;
 mod support;
+mod zarr;
+mod zarr_waiting;
 
 use super::{Error, Server};
 use support::{Authority, Place, TOKEN};

@@ -40,6 +40,11 @@ impl Counter {
         self.done.fetch_add(units as u64, Ordering::AcqRel) + units as u64 == self.total
     }
 
+    /// Bytes came for units that are not done yet.
+    pub fn received(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Attempts beyond the first.
     pub fn retried(&self, times: u64) {
         self.retries.fetch_add(times, Ordering::Relaxed);

@@ -1,5 +1,5 @@
 //! URLs in, slabs out: groups of frames are fetched together, then decoded, summed and recentered in one go while they
-//! are in cache.
+//! are in cache. Frames of a Zarr array come decoded.
 
 use super::share::{FrameNotes, Share};
 use super::{Worker, chain};
@@ -7,12 +7,12 @@ use crate::compute::Lent;
 use crate::decode::{self, Decoder};
 use crate::recenter::{self, Total};
 use crate::reduce::{FrameStat, FrameSums};
-use crate::source;
+use crate::source::zarr::{Frame, Keys, Stack, Taken};
+use crate::source::{self, zarr};
 use crate::store::SlotWriter;
 use api::geometry::cut;
-use api::job::{GROUP, Job, OnError};
+use api::job::{GROUP, Images, Job, OnError, Source, Zarr};
 use api::phase::reason;
-use api::plan::groups;
 use api::template::{Template, TemplateError};
 use futures_util::StreamExt as _;
 use std::ops::{DerefMut, Range};
@@ -22,10 +22,19 @@ use thiserror::Error;
 /// A response may be so much larger than the decoded frames: a header, and what does not compress.
 const ENVELOPE: u64 = 1 << 20;
 
+/// Metadata of an array may be so large.
+const METADATA: u64 = 16 << 20;
+
 /// The largest body that may be a response of this job's source.
 pub(super) fn largest_body(job: &Job) -> u64 {
-    // RGBA of 16 bits is the largest thing that may be asked to become gray.
-    2 * job.source.depth as u64 * job.frame.bytes() as u64 * 4 + ENVELOPE
+    match &job.source {
+        // RGBA of 16 bits is the largest thing that may be asked to become gray.
+        Source::Images(images) => 2 * images.depth as u64 * job.frame.bytes() as u64 * 4 + ENVELOPE,
+        Source::Zarr(zarr) => {
+            let chunk = zarr.layout.map_or(0, |layout| layout.chunks.iter().product::<usize>() * layout.dtype.size());
+            2 * chunk as u64 + METADATA
+        }
+    }
 }
 
 /// Why a frame is not there.
@@ -46,25 +55,46 @@ enum FrameError {
     },
     #[error("frame {frame} is missing in its volume response ({url}): {found} bytes where {expected} were asked for")]
     Volume { frame: usize, url: String, found: usize, expected: usize },
+    #[error("the array cannot be used")]
+    Open(#[from] zarr::Error),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error("the source's secret cannot be used")]
+    Secret(#[from] source::Error),
+    #[error("frame {frame} cannot be had")]
+    Array {
+        frame: usize,
+        #[source]
+        source: Arc<zarr::Error>,
+    },
     /// A panic, which is printed where it happens.
     #[error("frame {frame} or one of its neighbours could not be computed: a bug of ours, the server's log has it")]
     Lost { frame: usize },
 }
 
 impl FrameError {
-    const fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
-            Self::Fetch { .. } => reason::SOURCE_UNAVAILABLE,
+            Self::Open(source) => source.reason(),
+            Self::Array { source, .. } => source.reason(),
+            Self::Template(_) => reason::INVALID_SPEC,
+            Self::Fetch { .. } | Self::Secret(_) => reason::SOURCE_UNAVAILABLE,
             Self::Decode { .. } | Self::Volume { .. } | Self::Lost { .. } => reason::CHUNK_DECODE_FAILED,
         }
     }
 }
 
-/// One response of the source: the frames it carries, and its body or why there is none.
+/// Frames that came together.
 struct Delivery {
     frames: Range<usize>,
-    url: String,
-    body: Result<Vec<u8>, Arc<source::Error>>,
+    content: Content,
+}
+
+enum Content {
+    /// One response of the source: its body, or why there is none.
+    Response { url: String, body: Result<Vec<u8>, Arc<source::Error>> },
+    /// One frame's pixels.
+    Pixels(Frame),
 }
 
 /// Scratch of one compute thread, lent to one group at a time. The sums in it are added up at the end.
@@ -77,43 +107,63 @@ struct Scratch {
     crops: Option<FrameSums>,
 }
 
+/// What frames are made of.
+#[derive(Debug)]
+enum Feed {
+    Images(Images, Template),
+    Array(Zarr, Arc<Stack>),
+}
+
 /// Loads one share.
 #[derive(Debug)]
 pub(super) struct Loader {
     worker: Arc<Worker>,
     share: Arc<Share>,
-    template: Template,
+    feed: Feed,
     scratch: Lent<Scratch>,
     bodies: Lent<Vec<u8>>,
 }
 
-impl Loader {
-    /// Sets it up.
-    ///
-    /// # Errors
-    /// When the URL template cannot be read.
-    pub(super) fn new(worker: Arc<Worker>, share: Arc<Share>) -> Result<Self, TemplateError> {
-        let template = Template::parse(&share.job.source.url_template)?;
-        Ok(Self { worker, share, template, scratch: Lent::default(), bodies: Lent::default() })
+/// Loads all frames of the share, or fails the job.
+pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
+    let loaded = async {
+        share.counters.load.start();
+        let feed = Feed::open(&worker, &share).await?;
+        let loader =
+            Loader { worker: Arc::clone(&worker), share: Arc::clone(&share), feed, scratch: Lent::default(), bodies: Lent::default() };
+        Arc::new(loader).load().await
+    };
+    if let Err(error) = loaded.await {
+        worker.fail(&share, error.reason(), chain(&error));
     }
+}
 
-    /// Loads all frames of the share, or fails the job.
-    pub(super) async fn run(self) {
-        let this = Arc::new(self);
-        let share = &this.share;
-        let group = share.job.source.group();
-        let at_a_time = share.plan.concurrency.div_ceil(group) + this.worker.compute.threads();
-        let runs: Vec<Range<usize>> = groups(share.frames(), share.plan.slab_frames, group).collect();
-        let work = futures_util::stream::iter(runs).map(|run| Arc::clone(&this).group(run)).buffer_unordered(at_a_time);
-        let mut work = std::pin::pin!(work);
-        while let Some(done) = work.next().await {
-            if let Err(error) = done {
-                this.worker.fail(share, error.reason(), chain(&error));
-                return;
+impl Feed {
+    async fn open(worker: &Worker, share: &Share) -> Result<Self, FrameError> {
+        match &share.job.source {
+            Source::Images(images) => Ok(Self::Images(images.clone(), Template::parse(&images.url_template)?)),
+            Source::Zarr(zarr) => {
+                let access = worker.surroundings.access()?;
+                let keys = Keys::new(share.source.clone(), &access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
+                let stack = Stack::open_known(keys, zarr, share.plan.pace.requests).await?;
+                Ok(Self::Array(zarr.clone(), Arc::new(stack)))
             }
         }
-        this.add_up();
-        this.worker.tell();
+    }
+}
+
+impl Loader {
+    async fn load(self: Arc<Self>) -> Result<(), FrameError> {
+        let share = &self.share;
+        let runs = share.plan.groups_of(&share.job, share.id);
+        let work = futures_util::stream::iter(runs).map(|run| Arc::clone(&self).group(run)).buffer_unordered(share.plan.pace.groups);
+        let mut work = std::pin::pin!(work);
+        while let Some(done) = work.next().await {
+            done?;
+        }
+        self.add_up();
+        self.worker.tell();
+        Ok(())
     }
 
     /// Sums of all threads become the share's, and scratch is let go.
@@ -148,18 +198,31 @@ impl Loader {
 
     /// Fetches a group and has it computed.
     async fn group(self: Arc<Self>, run: Range<usize>) -> Result<(), FrameError> {
-        let share = &self.share;
-        share.counters.load.start();
-        let depth = share.job.source.depth;
-        let parts = cut(run.len(), depth).map(|part| run.start + part.start..run.start + part.end);
-        let deliveries = futures_util::future::join_all(parts.map(|frames| self.fetch(frames))).await;
-        let this = Arc::clone(&self);
-        let done = self.worker.compute.run(move || this.compute(deliveries)).await;
-        done.unwrap_or(Err(FrameError::Lost { frame: run.start }))
+        let deliveries = match &self.feed {
+            Feed::Images(images, template) => {
+                let parts = cut(run.len(), images.depth).map(|part| run.start + part.start..run.start + part.end);
+                futures_util::future::join_all(parts.map(|frames| self.fetch(images, template, frames))).await
+            }
+            Feed::Array(zarr, stack) => self.read(zarr, stack, run.clone()).await?,
+        };
+        // A large group is shared by all threads.
+        let each = deliveries.len().div_ceil(self.worker.compute.threads()).next_multiple_of(GROUP);
+        let mut work = Vec::new();
+        let mut deliveries = deliveries.into_iter();
+        loop {
+            let some: Vec<Delivery> = deliveries.by_ref().take(each).collect();
+            if some.is_empty() {
+                break;
+            }
+            let this = Arc::clone(&self);
+            work.push(self.worker.compute.run(move || this.compute(some)));
+        }
+        let done = futures_util::future::join_all(work).await;
+        done.into_iter().try_for_each(|done| done.unwrap_or(Err(FrameError::Lost { frame: run.start })))
     }
 
-    async fn fetch(&self, frames: Range<usize>) -> Delivery {
-        let url = self.template.url(self.share.job.source.index(frames.start), frames.len());
+    async fn fetch(&self, images: &Images, template: &Template, frames: Range<usize>) -> Delivery {
+        let url = template.url(images.index(frames.start), frames.len());
         let mut body = self.bodies.take().unwrap_or_default();
         let fetched = self.share.source.fetch(&url, &mut body).await;
         let body = match fetched {
@@ -169,7 +232,21 @@ impl Loader {
             }
             Err(error) => Err(Arc::new(error)),
         };
-        Delivery { frames, url, body }
+        Delivery { frames, content: Content::Response { url, body } }
+    }
+
+    async fn read(&self, zarr: &Zarr, stack: &Arc<Stack>, run: Range<usize>) -> Result<Vec<Delivery>, FrameError> {
+        let share = &self.share;
+        let progress = || {
+            let Taken { bytes, retries } = stack.taken();
+            share.counters.load.received(bytes);
+            share.counters.load.retried(retries);
+        };
+        let buffers = run.clone().map_while(|_| self.bodies.take()).collect();
+        let in_array = zarr.start + run.start..zarr.start + run.end;
+        let read = stack.read(&self.worker.compute, in_array, buffers, share.job.on_error == OnError::Blank, progress).await;
+        let frames = read.map_err(|(frame, source)| FrameError::Array { frame: frame - zarr.start, source })?;
+        Ok(run.zip(frames).map(|(frame, pixels)| Delivery { frames: frame..frame + 1, content: Content::Pixels(pixels) }).collect())
     }
 
     /// Decodes, sums and recenters the frames of a group, on a compute thread.
@@ -183,7 +260,7 @@ impl Loader {
             }
         }
         for delivery in deliveries {
-            if let Ok(body) = delivery.body {
+            if let Content::Response { body: Ok(body), .. } | Content::Pixels(Ok(body)) = delivery.content {
                 self.bodies.put(body);
             }
         }
@@ -213,7 +290,7 @@ impl Loader {
         };
         let mut bytes = 0;
         for (&(frame, delivery), place) in frames.iter().zip(&mut places) {
-            match decode_frame(&mut scratch.decoder, share, frame, delivery, place) {
+            match self.decode(&mut scratch.decoder, frame, delivery, place) {
                 Ok(taken) => bytes += taken,
                 Err(error) if share.job.on_error == OnError::Blank => {
                     tracing::warn!(frame, error = chain(&error), "frame is blank");
@@ -281,25 +358,30 @@ impl Loader {
             *place = Some(note);
         }
     }
-}
 
-/// Decodes one frame of a delivery; gives the bytes fetched for it.
-fn decode_frame(decoder: &mut Decoder, share: &Share, frame: usize, delivery: &Delivery, place: &mut [u8]) -> Result<u64, FrameError> {
-    let url = || source::redacted(&delivery.url);
-    let body = delivery.body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
-    if share.job.source.depth == 1 {
-        decoder.decode(body, share.plan.frame, share.job.source.color, place).map_err(|source| FrameError::Decode {
-            frame,
-            url: url(),
-            source,
-        })?;
-        return Ok(body.len() as u64);
+    /// Decodes one frame of a delivery; gives the bytes fetched for it that are not counted yet.
+    fn decode(&self, decoder: &mut Decoder, frame: usize, delivery: &Delivery, place: &mut [u8]) -> Result<u64, FrameError> {
+        let share = &self.share;
+        let (response, body) = match &delivery.content {
+            Content::Response { url, body } => (url, body),
+            Content::Pixels(Ok(pixels)) => {
+                place.copy_from_slice(pixels);
+                return Ok(0);
+            }
+            Content::Pixels(Err(source)) => return Err(FrameError::Array { frame, source: Arc::clone(source) }),
+        };
+        let url = || source::redacted(response);
+        let body = body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
+        if let Feed::Images(Images { depth: 1, color, .. }, _) = self.feed {
+            decoder.decode(body, share.plan.frame, color, place).map_err(|source| FrameError::Decode { frame, url: url(), source })?;
+            return Ok(body.len() as u64);
+        }
+        let expected = delivery.frames.len() * place.len();
+        if body.len() != expected {
+            return Err(FrameError::Volume { frame, url: url(), found: body.len(), expected });
+        }
+        let at = (frame - delivery.frames.start) * place.len();
+        place.copy_from_slice(&body[at..at + place.len()]);
+        Ok(place.len() as u64)
     }
-    let expected = delivery.frames.len() * place.len();
-    if body.len() != expected {
-        return Err(FrameError::Volume { frame, url: url(), found: body.len(), expected });
-    }
-    let at = (frame - delivery.frames.start) * place.len();
-    place.copy_from_slice(&body[at..at + place.len()]);
-    Ok(place.len() as u64)
 }

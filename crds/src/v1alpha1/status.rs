@@ -1,6 +1,6 @@
 //! What an ArrayJob's status tells: written by the operator alone, and only when it changed.
 
-use super::Frame;
+use super::{Dtype, Frame};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub struct ArrayJobStatus {
     /// Height, width and dtype of a frame, as the first one says; only where the manifest does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
+    /// How the array of source.zarr lies in its store, as its metadata say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array: Option<ArrayStatus>,
     /// The chunk servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers: Option<ServersStatus>,
@@ -104,6 +107,20 @@ pub struct PlanStatus {
     pub fingerprint: String,
     /// The plan in one line.
     pub summary: String,
+}
+
+/// How an array lies in its store; axes (t, y, x).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ArrayStatus {
+    /// Its shape.
+    pub shape: Vec<u64>,
+    /// uint8, uint16 or float32.
+    pub dtype: Dtype,
+    /// The shape of a chunk.
+    pub chunks: Vec<u64>,
+    /// The shape of the smallest part of a chunk that can be read without the rest.
+    pub parts: Vec<u64>,
 }
 
 /// The chunk servers.

@@ -1,5 +1,5 @@
-//! What frames are when the manifest does not say: the job's first server looks at the first frame, since the operator never
-//! touches data.
+//! What frames are when the manifest does not say: the job's first server looks at the first frame, or at the metadata of the
+//! array, since the operator never touches data.
 
 use super::case::{Case, Error};
 use super::lifecycle;
@@ -9,7 +9,6 @@ use crate::report::conditions::{Facts, Said};
 use crate::report::status::Story;
 use crate::servers;
 use crate::validate::{self, Place};
-use api::geometry::FrameSpec;
 use api::phase::{Failure, reason};
 use api::plan::ServerId;
 use api::wire::ProbeRequest;
@@ -30,7 +29,7 @@ pub(super) async fn probe(case: Case<'_>, size: pod::Size) -> Result<Action, Err
             return waiting(case, stalled).await;
         }
         Sighting::Exited(why) if fleet.restarts() >= case.job.spec.backoff_limit.unwrap_or(validate::BACKOFF_LIMIT) => {
-            let message = format!("the server that looks at the first frame ended ({why})");
+            let message = format!("the server that looks at the source ended ({why})");
             return case.fail(Failure { reason: reason::BACKOFF_LIMIT_EXCEEDED.into(), message }).await;
         }
         Sighting::Absent | Sighting::Exited(_) | Sighting::Lost(_) => {
@@ -46,10 +45,11 @@ pub(super) async fn probe(case: Case<'_>, size: pod::Size) -> Result<Action, Err
         Err(invalid) => return case.fail(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }).await,
     };
     match case.memory.servers.probe(&address, &ProbeRequest { source, frames }).await {
-        Ok(frame) => {
+        Ok(probed) => {
             let mut after = case.before.clone();
-            after.frame = Some(written(frame));
-            let facts = Facts { working: Some(Said::yes("Probed", format!("a frame is {frame}"))), ..Facts::default() };
+            after.frame = Some(validate::frame_status(probed.frame));
+            after.array = probed.array.as_ref().map(validate::array_status);
+            let facts = Facts { working: Some(Said::yes("Probed", format!("a frame is {}", probed.frame))), ..Facts::default() };
             case.tell(&after, Story { facts, desired: 1, ..case.story() }).await?;
             Ok(Action::requeue(Duration::ZERO))
         }
@@ -70,16 +70,9 @@ async fn waiting(case: Case<'_>, stalled: Option<Failure>) -> Result<Action, Err
     }
     let working = match &stalled {
         Some(failure) => Said::no(&failure.reason, failure.message.clone()),
-        None => Said::yes("Probing", "a server is started to look at the first frame"),
+        None => Said::yes("Probing", "a server is started to look at the source"),
     };
     let facts = Facts { working: Some(working), stalled, ..Facts::default() };
     case.tell(&case.before, Story { facts, desired: 1, ..case.story() }).await?;
     Ok(Action::requeue(AGAIN))
-}
-
-/// A frame as the status has it.
-fn written(frame: FrameSpec) -> crds::v1alpha1::Frame {
-    let mut job = crds::ArrayJob::new("", crds::ArrayJobSpec::default());
-    validate::set_frame(&mut job, frame);
-    job.spec.source.frame.unwrap_or_default()
 }

@@ -86,11 +86,11 @@ impl Case<'_> {
             url: format!("http://{}.{}.svc", self.job.name_any(), self.job.namespace().unwrap_or_default()),
             token_secret: crate::fleet::kubernetes::names::own(&self.job),
         });
-        let working = if validate::needs_probe(&self.job) && after.frame.is_none() {
+        let working = if validate::needs_probe(&self.manifest()) {
             if let Err(invalid) = validate::source(&self.job, Place::Cluster) {
                 return self.fail(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }).await;
             }
-            Said::yes("Probing", "a server is started to look at the first frame, since the manifest does not say what frames are")
+            Said::yes("Probing", "a server is started to look at the source, since the manifest does not say what frames are")
         } else {
             match self.plan() {
                 Ok(plan) => after.plan = Some(plan),
@@ -118,13 +118,14 @@ impl Case<'_> {
         Ok(plan_status(&plan, self.job.metadata.generation.unwrap_or(1), size.memory_bytes))
     }
 
-    /// The manifest with what is known beyond it: the frame's shape, and the generation that was planned. Later generations
+    /// The manifest with what is known beyond it: the frame's shape, the array's layout, and the generation that was planned. Later generations
     /// differ in nothing that servers know.
     fn manifest(&self) -> ArrayJob {
         let mut manifest = (*self.job).clone();
-        if validate::needs_probe(&manifest) {
+        if manifest.spec.source.frame.is_none() {
             manifest.spec.source.frame.clone_from(&self.before.frame);
         }
+        manifest.status.get_or_insert_default().array.clone_from(&self.before.array);
         if let Some(plan) = &self.before.plan {
             manifest.metadata.generation = Some(plan.generation);
         }
@@ -154,7 +155,7 @@ impl Case<'_> {
             Ok(size) => size,
             Err(error) => return self.fail(Failure { reason: reason::INVALID_SPEC.into(), message: error.to_string() }).await,
         };
-        if validate::needs_probe(&self.job) && self.before.frame.is_none() {
+        if validate::needs_probe(&self.manifest()) {
             return probe::probe(self, size).await;
         }
         let Some(planned) = self.before.plan.clone() else {
@@ -272,7 +273,7 @@ impl Case<'_> {
             // Arrays live in the servers' memory: the job begins again, with its deadlines.
             (after.start_time, after.progress, after.servers) = (None, None, None);
             // The manifest may change before it begins again, and the first frame with it.
-            (after.plan, after.frame) = (None, None);
+            (after.plan, after.frame, after.array) = (None, None, None);
             after.phases.clear();
         }
         let facts = Facts { suspended: true, ..Facts::default() };

@@ -6,7 +6,7 @@ use crate::exchange::Client;
 use crate::standalone::Server;
 use crate::tls::{Identity, SERVER_NAME};
 use api::geometry::FrameSpec;
-use api::job::Source;
+use api::job::{Images, Source};
 use api::phase::reason;
 use api::wire::{ProbeRequest, route};
 
@@ -55,8 +55,8 @@ async fn a_server_of_another_name_or_authority_is_not_believed() {
     assert_eq!(format!("{:?}", authority.leaf(SERVER_NAME)), "Identity");
 }
 
-async fn probe(cluster: &Cluster, source: Source) -> Answer {
-    let body = serde_json::to_vec(&ProbeRequest { source, frames: FRAMES }).unwrap();
+async fn probe(cluster: &Cluster, source: Images) -> Answer {
+    let body = serde_json::to_vec(&ProbeRequest { source: Source::Images(source), frames: FRAMES }).unwrap();
     cluster.command(0, |client, url| client.post(url + route::PROBE).header("content-type", "application/json").body(body)).await
 }
 
@@ -67,7 +67,7 @@ async fn the_first_frame_is_probed_with_the_servers_secret() {
     assert_eq!((answer.status, answer.json::<FrameSpec>()), (200, FRAME));
     assert_eq!(answer.json::<serde_json::Value>(), serde_json::json!({"height": 120, "width": 100, "dtype": "uint8"}));
     // The secret stands for a header of the manifest, however that is written.
-    let overridden = Source { headers: vec![("x-api-key".into(), "wrong".into())], ..source_of(frames.url("frame/{index}")) };
+    let overridden = Images { headers: vec![("x-api-key".into(), "wrong".into())], ..source_of(frames.url("frame/{index}")) };
     assert_eq!(probe(&cluster, overridden).await.status, 200);
 
     let (status, reason, error) = probe(&cluster, source_of(frames.url("nothing/{index}?key=hidden"))).await.problem();
@@ -80,7 +80,7 @@ async fn the_first_frame_is_probed_with_the_servers_secret() {
     let (status, _, error) = probe(&cluster, source_of("file:///etc/passwd{index}".into())).await.problem();
     assert!(status == 422 && error.contains("file:// works only where the job runs on one machine"), "{status} {error}");
     assert_eq!(probe(&cluster, source_of("http://h/{nothing}".into())).await.status, 400);
-    assert_eq!(probe(&cluster, Source { depth: 0, ..source_of(frames.url("frame/{index}")) }).await.status, 404);
+    assert_eq!(probe(&cluster, Images { depth: 0, ..source_of(frames.url("frame/{index}")) }).await.status, 404);
 }
 
 #[tokio::test]

@@ -3,13 +3,16 @@
 use super::super::{Addresses, Ports, Server, Settings};
 use super::source::FrameServer;
 use crate::tls::{Identity, SERVER_NAME, client_config};
+use crate::worker::Worker;
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Detrend, Fft, FftOutput, Job, OnError, Output, Reduction, Source, Storage, Window};
+use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Output, Reduction, Source, Storage, Window};
 use api::phase::{Phase, Progress};
 use api::plan::{Allowance, Budget, Plan};
 use api::wire::{Assignment, Peer, Problem, VERSION, VERSION_HEADER, route};
+use axum::http::HeaderMap;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -90,13 +93,20 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
 impl Answer {
     pub(super) async fn to(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
         let response = request.send().await?;
-        Ok(Self { status: response.status().as_u16(), body: response.bytes().await?.to_vec() })
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
+    }
+
+    /// The header of that name; empty without it.
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub(super) fn text(&self) -> String {
@@ -129,6 +139,8 @@ pub(super) fn builder() -> reqwest::ClientBuilder {
 pub(super) struct Cluster {
     pub(super) authority: Authority,
     pub(super) servers: Vec<Addresses>,
+    /// What is behind each of them.
+    pub(super) workers: Vec<Arc<Worker>>,
     operator: reqwest::Client,
     reader: reqwest::Client,
     _place: Place,
@@ -140,15 +152,15 @@ impl Cluster {
         let authority = Authority::new();
         let place = Place::new(&authority, &format!("{TOKEN}\n"), headers);
         let mut tasks = JoinSet::new();
-        let addresses = (0..servers).map(|_| {
+        let started = (0..servers).map(|_| {
             let server = Server::bind(&place.settings()).unwrap();
-            let addresses = server.addresses();
+            let (addresses, worker) = (server.addresses(), Arc::clone(&server.worker));
             tasks.spawn(server.serve(std::future::pending()));
-            addresses
+            (addresses, worker)
         });
-        let servers = addresses.collect();
+        let (servers, workers) = started.unzip();
         let operator = client_of(&authority.leaf("operator.example"));
-        Self { authority, servers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks }
+        Self { authority, servers, workers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks }
     }
 
     /// Where peers find server `server`.
@@ -164,6 +176,26 @@ impl Cluster {
     /// A GET as readers do, with the token.
     pub(super) async fn read(&self, server: usize, path: &str) -> Answer {
         Answer::to(self.reader.get(self.reader_url(server, path)).bearer_auth(TOKEN)).await.unwrap()
+    }
+
+    /// A request as readers make them, with the token.
+    pub(super) async fn ask(
+        &self,
+        server: usize,
+        path: &str,
+        with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Answer {
+        Answer::to(with(self.reader.get(self.reader_url(server, path)).bearer_auth(TOKEN))).await.unwrap()
+    }
+
+    /// A HEAD as readers make them, with the token.
+    pub(super) async fn request_head(&self, server: usize, path: &str) -> Answer {
+        Answer::to(self.reader.head(self.reader_url(server, path)).bearer_auth(TOKEN)).await.unwrap()
+    }
+
+    /// A request of any method by anybody.
+    pub(super) async fn request(&self, method: reqwest::Method, url: String) -> Answer {
+        Answer::to(self.reader.request(method, url)).await.unwrap()
     }
 
     /// A GET by anybody.
@@ -183,12 +215,19 @@ impl Cluster {
         self.command(server, |client, url| client.get(url + route::PROGRESS)).await.json()
     }
 
+    /// Where everybody is.
+    pub(super) fn table(&self) -> Vec<Option<Peer>> {
+        let peers = self.workers.iter().enumerate();
+        peers.map(|(server, worker)| Some(Peer { address: self.peer(server), boot: worker.boot.clone() })).collect()
+    }
+
     /// Gives every server its share.
     pub(super) async fn assign(&self, job: &Job) -> Vec<Answer> {
-        let mut peers = Vec::new();
-        for server in 0..self.servers.len() {
-            peers.push(Some(Peer { address: self.peer(server), boot: self.progress(server).await.boot }));
-        }
+        self.assign_among(job, self.table()).await
+    }
+
+    /// Gives every server its share, and tells it of these peers.
+    pub(super) async fn assign_among(&self, job: &Job, peers: Vec<Option<Peer>>) -> Vec<Answer> {
         let budget = Budget { memory: Allowance::PerServer(2 << 30), cores: 2 };
         let plan = Plan::new(job, Some(peers.len()), &budget).unwrap();
         let assignment = Assignment { job: job.clone(), plan, peers, goal: Phase::Fft };
@@ -228,8 +267,8 @@ impl Cluster {
     }
 }
 
-pub(super) fn source_of(url_template: String) -> Source {
-    Source { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
+pub(super) fn source_of(url_template: String) -> Images {
+    Images { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
 }
 
 /// Spectra of all frames of `source`.
@@ -238,7 +277,7 @@ pub(super) fn job(source: &FrameServer) -> Job {
         name: "movie".into(),
         uid: "u".into(),
         generation: 1,
-        source: source_of(source.url("frame/{index}")),
+        source: Source::Images(source_of(source.url("frame/{index}"))),
         frames: FRAMES,
         frame: FRAME,
         on_error: OnError::Fail,

@@ -1,0 +1,180 @@
+//! What a store says of an array, in either version's words; and whether that can be a stack of frames.
+
+use super::Error;
+use super::keys::{Got, Keys};
+use crate::source::Part;
+use api::geometry::Dtype;
+use api::job::Layout;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::Arc;
+use zarrs::array::{Array, ArrayMetadata};
+
+/// Names of a group's arrays that are listed when none was chosen.
+const LISTED: usize = 20;
+
+/// Reads the metadata of the array behind `keys`.
+pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, Layout), Error> {
+    let place = keys.shown();
+    if let Some(got) = get(keys, "zarr.json").await? {
+        let found: Value = parse(&place, &got.body)?;
+        return match found["node_type"].as_str() {
+            Some("array") => Reader { place, ranges: ranges(keys, &got) }.v3(found),
+            Some("group") => Err(Error::Group { place, advice: advice(&arrays_v3(&found)) }),
+            _ => Err(Error::Metadata { place, what: "zarr.json has no node_type".into() }),
+        };
+    }
+    if let Some(got) = get(keys, ".zarray").await? {
+        let found: Value = parse(&place, &got.body)?;
+        return Reader { place, ranges: ranges(keys, &got) }.v2(found);
+    }
+    if let Some(listing) = get(keys, ".zmetadata").await? {
+        let arrays = arrays_v2(&parse(&place, &listing.body)?);
+        return Err(Error::Group { place, advice: advice(&arrays) });
+    }
+    if get(keys, ".zgroup").await?.is_some() {
+        return Err(Error::Group { place, advice: advice(&[]) });
+    }
+    Err(Error::Absent { place })
+}
+
+/// A document. Asked for as a range from its first byte on, which says whether the server knows ranges.
+async fn get(keys: &Arc<Keys>, key: &str) -> Result<Option<Got>, Error> {
+    keys.get(key, Some(Part::From(0, None))).await.map_err(|error| Error::Fetch(Arc::new(error)))
+}
+
+fn ranges(keys: &Keys, got: &Got) -> bool {
+    keys.knows_ranges().unwrap_or(got.exact)
+}
+
+fn parse<T: DeserializeOwned>(place: &str, body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::Metadata { place: place.to_owned(), what: error.to_string() })
+}
+
+/// Makes sense of one array's metadata.
+struct Reader {
+    place: String,
+    /// Whether parts of chunks can be had.
+    ranges: bool,
+}
+
+impl Reader {
+    fn wrong(&self, what: impl Into<String>) -> Error {
+        Error::Metadata { place: self.place.clone(), what: what.into() }
+    }
+
+    fn v3(self, found: Value) -> Result<(Array<()>, Layout), Error> {
+        let shape = self.shape(&found["shape"], found["dimension_names"].as_array())?;
+        let dtype = &found["data_type"];
+        let dtype = self.dtype(dtype, dtype.as_str().and_then(Dtype::parse))?;
+        let grid = &found["chunk_grid"];
+        if grid["name"] != "regular" {
+            return Err(self.wrong(format!("its chunk grid is {}; regular ones can be read", grid["name"])));
+        }
+        let chunks = self.chunks(&grid["configuration"]["chunk_shape"])?;
+        let names: Vec<&str> = found["codecs"].as_array().into_iter().flatten().map(name).collect();
+        let parts = match names[..] {
+            _ if !self.ranges => chunks,
+            ["sharding_indexed"] => self.chunks(&found["codecs"][0]["configuration"]["chunk_shape"])?,
+            ["bytes"] => [1, chunks[1], chunks[2]],
+            _ => chunks,
+        };
+        let metadata: ArrayMetadata = serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))?;
+        self.open(metadata, Layout { shape, dtype, chunks, parts })
+    }
+
+    fn v2(self, found: Value) -> Result<(Array<()>, Layout), Error> {
+        let shape = self.shape(&found["shape"], None)?;
+        let dtype = &found["dtype"];
+        let dtype = self.dtype(
+            dtype,
+            match dtype.as_str() {
+                Some("|u1" | "<u1" | ">u1") => Some(Dtype::Uint8),
+                Some("<u2" | ">u2") => Some(Dtype::Uint16),
+                Some("<f4" | ">f4") => Some(Dtype::Float32),
+                _ => None,
+            },
+        )?;
+        let chunks = self.chunks(&found["chunks"])?;
+        let plain = found["compressor"].is_null() && found["filters"].as_array().is_none_or(Vec::is_empty) && found["order"] == "C";
+        let parts = if plain && self.ranges { [1, chunks[1], chunks[2]] } else { chunks };
+        let metadata: ArrayMetadata = serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))?;
+        self.open(metadata, Layout { shape, dtype, chunks, parts })
+    }
+
+    /// The decoder is made now, so that a codec that it does not know is named before anything else is done.
+    fn open(&self, metadata: ArrayMetadata, layout: Layout) -> Result<(Array<()>, Layout), Error> {
+        let array = Array::new_with_metadata(Arc::new(()), "/", metadata).map_err(|error| self.wrong(error.to_string()))?;
+        let divides = layout.chunks.iter().zip(layout.parts).all(|(chunk, part)| chunk.is_multiple_of(part));
+        if !divides {
+            return Err(self.wrong(format!("inner chunks of {:?} do not divide shards of {:?}", layout.parts, layout.chunks)));
+        }
+        Ok((array, layout))
+    }
+
+    fn shape(&self, shape: &Value, names: Option<&Vec<Value>>) -> Result<[usize; 3], Error> {
+        let sizes = shape.as_array().ok_or_else(|| self.wrong("it has no shape"))?;
+        let named = names.map_or_else(String::new, |names| {
+            let names: Vec<&str> = names.iter().map(|name| name.as_str().unwrap_or("?")).collect();
+            format!(" ({})", names.join(", "))
+        });
+        let found = three(sizes).ok_or_else(|| {
+            let axes = sizes.len();
+            let plural = if axes == 1 { "axis" } else { "axes" };
+            if axes == 3 {
+                return self.wrong(format!("its shape {shape} has an empty axis, or too large a one"));
+            }
+            self.wrong(format!("it has {axes} {plural}{named}, shape {shape}; a stack of frames has 3: (t, y, x)"))
+        })?;
+        // Names are no more than that, but these would be read in a wrong order.
+        let first = names.and_then(|names| names.first()?.as_str()).unwrap_or("t").to_ascii_lowercase();
+        if ["x", "y"].contains(&first.as_str()) {
+            return Err(self.wrong(format!("its axes are{named}; a stack of frames has (t, y, x)")));
+        }
+        Ok(found)
+    }
+
+    fn chunks(&self, chunks: &Value) -> Result<[usize; 3], Error> {
+        let sizes = chunks.as_array().and_then(|sizes| three(sizes));
+        sizes.ok_or_else(|| self.wrong(format!("its chunks are {chunks}; three sizes of at least 1 are needed")))
+    }
+
+    fn dtype(&self, found: &Value, known: Option<Dtype>) -> Result<Dtype, Error> {
+        known.ok_or_else(|| {
+            let name = found.as_str().or_else(|| found["name"].as_str()).map_or_else(|| found.to_string(), str::to_owned);
+            self.wrong(format!("its elements are {name}; uint8, uint16 and float32 can be read"))
+        })
+    }
+}
+
+/// Three sizes, none of them 0, whose product can be counted.
+fn three(sizes: &[Value]) -> Option<[usize; 3]> {
+    let sizes: Vec<usize> = sizes.iter().map(|size| usize::try_from(size.as_u64()?).ok()).collect::<Option<_>>()?;
+    let sizes: [usize; 3] = sizes.try_into().ok()?;
+    let bytes = sizes.iter().try_fold(8usize, |product, size| product.checked_mul(*size));
+    bytes.filter(|bytes| *bytes > 0 && isize::try_from(*bytes).is_ok()).map(|_| sizes)
+}
+
+/// A codec's name, which stands alone or in an object.
+fn name(codec: &Value) -> &str {
+    codec.as_str().or_else(|| codec["name"].as_str()).unwrap_or_default()
+}
+
+fn arrays_v3(group: &Value) -> Vec<String> {
+    let nodes = group["consolidated_metadata"]["metadata"].as_object();
+    let arrays = nodes.into_iter().flatten().filter(|(_, node)| node["node_type"] == "array");
+    arrays.map(|(path, _)| path.clone()).collect()
+}
+
+fn arrays_v2(listing: &Value) -> Vec<String> {
+    let nodes = listing["metadata"].as_object();
+    nodes.into_iter().flatten().filter_map(|(key, _)| key.strip_suffix("/.zarray").map(str::to_owned)).collect()
+}
+
+fn advice(arrays: &[String]) -> String {
+    if arrays.is_empty() {
+        return "set source.zarr.array to the path of one of its arrays (its metadata do not list them)".into();
+    }
+    let more = if arrays.len() > LISTED { ", …" } else { "" };
+    format!("set source.zarr.array to one of its arrays: {}{more}", arrays[..arrays.len().min(LISTED)].join(", "))
+}
