@@ -60,6 +60,10 @@ class Served:
         status = json.loads(self.get("/api/v1/status")[2])
         self.job = status["job"]
         self.axes = {array["name"]: array["axes"] for array in status["arrays"]}
+        # Axes of one name have one length in xarray: those of frames before the crop have names of their own.
+        for name in self.axes if "recentered" in self.referee.names else ():
+            if name.startswith("raw"):
+                self.axes[name] = [axis if axis == "t" else f"raw_{axis}" for axis in self.axes[name]]
         self.arrays = {}
 
     def get(self, path, headers=None, method="GET", token=True):
