@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
-LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume
+LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
 .PHONY: help demo test check examples test-cluster cluster cluster-env cluster-down images crds bench bench-kernels clean fmt
 

@@ -68,10 +68,11 @@ impl Pace {
     }
 }
 
-/// Sizes of groups, the largest first: whole chunks where these are short, then fewer frames, at last parts of a part.
+/// Sizes of groups, the largest first: as long as the pieces would be if all frames were wanted, then fewer frames by whole parts,
+/// at last parts of a part.
 fn groups_of(layout: &Layout, share: usize) -> Vec<usize> {
-    let [part, chunk] = [layout.parts[0], layout.chunks[0]];
-    let mut groups = vec![GROUP.next_multiple_of(chunk).min(share.max(1))];
+    let (part, piece) = (layout.parts[0], layout.piece(layout.chunks[0])[0]);
+    let mut groups = vec![GROUP.next_multiple_of(piece).min(share.max(1))];
     while let Some(&group) = groups.last().filter(|&&group| group > GROUP) {
         let smaller = (group / SMALLER).max(GROUP);
         groups.push(if smaller > part { smaller / part * part } else { smaller }.min(group - 1));
@@ -149,5 +150,8 @@ mod tests {
         assert_eq!(groups(64, 1, 5000), [64, 8]);
         assert_eq!(groups(1000, 20, 5000), [1000, 120, 15, 8]);
         assert_eq!(groups(20, 20, 3), [3]);
+        // A shard whose frames are large is read by pieces, so that few of its frames will do.
+        let layout = Layout { shape: [10_000, 2000, 2000], dtype: Dtype::Uint8, chunks: [1000, 2000, 2000], parts: [1, 250, 250] };
+        assert_eq!(groups_of(&layout, 5000), [8]);
     }
 }

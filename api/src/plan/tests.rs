@@ -1,6 +1,6 @@
 use super::*;
 use crate::geometry::{Dtype, intersect};
-use crate::job::{Color, Images, OnError, Recenter, Reduction, Source};
+use crate::job::{Color, Images, Layout, OnError, Recenter, Reduction, Source, Zarr};
 use proptest::prelude::*;
 
 fn job(frames: usize, height: usize, width: usize) -> Job {
@@ -125,4 +125,41 @@ fn the_same_job_gives_the_same_text() {
     assert_eq!(plan(3).to_string(), plan(3).to_string());
     assert_eq!(plan(3).fingerprint(), plan(3).fingerprint());
     assert_ne!(plan(3).fingerprint(), plan(4).fingerprint());
+}
+
+/// `job` over an array of such chunks.
+fn over_array(job: Job, chunks: [usize; 3]) -> Job {
+    let layout = Layout { shape: [job.frames + 3, job.frame.height, job.frame.width], dtype: job.frame.dtype, chunks, parts: chunks };
+    Job { source: Source::Zarr(Zarr { url: "s3://b/a".into(), array: String::new(), start: 3, layout: Some(layout) }), ..job }
+}
+
+#[test]
+fn long_chunks_are_decoded_as_seldom_as_memory_allows() {
+    let plan = |mib: u64| {
+        let mut job = over_array(job(2000, 200, 200), [2003, 10, 10]);
+        (job.fft, job.storage) = (None, Storage::Memory);
+        Plan::new(&job, Some(2), &Budget { memory: Allowance::PerServer(mib << 20), cores: 2 })
+    };
+    let roomy = plan(1000).unwrap();
+    assert_eq!((roomy.pace.group, roomy.decoded_frames), (1000, 2 * 2003), "each server needs every chunk");
+    assert!(roomy.to_string().contains("decodes the array's chunks 2.0 times over"), "{roomy}");
+    let tight = plan(100).unwrap();
+    assert!(tight.pace.group < 1000 && tight.decoded_frames > roomy.decoded_frames && tight.peak_bytes() <= 100 << 20, "{tight}");
+    assert!(matches!(plan(60), Err(Error::PerServer { .. })));
+}
+
+#[test]
+fn groups_of_an_array_cover_a_share_and_hold_whole_chunks() {
+    let job = over_array(job(100, 20, 20), [7, 20, 20]);
+    let plan = Plan::new(&job, Some(3), &shared(4)).unwrap();
+    let mut next = 0;
+    for id in plan.ids() {
+        for run in plan.groups_of(&job, id) {
+            assert_eq!(run.start, next);
+            next = run.end;
+            // A chunk is split by the end of a share alone.
+            assert!((run.start + 3).is_multiple_of(7) || run.start == plan.frames_of(id).start, "{run:?}");
+        }
+    }
+    assert_eq!(next, 100);
 }

@@ -1,5 +1,6 @@
 //! Servers of a cluster, all in one process, on any free ports: who may ask what, and a job over two of them.
 
+mod array;
 mod job;
 mod peers;
 mod readers;

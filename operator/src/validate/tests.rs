@@ -67,7 +67,7 @@ fn sources_that_cannot_be_are_refused() {
     assert!(frame("height: 65536, width: 65537, dtype: uint8").contains("too large"));
     let volume = "{volume: {urlTemplate: 'http://h/{depth}/{index}', count: 100, depth: 7}, frame: {height: 6, width: 8, dtype: uint8}}";
     let job = validate(&manifest(&format!("source: {volume}")), Place::Machine).unwrap();
-    assert_eq!((job.slab_frames, job.source.depth), (21, 7), "slabs hold whole responses");
+    assert_eq!((job.slab_frames, job.source.depth()), (21, 7), "slabs hold whole responses");
     let error = validate(&manifest(&format!("source: {volume}, load: {{chunkFrames: 10}}")), Place::Machine).unwrap_err();
     assert!(error.to_string().contains("multiple of source.volume.depth (7)"));
 }
@@ -88,4 +88,62 @@ fn outputs_are_checked_against_the_plan() {
     );
     assert!(check("select: 'power', url: 'file:///p.png'").unwrap_err().contains("has 3 axes; a .png file takes 2"));
     assert!(check("select: 'powr', url: 'file:///p.npy'").unwrap_err().contains("there is no array 'powr'"));
+}
+
+/// A manifest of an array that has been looked at.
+fn of_array(zarr: &str, more: &str, chunks: [usize; 3], parts: [usize; 3]) -> ArrayJob {
+    let mut job = manifest(&format!("source: {{zarr: {{{zarr}}}{more}}}"));
+    let layout = job::Layout { shape: [1000, 60, 80], dtype: Dtype::Uint16, chunks, parts };
+    let frame = FrameSpec { height: 60, width: 80, dtype: Dtype::Uint16 };
+    set_probed(&mut job, &Probed { frame, array: Some(layout) });
+    job
+}
+
+#[test]
+fn an_array_says_what_the_manifest_leaves_out() {
+    let plain = manifest("source: {zarr: {url: 's3://b/a.zarr', array: '0'}}");
+    assert!(needs_probe(&plain));
+    assert_eq!(source(&plain, Place::Cluster).unwrap().1, 1, "not known yet");
+    assert!(validate(&plain, Place::Cluster).unwrap_err().to_string().contains("not been looked at"));
+
+    let whole = of_array("url: 's3://b/a.zarr', array: '0'", "", [50, 60, 80], [50, 60, 80]);
+    assert!(!needs_probe(&whole));
+    let job = validate(&whole, Place::Cluster).unwrap();
+    assert_eq!((job.frames, job.slab_frames, job.frame.height, job.frame.dtype), (1000, 50, 60, Dtype::Uint16), "slabs hold whole chunks");
+    let part = of_array("url: 'http://h/a.zarr', start: 100, count: 7", "", [1, 60, 80], [1, 60, 80]);
+    let job = validate(&part, Place::Cluster).unwrap();
+    assert_eq!((job.frames, job.slab_frames), (7, 7));
+    assert!(matches!(job.source, job::Source::Zarr(job::Zarr { start: 100, .. })));
+    for (chunks, parts, slab) in [([1000, 10, 10], [1000, 10, 10], 20), ([500, 60, 80], [16, 60, 80], 32)] {
+        assert_eq!(validate(&of_array("url: 'gs://b/a'", "", chunks, parts), Place::Machine).unwrap().slab_frames, slab);
+    }
+    // A manifest may say what frames are, if it is right.
+    assert!(
+        validate(&of_array("url: 'az://c/a'", ", frame: {height: 60, width: 80, dtype: uint16}", [1, 60, 80], [1, 60, 80]), Place::Machine)
+            .is_ok()
+    );
+}
+
+#[test]
+fn arrays_that_cannot_be_are_refused() {
+    let refusal = |zarr: &str, more: &str, place| validate(&of_array(zarr, more, [1, 60, 80], [1, 60, 80]), place).unwrap_err().to_string();
+    let cases = [
+        ("url: 'ftp://h/a.zarr'", "", "spec.source.zarr.url: the scheme must be http, https, file, s3, gs or az; found ftp"),
+        ("url: 'a.zarr'", "", "spec.source.zarr.url: a.zarr is not a URL"),
+        ("url: 'file:///a.zarr'", "", "spec.source.zarr.url: file:// is this machine's"),
+        ("url: 's3://b/a.zarr', array: '../b'", "", "spec.source.zarr.array: must be a path in the store"),
+        ("url: 's3://b/a.zarr', start: 1000", "", "spec.source.zarr.start: must be less than the array's 1000 frames; found 1000"),
+        ("url: 's3://b/a.zarr', start: 1, count: 1000", "", "spec.source.zarr.count: must be from 1 to 999, since the array has 1000"),
+        ("url: 's3://b/a.zarr', count: 0", "", "spec.source.zarr.count: must be from 1 to 1000"),
+        (
+            "url: 's3://b/a.zarr'",
+            ", frame: {height: 60, width: 80, dtype: uint8}",
+            "spec.source.frame: the array's frames are 60×80 uint16",
+        ),
+    ];
+    for (zarr, more, expected) in cases {
+        let found = refusal(zarr, more, Place::Cluster);
+        assert!(found.contains(expected), "{zarr}: {found}");
+    }
+    assert!(validate(&of_array("url: 'file:///a.zarr'", "", [1, 60, 80], [1, 60, 80]), Place::Machine).is_ok());
 }

@@ -4,9 +4,10 @@
 use crate::api_server::Cluster;
 use crate::operator::{KEY, container, ended};
 use api::geometry::FrameSpec;
+use api::job::Layout;
 use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress};
 use api::plan::{Plan, ServerId};
-use api::wire::{Assignment, Problem, route};
+use api::wire::{Assignment, Probed, Problem, route};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
@@ -32,7 +33,7 @@ const UNITS: u64 = 8;
 pub(crate) struct Machines {
     cluster: Cluster,
     inner: Arc<Mutex<HashMap<String, Running>>>,
-    probe: Arc<Mutex<Result<FrameSpec, Problem>>>,
+    probe: Arc<Mutex<Result<Probed, Problem>>>,
     /// Units of work that each server does before it waits.
     units: Arc<AtomicU64>,
 }
@@ -90,7 +91,13 @@ impl Machines {
 
     /// What the first frame is.
     pub(crate) fn first_frame(&self, frame: Result<FrameSpec, Problem>) {
-        *self.probe.lock().unwrap() = frame;
+        *self.probe.lock().unwrap() = frame.map(|frame| Probed { frame, array: None });
+    }
+
+    /// How the array lies in its store.
+    pub(crate) fn array(&self, array: Layout) {
+        let frame = FrameSpec { height: array.shape[1], width: array.shape[2], dtype: array.dtype };
+        *self.probe.lock().unwrap() = Ok(Probed { frame, array: Some(array) });
     }
 
     async fn look(&self) {
@@ -199,7 +206,7 @@ fn now_ms() -> u64 {
     jiff::Timestamp::now().as_millisecond() as u64
 }
 
-fn router(server: Server, probe: Arc<Mutex<Result<FrameSpec, Problem>>>) -> Router {
+fn router(server: Server, probe: Arc<Mutex<Result<Probed, Problem>>>) -> Router {
     let look = move || async move {
         match &*probe.lock().unwrap() {
             Ok(frame) => Ok(Json(*frame)),

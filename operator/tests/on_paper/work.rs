@@ -4,6 +4,7 @@ use crate::api_server::Cluster;
 use crate::chunk_servers::{Machines, percent};
 use crate::operator::Operator;
 use api::geometry::{Dtype, FrameSpec};
+use api::job::Layout;
 use api::phase::PhaseProgress;
 use api::wire::Problem;
 use serde_json::{Value, json};
@@ -103,6 +104,36 @@ async fn a_frame_that_is_not_described_is_asked_for_and_the_plan_follows() {
     assert_eq!(serde_json::to_value(cluster.status().frame).unwrap(), json!({"height": 33, "width": 44, "dtype": "uint16"}));
     assert!(cluster.status().plan.unwrap().summary.starts_with("100 × 33×44 uint16, 3 servers"));
     assert_eq!(cluster.requests("create pods").len(), 3, "the server that looked works on");
+}
+
+#[tokio::test]
+async fn an_array_is_looked_at_and_says_how_many_frames_there_are() {
+    let cluster = Cluster::default();
+    let machines = Machines::start(&cluster);
+    machines.array(Layout { shape: [500, 33, 44], dtype: Dtype::Uint16, chunks: [50, 33, 44], parts: [1, 11, 44] });
+    cluster.apply(&json!({"source": {"zarr": {"url": "s3://bucket/stack.zarr", "array": "0", "start": 200}}}));
+    let _operator = Operator::start(&cluster);
+    cluster.until_phase("Complete").await;
+    let status = cluster.status();
+    assert_eq!(serde_json::to_value(status.frame).unwrap(), json!({"height": 33, "width": 44, "dtype": "uint16"}));
+    let array = json!({"shape": [500, 33, 44], "dtype": "uint16", "chunks": [50, 33, 44], "parts": [1, 11, 44]});
+    assert_eq!(serde_json::to_value(status.array).unwrap(), array);
+    assert!(status.plan.unwrap().summary.starts_with("300 × 33×44 uint16, 3 servers"));
+    assert_eq!(cluster.requests("create pods").len(), 3, "the server that looked works on");
+}
+
+#[tokio::test]
+async fn an_array_that_has_too_few_frames_fails_the_job() {
+    let cluster = Cluster::default();
+    let machines = Machines::start(&cluster);
+    machines.array(Layout { shape: [500, 33, 44], dtype: Dtype::Uint16, chunks: [50, 33, 44], parts: [50, 33, 44] });
+    cluster.apply(&json!({"source": {"zarr": {"url": "s3://bucket/stack.zarr", "start": 200, "count": 301}}}));
+    let _operator = Operator::start(&cluster);
+    cluster.until_phase("Failed").await;
+    assert_eq!(cluster.condition("Failed").1, "InvalidSpec");
+    let message = cluster.message("Failed");
+    assert!(message.contains("spec.source.zarr.count: must be from 1 to 300, since the array has 500 frames; found 301"), "{message}");
+    cluster.until_pods(0).await;
 }
 
 #[tokio::test]

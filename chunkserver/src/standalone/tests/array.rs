@@ -1,0 +1,100 @@
+//! A job whose frames are an array of a Zarr store.
+
+use super::source::FrameServer;
+use super::support::{Answer, Cluster, job};
+use crate::source::zarr::tests::shelf::Shelf;
+use crate::source::zarr::tests::{SHAPE, sharded, v3, value, write};
+use api::geometry::{Dtype, FrameSpec};
+use api::job::{Job, OnError, Recenter, Source, Zarr};
+use api::phase::reason;
+use api::wire::{ProbeRequest, Probed, route};
+use axum::http::StatusCode;
+
+const FRAME: FrameSpec = FrameSpec { height: SHAPE[1], width: SHAPE[2], dtype: Dtype::Uint16 };
+/// Of the array's frames, the first two are not the job's.
+const START: usize = 2;
+
+fn pixels(frame: usize) -> Vec<u8> {
+    let pixels = (0..FRAME.pixels()).map(|pixel| value(START + frame, pixel / FRAME.width, pixel % FRAME.width));
+    pixels.flat_map(u16::to_le_bytes).collect()
+}
+
+async fn probe(cluster: &Cluster, source: &Source) -> Answer {
+    let body = serde_json::to_vec(&ProbeRequest { source: source.clone(), frames: 1 }).unwrap();
+    cluster.command(0, |client, url| client.post(url + route::PROBE).header("content-type", "application/json").body(body)).await
+}
+
+/// A job over the array that the shelf has, looked at as the operator would.
+async fn job_over(cluster: &Cluster, shelf: &Shelf) -> Job {
+    let zarr = Zarr { url: shelf.url(), array: "a".into(), start: START, layout: None };
+    let probed: Probed = probe(cluster, &Source::Zarr(zarr.clone())).await.json();
+    assert_eq!(probed.frame, FRAME);
+    let source = Source::Zarr(Zarr { layout: probed.array, ..zarr });
+    // All but the source is as with images.
+    let images = FrameServer::start().await;
+    Job { source, frames: SHAPE[0] - START, frame: FRAME, slab_frames: 3, ..job(&images) }
+}
+
+async fn shelf() -> (tempfile::TempDir, Shelf) {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("a"), &v3([4, 4, 6], sharded([2, 2, 3])));
+    let shelf = Shelf::start(folder.path().to_owned(), true).await;
+    (folder, shelf)
+}
+
+#[tokio::test]
+async fn an_array_is_looked_at_loaded_by_all_servers_and_peeked_into() {
+    let (_folder, shelf) = shelf().await;
+    let cluster = Cluster::start(2, &[]);
+    let job = job_over(&cluster, &shelf).await;
+    cluster.assign(&job).await;
+    cluster.until_computed().await;
+    let stack: Vec<u8> = (0..job.frames).flat_map(pixels).collect();
+    for server in 0..2 {
+        assert!(cluster.read(server, "/slice/raw?format=raw").await.body == stack, "server {server} gives other frames than the store");
+        let load = cluster.progress(server).await.phases.remove(0);
+        assert!(load.bytes > 0 && load.retries == 0, "{load:?}");
+    }
+    let peeked = cluster.read(0, &format!("{}/8?format=npy", route::PEEK)).await;
+    assert!(peeked.status == 200 && peeked.body.ends_with(&pixels(8)), "{}", peeked.text());
+    assert_eq!(cluster.read(0, &format!("{}/9", route::PEEK)).await.status, 404);
+}
+
+#[tokio::test]
+async fn frames_of_a_chunk_that_cannot_be_had_are_blank_or_fail_the_job() {
+    let (_folder, shelf) = shelf().await;
+    // Frames 4 to 7 of the array are 2 to 5 of the job.
+    shelf.refuse("c/1/1/0", &[StatusCode::FORBIDDEN]);
+    for on_error in [OnError::Blank, OnError::Fail] {
+        let cluster = Cluster::start(1, &[]);
+        let recenter = Some(Recenter { crop: [3, 4], threshold: None });
+        let job = Job { on_error, recenter, uid: format!("{on_error:?}"), ..job_over(&cluster, &shelf).await };
+        cluster.assign(&job).await;
+        if on_error == OnError::Fail {
+            let failure = cluster.until(0, |progress| progress.failure.is_some()).await.failure.unwrap();
+            assert_eq!(failure.reason, reason::SOURCE_UNAVAILABLE);
+            assert!(failure.message.contains("frame 2 cannot be had") && failure.message.contains("403 Forbidden"), "{}", failure.message);
+            continue;
+        }
+        cluster.until_computed().await;
+        assert_eq!(cluster.progress(0).await.blank, [2, 3, 4, 5]);
+        let blank = vec![0; FRAME.bytes()];
+        let stack: Vec<u8> = (0..job.frames).flat_map(|t| if (2..6).contains(&t) { blank.clone() } else { pixels(t) }).collect();
+        assert!(cluster.read(0, "/slice/raw?format=raw").await.body == stack);
+    }
+}
+
+#[tokio::test]
+async fn an_array_that_is_another_one_now_fails_the_job() {
+    let (folder, shelf) = shelf().await;
+    let cluster = Cluster::start(1, &[]);
+    let job = job_over(&cluster, &shelf).await;
+    write(&folder.path().join("a"), &v3([2, 4, 6], sharded([2, 2, 3])));
+    cluster.assign(&job).await;
+    let failure = cluster.until(0, |progress| progress.failure.is_some()).await.failure.unwrap();
+    assert!(failure.message.contains("has changed since it was looked at"), "{}", failure.message);
+    shelf.refuse("zarr.json", &[StatusCode::NOT_FOUND]);
+    let (status, why, error) = probe(&cluster, &job.source).await.problem();
+    assert_eq!((status, why.as_deref()), (422, Some(reason::SOURCE_UNAVAILABLE)));
+    assert!(error.contains("/a is no Zarr array"), "{error}");
+}
