@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check examples test-cluster cluster cluster-env cluster-down images crds bench bench-kernels clean fmt
+.PHONY: help demo test check examples test-cluster cluster cluster-env cluster-down images crds openapi bench bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,11 @@ crds: ## writes the CustomResourceDefinition as the types give it
 	$(CARGO) build --locked --quiet -p cli
 	target/debug/arrayjob crd > crds/arrayjobs.yaml
 	cp crds/arrayjobs.yaml charts/arrayjob-crds/files/arrayjobs.yaml
+
+openapi: ## writes docs/openapi.json as the routes give it
+	$(CARGO) build --locked --quiet -p cli
+	target/debug/arrayjob openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
 
 bench: ## the whole job beside Dask and an expert's script, on the same frames; results in benches/runs/
 	$(CARGO) build --release --locked -p cli

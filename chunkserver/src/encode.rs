@@ -1,5 +1,6 @@
 //! An n-dimensional result in, the bytes of a file format out; pure.
 
+mod jpeg;
 mod npy;
 mod picture;
 mod text;
@@ -33,6 +34,11 @@ pub enum Format {
     Npy,
     /// One 2-D picture: 8 or 16 bits as they are, anything else scaled to 8 bits.
     Png,
+    /// One 2-D picture, lossy: 8 bits as they are, anything else scaled to 8 bits.
+    Jpeg {
+        /// From 1, small, to 100, close to the original.
+        quality: u8,
+    },
     /// Text, at most two axes, no header line.
     Csv,
     /// `{"shape", "dtype", "data"}` with nested lists.
@@ -47,8 +53,11 @@ pub enum Format {
 #[derive(Debug, Error)]
 pub enum Error {
     /// The name of a format or a file's extension means nothing here.
-    #[error("{0:?} is not a known format: use npy, png, csv, json, tiff or raw")]
+    #[error("{0:?} is not a known format: use npy, png, jpg, csv, json, tiff or raw")]
     UnknownFormat(String),
+    /// A JPEG of no quality.
+    #[error("jpg:{0} is not a JPEG's quality: it is a number from 1 to 100, as in jpg:80")]
+    Quality(String),
     /// The bytes do not fill the shape: a bug of the caller.
     #[error("an array of shape {shape} has {expected} bytes, not {found}")]
     WrongLength {
@@ -104,6 +113,15 @@ pub enum Error {
         #[source]
         source: ::png::EncodingError,
     },
+    /// The JPEG encoder failed.
+    #[error("failed to encode a JPEG of shape {shape}")]
+    Jpeg {
+        /// The shape, as NumPy writes it.
+        shape: String,
+        /// What the encoder said.
+        #[source]
+        source: jpeg_encoder::EncodingError,
+    },
     /// The TIFF encoder failed.
     #[error("failed to encode a TIFF of shape {shape}")]
     Tiff {
@@ -124,6 +142,7 @@ pub fn encode(a: &ArrayRef<'_>, format: Format) -> Result<Vec<u8>, Error> {
     match format {
         Format::Npy => npy::encode(a),
         Format::Png => picture::encode(a),
+        Format::Jpeg { quality } => jpeg::encode(a, quality),
         Format::Csv => text::csv(a),
         Format::Json => Ok(text::json(a)),
         Format::Tiff => tiff::encode(a),
@@ -131,7 +150,13 @@ pub fn encode(a: &ArrayRef<'_>, format: Format) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// What DVID takes where nobody says.
+const JPEG_QUALITY: u8 = 80;
+
 impl Format {
+    /// The names of all formats.
+    pub const NAMES: [&str; 7] = ["npy", "png", "jpg", "csv", "json", "tiff", "raw"];
+
     /// The format that a file's extension names.
     ///
     /// # Errors
@@ -148,6 +173,7 @@ impl Format {
         match self {
             Self::Npy => "npy",
             Self::Png => "png",
+            Self::Jpeg { .. } => "jpg",
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Tiff => "tiff",
@@ -160,6 +186,7 @@ impl Format {
         match self {
             Self::Npy | Self::Raw => "application/octet-stream",
             Self::Png => "image/png",
+            Self::Jpeg { .. } => "image/jpeg",
             Self::Csv => "text/csv; charset=utf-8",
             Self::Json => "application/json",
             Self::Tiff => "image/tiff",
@@ -176,10 +203,17 @@ impl fmt::Display for Format {
 impl FromStr for Format {
     type Err = Error;
 
+    /// `jpg:80` is a JPEG of that quality.
     fn from_str(name: &str) -> Result<Self, Error> {
-        match name.to_ascii_lowercase().as_str() {
+        let lowercase = name.to_ascii_lowercase();
+        if let Some(quality) = lowercase.strip_prefix("jpg:").or_else(|| lowercase.strip_prefix("jpeg:")) {
+            let known = quality.parse().ok().filter(|known| (1..=100).contains(known));
+            return known.map(|quality| Self::Jpeg { quality }).ok_or_else(|| Error::Quality(quality.to_owned()));
+        }
+        match lowercase.as_str() {
             "npy" => Ok(Self::Npy),
             "png" => Ok(Self::Png),
+            "jpg" | "jpeg" => Ok(Self::Jpeg { quality: JPEG_QUALITY }),
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
             "tif" | "tiff" => Ok(Self::Tiff),

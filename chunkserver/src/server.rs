@@ -6,15 +6,21 @@ mod blocks;
 mod conditional;
 mod control;
 mod cors;
+mod dvid;
+mod events;
 mod listen;
 mod monitor;
+mod openapi;
 mod probe;
 mod problem;
 mod readers;
+mod routes;
+mod status;
 mod zarr;
 
 pub use auth::Key;
 pub use listen::{serve, serve_secured};
+pub use openapi::document as openapi;
 
 use crate::worker::Worker;
 use api::wire::route;
@@ -62,14 +68,9 @@ fn peer_routes() -> Router<Arc<Worker>> {
         .layer(DefaultBodyLimit::max(COMMAND_BYTES))
 }
 
+/// Those of the table, which is also what is documented.
 fn reader_routes() -> Router<Arc<Worker>> {
-    Router::new()
-        .route(&format!("{}/{{array}}", route::SLICE), get(readers::slice))
-        .route(&format!("{}/{{index}}", route::PEEK), get(probe::peek))
-        .route(route::STATUS, get(readers::status))
-        .route(route::ZARR, get(zarr::root))
-        .route(&format!("{}/", route::ZARR), get(zarr::folder))
-        .route(&format!("{}/{{*key}}", route::ZARR), get(zarr::key))
+    routes::router()
 }
 
 /// Routes for those who have the key. It is checked before a route is looked for: it may stand in front of the path.

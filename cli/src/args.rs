@@ -38,6 +38,8 @@ pub enum Verb {
     Movie(Movie),
     /// Print the CustomResourceDefinition for kubectl apply
     Crd,
+    /// Print what a job's servers answer to readers, as OpenAPI 3.1
+    Openapi,
     /// Be a chunk server; started by arrayjob itself
     #[command(hide = true)]
     ChunkServer,

@@ -1,6 +1,7 @@
 //! The fleet of this machine, and the loop that turns over it.
 
 use crate::error::Error;
+use crate::paste::{Paste, Readable};
 use crate::progress::Progress;
 use crate::registry;
 use api::geometry::human_bytes;
@@ -106,16 +107,16 @@ impl Local {
         progress: &mut Progress,
         name: &Path,
         url: &str,
+        arrays: &[Readable],
     ) -> Result<(), Error> {
         let job = manifest.metadata.name.clone().unwrap_or_default();
         let mut shown = url.to_owned();
         let mut entry = registry::enter(&job, url)?;
         let say = |progress: &Progress, url: &str| {
-            progress.say(&format!(
-                "serving at {url}\n  arrayjob get {job} 'raw_mean_frame' -o mean.npy\n  curl '{}'\nCtrl-C ends it",
-                url.replace("/?", "/api/v1/status?")
-            ));
-            progress.object(&json!({"url": url}));
+            let paste = Paste::new(url, &job, &job, arrays);
+            let lines = paste.as_ref().map_or_else(String::new, ToString::to_string);
+            progress.say(&format!("serving at {url}\n{lines}Ctrl-C ends it"));
+            progress.object(&json!({"url": url, "paste": paste.map(|paste| paste.json())}));
         };
         say(progress, url);
         self.keep(manifest, budget, progress, name, |turn, progress| {

@@ -79,6 +79,7 @@ async fn carry_out(verb: Verb, started: Instant) -> Result<(), Error> {
             let yaml = serde_saphyr::to_string(&crds::definition()).map_err(|error| Error::Start(error.into()))?;
             print(&yaml)
         }
+        Verb::Openapi => print(&format!("{:#}\n", chunkserver::server::openapi())),
         Verb::ChunkServer => Ok(()),
     }
 }

@@ -4,9 +4,11 @@ use crate::args::{ProgressKind, Run};
 use crate::error::Error;
 use crate::local::Local;
 use crate::out::Out;
+use crate::paste::Readable;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::{budget, probe};
+use api::arrays::catalog;
 use api::job::{Job, Storage};
 use api::phase::{Failure, reason};
 use api::plan::{Allowance, Plan};
@@ -119,7 +121,8 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         }
         tell(&progress, &outcome, out.as_ref());
         if settings.serve {
-            local.serve(&manifest, &budget, &mut progress, name, &url).await?;
+            let arrays: Vec<Readable> = catalog(&outcome.job, &outcome.plan).iter().map(Readable::from).collect();
+            local.serve(&manifest, &budget, &mut progress, name, &url, &arrays).await?;
         }
         Ok(outcome)
     };

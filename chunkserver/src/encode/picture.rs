@@ -14,7 +14,7 @@ pub enum Contrast {
 
 /// `uint8` and `uint16` as they are, anything else by [`picture`] with linear contrast.
 pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
-    let (height, width) = sides(a)?;
+    let (height, width) = sides(a, Format::Png)?;
     match a.element {
         Element::Uint8 => write(height, width, ::png::BitDepth::Eight, a.data),
         Element::Uint16 => {
@@ -34,7 +34,7 @@ pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
 /// When the array is not 2-D, has no elements, or is too large for a PNG.
 pub fn picture(a: &ArrayRef<'_>, contrast: Contrast) -> Result<Vec<u8>, Error> {
     a.check()?;
-    let (height, width) = sides(a)?;
+    let (height, width) = sides(a, Format::Png)?;
     write(height, width, ::png::BitDepth::Eight, &gray(a.values().map(Value::magnitude), contrast))
 }
 
@@ -74,23 +74,23 @@ pub fn gray_png(height: usize, width: usize, pixels: &[u8]) -> Result<Vec<u8>, E
     encode(&a)
 }
 
-/// Height and width, as PNG counts them.
-fn sides(a: &ArrayRef<'_>) -> Result<(u32, u32), Error> {
+/// Height and width of a picture in `format`, as PNG counts them.
+pub(super) fn sides(a: &ArrayRef<'_>, format: Format) -> Result<(u32, u32), Error> {
     let &[height, width] = a.shape else {
         let advice = if a.shape.len() > 2 {
             format!("select one frame, for example {}", selection(a.shape, 2))
         } else {
             "use csv, json or npy".to_owned()
         };
-        return Err(Error::Axes { format: Format::Png, holds: "one 2-D picture", shape: tuple(a.shape), advice });
+        return Err(Error::Axes { format, holds: "one 2-D picture", shape: tuple(a.shape), advice });
     };
     if height == 0 || width == 0 {
-        return Err(Error::Empty { format: Format::Png, shape: tuple(a.shape) });
+        return Err(Error::Empty { format, shape: tuple(a.shape) });
     }
     // The specification's limit is 2^31 - 1.
     match (i32::try_from(height), i32::try_from(width)) {
         (Ok(height), Ok(width)) => Ok((height.unsigned_abs(), width.unsigned_abs())),
-        _ => Err(Error::TooLarge { format: Format::Png, shape: tuple(a.shape) }),
+        _ => Err(Error::TooLarge { format, shape: tuple(a.shape) }),
     }
 }
 

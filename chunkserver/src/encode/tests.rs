@@ -189,5 +189,38 @@ fn formats_are_named_by_extension() {
     check("x.zarr", None);
     check("npy", None);
     let unknown = "bmp".parse::<Format>().unwrap_err().to_string();
-    assert_eq!(unknown, r#""bmp" is not a known format: use npy, png, csv, json, tiff or raw"#);
+    assert_eq!(unknown, r#""bmp" is not a known format: use npy, png, jpg, csv, json, tiff or raw"#);
+}
+
+#[test]
+fn a_jpeg_is_close_to_its_picture_and_closer_with_more_quality() {
+    let (height, width) = (40, 64);
+    let smooth: Vec<u8> = (0..height * width).map(|i| (2 * (i % width) + 2 * (i / width)) as u8).collect();
+    let distance = |quality: u8| {
+        let a = ArrayRef { element: Element::Uint8, shape: &[height, width], data: &smooth };
+        let jpeg = encode(&a, Format::Jpeg { quality }).unwrap();
+        assert!(jpeg.starts_with(b"\xff\xd8\xff") && jpeg.len() < smooth.len());
+        let spec = api::geometry::FrameSpec { height, width, dtype: api::geometry::Dtype::Uint8 };
+        let mut seen = vec![0; spec.bytes()];
+        crate::decode::Decoder::new().decode(&jpeg, spec, api::job::Color::Refuse, &mut seen).unwrap();
+        smooth.iter().zip(seen).map(|(&a, b)| u32::from(a.abs_diff(b))).sum::<u32>() as f64 / smooth.len() as f64
+    };
+    assert!(distance(100) <= 0.5 && distance(100) < distance(20) && distance(20) < 8.0, "{} {}", distance(100), distance(20));
+}
+
+#[test]
+fn a_jpegs_quality_may_follow_its_name() {
+    let check = |name: &str, quality| assert_eq!(name.parse::<Format>().unwrap(), Format::Jpeg { quality }, "{name}");
+    check("jpg", 80);
+    check("JPEG", 80);
+    check("jpg:1", 1);
+    check("jpeg:100", 100);
+    for wrong in ["jpg:0", "jpg:101", "jpg:", "jpg:x", "jpg:-5"] {
+        assert!(matches!(wrong.parse::<Format>(), Err(Error::Quality(_))), "{wrong}");
+    }
+    for name in Format::NAMES {
+        assert_eq!(name.parse::<Format>().unwrap().name(), name);
+    }
+    let long = refusal(Element::Uint8, &[1, 65536], Format::Jpeg { quality: 80 });
+    assert!(long.starts_with("jpg cannot hold an array as large as (1, 65536)"), "{long}");
 }

@@ -1,7 +1,9 @@
 //! Servers of a cluster, all in one process, on any free ports: who may ask what, and a job over two of them.
 
 mod array;
+mod doors;
 mod job;
+mod news;
 mod peers;
 mod readers;
 mod source;

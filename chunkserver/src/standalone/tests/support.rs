@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 pub(super) const TOKEN: &str = "a-token-for-readers";
 pub(super) const FRAMES: usize = 23;
@@ -145,6 +145,7 @@ pub(super) struct Cluster {
     reader: reqwest::Client,
     _place: Place,
     _tasks: JoinSet<()>,
+    running: Vec<AbortHandle>,
 }
 
 impl Cluster {
@@ -155,12 +156,16 @@ impl Cluster {
         let started = (0..servers).map(|_| {
             let server = Server::bind(&place.settings()).unwrap();
             let (addresses, worker) = (server.addresses(), Arc::clone(&server.worker));
-            tasks.spawn(server.serve(std::future::pending()));
-            (addresses, worker)
+            ((addresses, worker), tasks.spawn(server.serve(std::future::pending())))
         });
-        let (servers, workers) = started.unzip();
+        let ((servers, workers), running) = started.unzip();
         let operator = client_of(&authority.leaf("operator.example"));
-        Self { authority, servers, workers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks }
+        Self { authority, servers, workers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks, running }
+    }
+
+    /// Ends server `server`, as if its machine were gone.
+    pub(super) fn lose(&self, server: usize) {
+        self.running[server].abort();
     }
 
     /// Where peers find server `server`.

@@ -1,0 +1,148 @@
+//! The status of the job, told as it changes to whoever listens: one task looks for all of them, and only while there are any.
+
+use super::status::{Status, look};
+use crate::worker::Worker;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::Stream;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Between two events, at least.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+/// Between two looks while nothing changes, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// For each server that is asked: a hundred questions a second at most.
+const PAUSE_PER_SERVER: Duration = Duration::from_millis(10);
+/// A connection on which nothing happens is told that it still is one.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The name of the events.
+const STATUS: &str = "status";
+
+/// One status, numbered.
+#[derive(Clone, Debug)]
+struct News {
+    id: u64,
+    text: Arc<str>,
+}
+
+/// What all listeners of one server share.
+#[derive(Debug, Default)]
+pub(super) struct Lookout {
+    sight: Mutex<Weak<Sight>>,
+    told: Arc<AtomicU64>,
+}
+
+/// What the listeners of now share; the looking ends with the last of them.
+#[derive(Debug)]
+struct Sight {
+    news: watch::Receiver<Option<News>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Sight {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Lookout {
+    /// The looking that goes on, begun if there is none.
+    fn join(&self, worker: &Arc<Worker>) -> Arc<Sight> {
+        let mut sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sight) = sight.upgrade() {
+            return sight;
+        }
+        let (told, news) = watch::channel(None);
+        let task = tokio::spawn(follow(Arc::clone(worker), told, Arc::clone(&self.told)));
+        let begun = Arc::new(Sight { news, task });
+        *sight = Arc::downgrade(&begun);
+        begun
+    }
+}
+
+/// Tells the status now and whenever it has changed.
+pub(super) async fn events(
+    State(worker): State<Arc<Worker>>,
+    Extension(lookout): Extension<Arc<Lookout>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let sight = lookout.join(&worker);
+    let mut news = sight.news.clone();
+    // Whatever is known already is news to this listener.
+    news.mark_changed();
+    let stream = futures_util::stream::unfold((sight, news), |(sight, mut news)| async move {
+        loop {
+            news.changed().await.ok()?;
+            let latest = news.borrow_and_update().clone();
+            if let Some(News { id, text }) = latest {
+                let event = Event::default().event(STATUS).id(id.to_string()).data(&*text);
+                return Some((Ok(event), (sight, news)));
+            }
+        }
+    });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// Looks again and again, whatever the job is by then.
+async fn follow(worker: Arc<Worker>, told: watch::Sender<Option<News>>, count: Arc<AtomicU64>) {
+    let mut milestones = worker.milestones();
+    let mut last: Option<Status> = None;
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        milestones.mark_unchanged();
+        let share = worker.share();
+        let shortest = SHORTEST_PAUSE.max(PAUSE_PER_SERVER * share.as_ref().map_or(0, |share| share.plan.servers) as u32);
+        pause = (pause * 2).clamp(shortest, LONGEST_PAUSE.max(shortest));
+        if let Some(share) = share {
+            let status = look(&worker, &share).await;
+            if last.as_ref() != Some(&status)
+                && let Ok(text) = serde_json::to_string(&status)
+            {
+                let id = count.fetch_add(1, Ordering::Relaxed) + 1;
+                told.send_replace(Some(News { id, text: text.into() }));
+                (last, pause) = (Some(status), shortest);
+            }
+        }
+        tokio::time::sleep(shortest).await;
+        // News of this server, a new job above all, is not waited out.
+        let _ = tokio::time::timeout(pause - shortest, milestones.changed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::Compute;
+    use crate::exchange::Client;
+    use crate::worker::Surroundings;
+    use api::phase::BootId;
+
+    #[tokio::test]
+    async fn listeners_share_one_lookout_and_none_leaves_nothing() {
+        crate::source::install_crypto();
+        let client = Client::new("key".into()).unwrap();
+        let worker = Arc::new(Worker::new(BootId("b".into()), Compute::new(1).unwrap(), client, Surroundings::default()));
+        let lookout = Lookout::default();
+        let (first, second) = (lookout.join(&worker), lookout.join(&worker));
+        assert!(Arc::ptr_eq(&first, &second));
+        drop(first);
+        assert!(Arc::ptr_eq(&lookout.join(&worker), &second));
+        assert_eq!(Arc::strong_count(&worker), 2, "one task looks");
+        drop(second);
+        // The task is ended by the runtime, in its time.
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+            if Arc::strong_count(&worker) == 1 {
+                return;
+            }
+        }
+        panic!("somebody still looks");
+    }
+}

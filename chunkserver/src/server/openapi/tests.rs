@@ -1,0 +1,89 @@
+use super::*;
+use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress};
+use std::collections::BTreeSet;
+
+/// The names of an object's properties.
+fn names(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn the_committed_document_is_the_generated_one() {
+    let committed: Value = serde_json::from_str(include_str!("../../../../docs/openapi.json")).unwrap();
+    assert!(committed == document(), "routes changed: make openapi");
+}
+
+#[test]
+fn every_parameter_of_a_path_is_described() {
+    for route in READERS {
+        let in_path: Vec<&str> =
+            route.parameters.iter().filter(|parameter| parameter.place == Place::Path).map(|parameter| parameter.name).collect();
+        let path = documented(route.path);
+        let written: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+        assert_eq!(in_path, written, "{path}");
+        assert!(route.answers.iter().any(|answer| answer.status == 200), "{path} never succeeds");
+    }
+    assert_eq!(documented("/a/{*key}"), "/a/{key}");
+}
+
+#[test]
+fn programs_find_what_they_ask_for() {
+    use api::wire::route::{PEEK, SLICE, STATUS, ZARR};
+    for path in [format!("{SLICE}/{{array}}"), format!("{PEEK}/{{index}}"), STATUS.to_owned(), format!("{ZARR}/{{*key}}")] {
+        assert!(READERS.iter().any(|route| route.path == path), "{path}");
+    }
+}
+
+#[test]
+fn every_route_has_a_section() {
+    let text = include_str!("../../../../docs/http-api.md");
+    for route in READERS {
+        let request = format!("GET {}", documented(route.path));
+        // A section of its own, or named in that of another.
+        assert!(text.contains(&format!("\n### {request}\n")) || text.contains(&format!("`{request}`")), "docs/http-api.md lacks {request}");
+    }
+}
+
+#[test]
+fn every_schema_that_is_named_is_there() {
+    fn named<'a>(value: &'a Value, into: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, field)| match field.as_str().filter(|_| name == "$ref") {
+                Some(reference) => drop(into.insert(reference)),
+                None => named(field, into),
+            }),
+            Value::Array(items) => items.iter().for_each(|item| named(item, into)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut references = BTreeSet::new();
+    named(&document, &mut references);
+    assert!(references.len() > 5, "{references:?}");
+    for reference in references {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn a_servers_progress_is_described_as_it_is_sent() {
+    let failure = || Some(Failure { reason: "r".into(), message: "m".into() });
+    let phase = PhaseProgress { phase: Phase::Load, done: 1, total: 2, bytes: 3, retries: 0, started_ms: 4, ended_ms: 5 };
+    let progress = Progress {
+        boot: BootId("b".into()),
+        assignment: Some(("u".into(), 1)),
+        stamp: 0,
+        milestone: 0,
+        phases: vec![phase],
+        blank: vec![],
+        writing: vec![],
+        written: vec![],
+        failure: failure(),
+        trouble: failure(),
+        peak_rss_bytes: 0,
+    };
+    let (sent, described) = (serde_json::to_value(progress).unwrap(), a_servers_progress());
+    assert_eq!(names(&sent), names(&described["properties"]));
+    assert_eq!(names(&sent["phases"][0]), names(&described["properties"]["phases"]["items"]["properties"]));
+    assert_eq!(names(&sent["trouble"]), names(&described["properties"]["trouble"]["properties"]));
+}

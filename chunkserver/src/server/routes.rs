@@ -1,0 +1,321 @@
+//! The routes that readers have, once: the router and the document that describes them are both made of this table.
+
+use super::{dvid, events, probe, readers, status, zarr};
+use crate::encode::Format;
+use crate::worker::Worker;
+use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
+use std::sync::Arc;
+
+/// A GET that readers may send.
+pub(super) struct Route {
+    /// As axum writes it: `{name}` is one segment, `{*name}` all that are left.
+    pub(super) path: &'static str,
+    /// What answers.
+    pub(super) handler: fn() -> MethodRouter<Arc<Worker>>,
+    /// One line.
+    pub(super) summary: &'static str,
+    /// What else one has to know.
+    pub(super) description: &'static str,
+    /// What it takes, those of the path first.
+    pub(super) parameters: &'static [Parameter],
+    /// What it gives.
+    pub(super) answers: &'static [Answer],
+}
+
+/// Something that a request carries.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) description: &'static str,
+}
+
+/// Where a parameter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Path,
+    Query,
+}
+
+/// What a parameter may be.
+pub(super) enum Kind {
+    /// Text, as in the example.
+    Text { example: &'static str },
+    /// A whole number, 0 or more.
+    Whole { example: u64 },
+    /// One of these; the default, where there is one, comes first.
+    OneOf(&'static [&'static str]),
+}
+
+/// A status and what comes with it.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) description: &'static str,
+    pub(super) body: Body,
+}
+
+/// What an answer carries.
+pub(super) enum Body {
+    /// Nothing.
+    Nothing,
+    /// Bytes of one of these media types.
+    Bytes(&'static [&'static str]),
+    /// JSON as the schema of that name says.
+    Json(&'static str),
+    /// Server-sent events, whose data are JSON as the schema of that name says.
+    Events(&'static str),
+}
+
+/// All of them as a router.
+pub(super) fn router() -> Router<Arc<Worker>> {
+    READERS.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+}
+
+/// All of them.
+pub(super) const READERS: &[Route] = &[
+    Route {
+        path: "/slice/{array}",
+        handler: || get(readers::slice),
+        summary: "Part of an array, in a format of one's choice",
+        description: "Waits for what is still being computed. Arrays are those of the status.",
+        parameters: &[
+            ARRAY,
+            Parameter {
+                name: "sel",
+                place: Place::Query,
+                kind: Kind::Text { example: ":,500,500" },
+                description: "What stands between NumPy's brackets: integers, slices, steps, an ellipsis. Without it, all of the array.",
+            },
+            Parameter {
+                name: "format",
+                place: Place::Query,
+                kind: Kind::OneOf(&Format::NAMES),
+                description: "`npy` where nothing is said. `jpg:80` is a JPEG of that quality, from 1 to 100. `raw` is the elements alone: \
+                              little endian, C order. Pictures of anything but 8 bits (in PNG, 16) are scaled to 8 bits.",
+            },
+        ],
+        answers: &[
+            Answer { status: 200, description: "The elements.", body: Body::Bytes(PICTURES_AND_BYTES) },
+            Answer {
+                status: 400,
+                description: "The selection is wrong or out of bounds, the format is unknown or cannot hold it, or it is more than 8 GiB.",
+                body: PROBLEM,
+            },
+            Answer { status: 404, description: "There is no such array; the sentence lists those there are.", body: PROBLEM },
+            FAILED,
+            Answer { status: 500, description: "A peer's sums cannot be read.", body: PROBLEM },
+            LATER,
+        ],
+    },
+    Route {
+        path: "/arrays.zarr",
+        handler: || get(zarr::root),
+        summary: "The arrays as one Zarr group: a listing",
+        description: "With links that lead on from this address, for programs that list folders.",
+        parameters: &[],
+        answers: &[ZARR_LISTING, UNCHANGED, NO_JOB],
+    },
+    Route {
+        path: "/arrays.zarr/",
+        handler: || get(zarr::folder),
+        summary: "The same as a folder",
+        description: "With links that lead on from this address, for programs that list folders.",
+        parameters: &[],
+        answers: &[ZARR_LISTING, UNCHANGED, NO_JOB],
+    },
+    Route {
+        path: "/arrays.zarr/{*key}",
+        handler: || get(zarr::key),
+        summary: "Metadata and chunks of the arrays, as Zarr v3 and v2 have them",
+        description: "The key may hold slashes. v3: `zarr.json`, `{array}/zarr.json`, `{array}/c/i/j/k`; the group's carries those of \
+                      all arrays. v2: `.zgroup`, `.zattrs`, `.zmetadata`, `{array}/.zarray`, `{array}/.zattrs`, `{array}/i.j.k`. \
+                      `{array}@ct,cy,cx` is the same array on any chunk grid, -1 for a whole axis. A complex array has its magnitudes \
+                      and angles beside it, as `spectrum_abs` and `spectrum_phase`. `ome/{array}` is an OME-Zarr image. Chunks are \
+                      not compressed; those at the edge are padded to full size. HEAD, `Range`, `If-Range` and `If-None-Match` work. \
+                      A chunk that is not computed yet, or is lost with a server, is waited for.",
+        parameters: &[Parameter {
+            name: "key",
+            place: Place::Path,
+            kind: Kind::Text { example: "power@-1,16,16/c/0/1/1" },
+            description: "What follows the root.",
+        }],
+        answers: &[
+            Answer {
+                status: 200,
+                description: "The document, the listing or the chunk, with an `ETag`.",
+                body: Body::Bytes(&["application/json", "application/octet-stream", "text/html; charset=utf-8"]),
+            },
+            Answer { status: 206, description: "The bytes that `Range` names.", body: Body::Bytes(&["application/octet-stream"]) },
+            UNCHANGED,
+            Answer { status: 404, description: "There is no such key; never because a chunk is lost or late.", body: PROBLEM },
+            Answer { status: 409, description: "The job has failed, and the chunk will not be computed.", body: PROBLEM },
+            Answer { status: 416, description: "`Range` begins beyond the end.", body: Body::Nothing },
+            LATER,
+        ],
+    },
+    Route {
+        path: "/api/node/{job}/{array}/raw/{shape}/{size}/{offset}",
+        handler: || get(dvid::raw),
+        summary: "A plane as PNG or a subvolume as bare voxels, as DVID answers",
+        description: DVID,
+        parameters: &[JOB, ARRAY, SHAPE, SIZE, OFFSET],
+        answers: &[
+            Answer {
+                status: 200,
+                description: "A picture for a plane; for `0_1_2`, voxels with x running fastest and t slowest, little endian.",
+                body: Body::Bytes(&["image/png", "application/octet-stream"]),
+            },
+            OUTSIDE,
+            NO_VOLUME,
+            FAILED,
+            LATER,
+        ],
+    },
+    Route {
+        path: "/api/node/{job}/{array}/raw/{shape}/{size}/{offset}/{format}",
+        handler: || get(dvid::raw),
+        summary: "A plane as PNG or JPEG, as DVID answers",
+        description: DVID,
+        parameters: &[
+            JOB,
+            ARRAY,
+            SHAPE,
+            SIZE,
+            OFFSET,
+            Parameter {
+                name: "format",
+                place: Place::Path,
+                kind: Kind::Text { example: "jpg:80" },
+                description: "`png`, `jpg`, or `jpg:80` for a quality from 1 to 100.",
+            },
+        ],
+        answers: &[
+            Answer { status: 200, description: "The picture.", body: Body::Bytes(&["image/png", "image/jpeg"]) },
+            OUTSIDE,
+            NO_VOLUME,
+            FAILED,
+            LATER,
+        ],
+    },
+    Route {
+        path: "/api/node/{job}/{array}/info",
+        handler: || get(dvid::info),
+        summary: "Extents, block size and element type of an array, as DVID tells them",
+        description: "Points are (x, y, t), the last one included. Complex arrays count as the float32 of their magnitudes.",
+        parameters: &[JOB, ARRAY],
+        answers: &[Answer { status: 200, description: "With DVID's names.", body: Body::Json("Volume") }, NO_VOLUME, NO_JOB],
+    },
+    Route {
+        path: api::wire::route::STATUS,
+        handler: || get(status::status),
+        summary: "The whole job as it stands",
+        description: "Every server is asked for its part. One that does not answer within a second is told as such.",
+        parameters: &[],
+        answers: &[Answer { status: 200, description: "As it stands.", body: Body::Json("Status") }, NO_JOB],
+    },
+    Route {
+        path: "/api/v1/events",
+        handler: || get(events::events).layer(Extension(Arc::new(events::Lookout::default()))),
+        summary: "The status, told as it changes",
+        description: "Events named `status` with a growing id: one at once, then one whenever the status has changed, at most four a \
+                      second. Before the server has a job there are none. A comment every 15 s says that the connection lives.",
+        parameters: &[],
+        answers: &[Answer { status: 200, description: "For as long as one listens.", body: Body::Events("Status") }],
+    },
+    Route {
+        path: "/api/v1/peek/{index}",
+        handler: || get(probe::peek),
+        summary: "One frame as the source has it now",
+        description: "Whether it is loaded and kept or not: the server fetches it, two frames at a time.",
+        parameters: &[
+            Parameter { name: "index", place: Place::Path, kind: Kind::Whole { example: 0 }, description: "Number of the frame, from 0." },
+            Parameter {
+                name: "format",
+                place: Place::Query,
+                kind: Kind::OneOf(&["png", "jpg", "npy", "csv", "json", "tiff", "raw"]),
+                description: "As for slices, but `png` where nothing is said.",
+            },
+        ],
+        answers: &[
+            Answer { status: 200, description: "The frame.", body: Body::Bytes(PICTURES_AND_BYTES) },
+            Answer { status: 400, description: "The format is unknown or cannot hold it.", body: PROBLEM },
+            Answer { status: 404, description: "The job has no such frame.", body: PROBLEM },
+            Answer {
+                status: 422,
+                description: "The source does not give it (`SourceUnavailable`), or it cannot be decoded (`ChunkDecodeFailed`).",
+                body: PROBLEM,
+            },
+            Answer { status: 503, description: "No job yet, or not fetched within 30 s.", body: PROBLEM },
+        ],
+    },
+];
+
+const PICTURES_AND_BYTES: &[&str] =
+    &["application/octet-stream", "image/png", "image/jpeg", "image/tiff", "text/csv; charset=utf-8", "application/json"];
+
+const PROBLEM: Body = Body::Json("Problem");
+
+const NO_JOB: Answer = Answer { status: 503, description: "No job yet.", body: PROBLEM };
+
+const FAILED: Answer =
+    Answer { status: 409, description: "The job has failed, and what is asked for will not be computed.", body: PROBLEM };
+
+const ZARR_LISTING: Answer =
+    Answer { status: 200, description: "One link for each array, with an `ETag`.", body: Body::Bytes(&["text/html; charset=utf-8"]) };
+
+const UNCHANGED: Answer = Answer { status: 304, description: "`If-None-Match` names what is there.", body: Body::Nothing };
+
+const LATER: Answer =
+    Answer { status: 503, description: "No job yet, a server is being replaced, or not computed within 30 s: try again.", body: PROBLEM };
+
+const ARRAY: Parameter = Parameter {
+    name: "array",
+    place: Place::Path,
+    kind: Kind::Text { example: "power" },
+    description: "Name of an array, as in the status.",
+};
+
+const JOB: Parameter = Parameter {
+    name: "job",
+    place: Place::Path,
+    kind: Kind::Text { example: "cell" },
+    description: "The job's name, where DVID has a node.",
+};
+
+const SHAPE: Parameter = Parameter {
+    name: "shape",
+    place: Place::Path,
+    kind: Kind::OneOf(&dvid::SHAPES),
+    description: "`xy` or `0_1` for a plane, `0_1_2` for a subvolume.",
+};
+
+const SIZE: Parameter = Parameter {
+    name: "size",
+    place: Place::Path,
+    kind: Kind::Text { example: "64_64" },
+    description: "Width_height; for a subvolume width_height_frames.",
+};
+
+const OFFSET: Parameter = Parameter {
+    name: "offset",
+    place: Place::Path,
+    kind: Kind::Text { example: "0_0_5" },
+    description: "Of the first voxel: x_y_t; for a spectrum x_y_bin.",
+};
+
+const DVID: &str = "An array of three axes; complex ones by their magnitudes. Planes are gray: uint8 as it is, uint16 as it is in a PNG \
+                    of 16 bits, anything else scaled to 8 bits from the least to the greatest finite value of the plane. DVID would pad \
+                    what lies outside with zeros; here that is an error.";
+
+const OUTSIDE: Answer = Answer {
+    status: 400,
+    description: "It reaches beyond the array, whose extents the sentence tells; or shape, size, offset or format cannot be read.",
+    body: PROBLEM,
+};
+
+const NO_VOLUME: Answer = Answer {
+    status: 404,
+    description: "There is no such job, or no such array of three axes; the sentence says which there are.",
+    body: PROBLEM,
+};
