@@ -205,17 +205,29 @@ impl fmt::Display for Storage {
 pub struct Output {
     /// What, in NumPy's words: `power[:,500,500]`.
     pub select: String,
-    /// Absolute path of the file or Zarr folder.
-    pub path: String,
+    /// URL of the file, or of the Zarr array.
+    pub url: String,
+    /// Chunk shape of a Zarr array, -1 for a whole axis; `None` for the grid that readers see.
+    pub chunks: Option<Vec<i64>>,
+    /// What one object of a Zarr array holds, -1 for a whole axis; `None` for one chunk.
+    pub shards: Option<Vec<i64>>,
 }
 
 impl Output {
+    /// The path of the URL: without query, fragment and a slash at its end.
+    pub fn path(&self) -> &Path {
+        Path::new(self.url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/'))
+    }
+
     /// Whether it is a Zarr array: a path that ends in `.zarr`, or a name without extension inside such a folder.
     pub fn is_zarr(&self) -> bool {
-        let zarr = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zarr"));
-        let path = Path::new(&self.path);
-        zarr(path) || (path.extension().is_none() && path.parent().is_some_and(zarr))
+        is_zarr_root(self.path()) || (self.path().extension().is_none() && self.path().parent().is_some_and(is_zarr_root))
     }
+}
+
+/// Whether a path is that of a whole Zarr hierarchy.
+pub fn is_zarr_root(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zarr"))
 }
 
 impl Dtype {

@@ -2,12 +2,13 @@
 //!
 //! In the order in which a job meets them: [`geometry`] says where things are, [`template`] names the frames'
 //! addresses, [`job`] is what was asked, [`plan`] is who owns what, [`arrays`] lists what readers will see,
-//! [`selection`] is NumPy's slicing of it, [`phase`] is how far each server is, [`next_step`] decides, and
+//! [`selection`] is NumPy's slicing of it, [`layout`] cuts it into what is written, [`phase`] is how far each server is, [`next_step`] decides, and
 //! [`wire`] is what programs say to each other.
 
 pub mod arrays;
 pub mod geometry;
 pub mod job;
+pub mod layout;
 pub mod next_step;
 pub mod phase;
 pub mod plan;

@@ -1,9 +1,10 @@
 //! What to do next, from what is seen: pure, total, and without a memory of its own.
 
-use crate::job::Job;
-use crate::phase::{Failure, Observed, Phase, Progress, Seen, reason};
+use crate::job::{Job, Output};
+use crate::phase::{Failure, Observed, Phase, Progress, Seen, Stage, Writing, reason};
 use crate::plan::{Plan, ServerId};
 use crate::wire::{Assignment, Peer};
+use std::ops::Range;
 
 /// The one thing to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,8 +13,8 @@ pub enum Step {
     Launch(Vec<ServerId>),
     /// Tell these servers what is theirs and where their peers are.
     Assign(Vec<ServerId>, Box<Assignment>),
-    /// Have a server write an output.
-    Write(Vec<(ServerId, usize)>),
+    /// Have servers write outputs, or their parts of them.
+    Write(Vec<(ServerId, Writing)>),
     /// Nothing to do until something changes.
     Wait,
     /// All is computed and written.
@@ -48,15 +49,37 @@ pub fn next_step(job: &Job, plan: &Plan, observed: &Observed) -> Step {
 }
 
 fn write_or_finish(job: &Job, plan: &Plan, observed: &Observed) -> Step {
-    let writers: Vec<(ServerId, usize)> = (0..job.outputs.len()).map(|output| (ServerId(output % plan.servers), output)).collect();
-    let told = |id: ServerId, has: fn(&Progress) -> &Vec<usize>, output| {
-        observed.progress().any(|(seen, p)| seen == id && has(p).contains(&output))
+    let told = |id: ServerId, has: fn(&Progress) -> &Vec<Writing>, wanted: Writing| {
+        observed.progress().any(|(seen, p)| seen == id && has(p).contains(&wanted))
     };
-    let untold: Vec<_> = writers.iter().copied().filter(|&(id, o)| !told(id, |p| &p.writing, o) && !told(id, |p| &p.written, o)).collect();
+    let mut untold = Vec::new();
+    let mut all_written = true;
+    for (output, wanted) in job.outputs.iter().enumerate() {
+        for (stage, writers) in stages(output, wanted, plan) {
+            let of = Writing { output, stage };
+            untold.extend(writers.clone().filter(|&id| !told(id, |p| &p.writing, of) && !told(id, |p| &p.written, of)).map(|id| (id, of)));
+            // The next stage stands on this one.
+            if !writers.clone().all(|id| told(id, |p| &p.written, of)) {
+                all_written = false;
+                break;
+            }
+        }
+    }
     if !untold.is_empty() {
         return Step::Write(untold);
     }
-    if writers.iter().all(|&(id, o)| told(id, |p| &p.written, o)) { Step::Finish } else { Step::Wait }
+    if all_written { Step::Finish } else { Step::Wait }
+}
+
+/// The stages of an output in order, and who does each: one server, another for each output, or all.
+fn stages(output: usize, wanted: &Output, plan: &Plan) -> Vec<(Stage, impl Iterator<Item = ServerId> + Clone + use<>)> {
+    let one = output % plan.servers;
+    let servers = |range: Range<usize>| range.map(ServerId);
+    if wanted.is_zarr() {
+        vec![(Stage::Open, servers(one..one + 1)), (Stage::Part, servers(0..plan.servers)), (Stage::Close, servers(one..one + 1))]
+    } else {
+        vec![(Stage::Whole, servers(one..one + 1))]
+    }
 }
 
 fn too_many_losses(job: &Job, observed: &Observed) -> Option<Failure> {

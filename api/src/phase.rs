@@ -35,7 +35,7 @@ pub struct BootId(pub String);
 pub struct PhaseProgress {
     /// Which.
     pub phase: Phase,
-    /// Units done: frames (Load, Recenter), bands (Rechunk, Fft), outputs (Write).
+    /// Units done: frames (Load, Recenter), bands (Rechunk, Fft), objects of outputs (Write).
     pub done: u64,
     /// Units in all.
     pub total: u64,
@@ -89,6 +89,46 @@ pub mod reason {
     pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 }
 
+/// One server's part in one output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Writing {
+    /// Number of the output in the manifest.
+    pub output: usize,
+    /// What of it.
+    pub stage: Stage,
+}
+
+/// What is done of an output. A file is written by one server; a Zarr array is opened by one, written by all, and closed by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// A file, whole.
+    Whole,
+    /// The place of a Zarr array is made free.
+    Open,
+    /// The objects that the server owns.
+    Part,
+    /// The metadata, without which nobody can read the rest.
+    Close,
+}
+
+impl Stage {
+    /// Its name in requests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Open => "open",
+            Self::Part => "part",
+            Self::Close => "close",
+        }
+    }
+
+    /// Whether an output is there once this is done.
+    pub const fn is_last(self) -> bool {
+        matches!(self, Self::Whole | Self::Close)
+    }
+}
+
 /// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -104,10 +144,10 @@ pub struct Progress {
     pub phases: Vec<PhaseProgress>,
     /// Frames that could not be had and are zero.
     pub blank: Vec<usize>,
-    /// Outputs being written and written, by number.
-    pub writing: Vec<usize>,
-    /// Outputs written, by number.
-    pub written: Vec<usize>,
+    /// What is being written.
+    pub writing: Vec<Writing>,
+    /// What is written.
+    pub written: Vec<Writing>,
     /// What ended its work, if anything did.
     pub failure: Option<Failure>,
     /// What keeps it waiting, while it still tries: the latest failure of a fetch that has failed twice or more. `None` again

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a server of another one refuses the assignment.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Header: the protocol version.
 pub const VERSION_HEADER: &str = "x-arrayjob-version";
 /// Header: uid of the job that the request is about.
@@ -32,7 +32,7 @@ pub mod route {
     pub const PART: &str = "/v1/part";
     /// GET `?base=&kind=`: the receiver's sums.
     pub const SUMS: &str = "/v1/sums";
-    /// POST `?output=`: write that output.
+    /// POST `?output=&stage=`: write that of an output.
     pub const WRITE: &str = "/v1/write";
     /// POST [`super::ProbeRequest`]: what frames are, as [`super::Probed`].
     pub const PROBE: &str = "/v1/probe";

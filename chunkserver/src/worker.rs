@@ -7,7 +7,7 @@ mod share;
 mod transform;
 
 pub use counters::Counters;
-pub use outputs::{partial_path, write_whole};
+pub use outputs::{discard, write_whole};
 pub use share::{Directions, FrameNotes, Share};
 pub(crate) use transform::own_block;
 
@@ -16,7 +16,7 @@ use crate::exchange::Client;
 use crate::objects::Access;
 use crate::source::{self, Secret, Source};
 use api::job::{self, Storage};
-use api::phase::{BootId, Failure, Progress, reason};
+use api::phase::{BootId, Failure, Progress, Writing, reason};
 use api::plan::ServerId;
 use api::template::{Template, TemplateError};
 use api::wire::Assignment;
@@ -206,12 +206,12 @@ impl Worker {
         Source::new(source::Options { headers, allow_local_files: self.surroundings.local_files, ..options })
     }
 
-    /// Starts writing output `output`, once.
-    pub fn write(self: &Arc<Self>, share: &Arc<Share>, output: usize) {
-        if !share.counters.start_writing(output) {
+    /// Starts writing, once.
+    pub fn write(self: &Arc<Self>, share: &Arc<Share>, writing: Writing) {
+        if !share.counters.start_writing(writing) {
             return;
         }
-        let task = tokio::spawn(outputs::run(Arc::clone(self), Arc::clone(share), output));
+        let task = tokio::spawn(outputs::run(Arc::clone(self), Arc::clone(share), writing));
         if let Some(current) = self.current.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             current.tasks.push(task);
         }

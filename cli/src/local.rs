@@ -95,7 +95,9 @@ impl Local {
                 progress.say(&format!("server {index} ended ({why}); starting it again, the others keep what they have"));
             }
         }
-        progress.update(&report(&turn).phases);
+        let told = report(&turn);
+        progress.update(&told.phases);
+        progress.update(told.writing.as_slice());
         Ok(turn)
     }
 

@@ -57,7 +57,10 @@ impl Out {
     pub fn arrays(&self, job: &Job, plan: &Plan) -> Vec<crd::Output> {
         let folder = self.stage.join("arrays.zarr");
         let url = |name: &str| url::Url::from_file_path(folder.join(name)).map_or_else(|()| String::new(), String::from);
-        catalog(job, plan).iter().map(|array| crd::Output { select: array.name.clone(), url: url(&array.name) }).collect()
+        catalog(job, plan)
+            .iter()
+            .map(|array| crd::Output { select: array.name.clone(), url: url(&array.name), ..crd::Output::default() })
+            .collect()
     }
 
     /// Adds what the servers do not write, and moves everything to its place.

@@ -12,7 +12,8 @@ use api::arrays::catalog;
 use api::job::{Job, Storage};
 use api::phase::{Failure, reason};
 use api::plan::{Allowance, Plan};
-use chunkserver::worker::partial_path;
+use chunkserver::objects::Access;
+use chunkserver::worker::discard;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use operator::fleet::Fleet as _;
@@ -133,8 +134,9 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
     progress.end();
     local.fleet.remove().await;
     if outcome.is_err() {
+        let access = Access::new([], true);
         for output in &job.outputs {
-            remove_partial(&partial_path(Path::new(&output.path), &job.uid));
+            discard(&access, output, &job.uid).await;
         }
     }
     outcome
@@ -212,30 +214,27 @@ fn saved(text: &str) -> Result<crd::Output, Error> {
         .split_once('=')
         .filter(|(select, path)| !select.is_empty() && !path.is_empty())
         .ok_or_else(|| wrong("write SELECTION=PATH, as in 'power[:,500,500]=p.npy'"))?;
+    if path.contains("://") {
+        return Ok(crd::Output { select: select.to_owned(), url: path.to_owned(), ..crd::Output::default() });
+    }
     let path = std::path::absolute(path).map_err(|error| wrong(&error.to_string()))?;
     let url = url::Url::from_file_path(&path).map_err(|()| wrong("the path cannot be made absolute"))?;
-    Ok(crd::Output { select: select.to_owned(), url: url.into() })
+    Ok(crd::Output { select: select.to_owned(), url: url.into(), ..crd::Output::default() })
 }
 
 /// Whether every output's folder takes a file, asked before anything is started.
 fn writable(job: &Job) -> Result<(), Error> {
     for output in &job.outputs {
-        let path = Path::new(&output.path);
-        let folder = path.parent().unwrap_or(path);
-        tempfile::tempfile_in(folder).map_err(|source| Error::Write { path: path.to_owned(), source })?;
-        if path.is_dir()
-            && path.extension().is_none_or(|extension| extension != "zarr")
-            && folder.extension().is_none_or(|extension| extension != "zarr")
-        {
-            return Err(Error::Write { path: path.to_owned(), source: std::io::Error::from(std::io::ErrorKind::IsADirectory) });
+        let url = url::Url::parse(&output.url).ok().filter(|url| url.scheme() == "file");
+        // What is elsewhere says by itself whether it can be written.
+        let Some(path) = url.and_then(|url| url.to_file_path().ok()) else { continue };
+        let folder = path.parent().unwrap_or(&path);
+        tempfile::tempfile_in(folder).map_err(|source| Error::Write { path: path.clone(), source })?;
+        if path.is_dir() && !output.is_zarr() {
+            return Err(Error::Write { path, source: std::io::Error::from(std::io::ErrorKind::IsADirectory) });
         }
     }
     Ok(())
-}
-
-fn remove_partial(path: &Path) {
-    // Most outputs have none; that is no error.
-    let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
 }
 
 /// Ctrl-C, or a polite request to end.

@@ -316,6 +316,14 @@ pub enum Reduction {
 pub struct Output {
     /// What, in NumPy's words: power[:,500,500].
     pub select: String,
-    /// Where: a URL whose path ends in .zarr, .npy, .png, .tiff, .csv or .json.
+    /// Where: a URL whose path ends in .zarr, .npy, .png, .tiff, .csv or .json; s3, gs, az, http, https, and file on one's own machine.
     pub url: String,
+    /// Chunk shape of a Zarr array, one number for each axis of the selection; -1 is the whole axis. Default: as readers see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 3))]
+    pub chunks: Option<Vec<i64>>,
+    /// What one object of a Zarr array holds, in whole chunks; -1 is the whole axis. Default: one chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 3))]
+    pub shards: Option<Vec<i64>>,
 }

@@ -23,9 +23,9 @@ pub async fn carry_out(fleet: &impl Fleet, servers: &Servers, observed: &Observe
             futures_util::future::join_all(told).await.into_iter().try_for_each(|told| told.or_else(|error| refusal(&error)))
         }
         Step::Write(writes) => {
-            let told = writes.iter().map(|&(id, output)| async move {
+            let told = writes.iter().map(|&(id, writing)| async move {
                 match &observed.servers[id.0] {
-                    Seen::Up { address, progress } => servers.write(address, progress, output).await.map(drop),
+                    Seen::Up { address, progress } => servers.write(address, progress, writing).await.map(drop),
                     _ => Ok(()),
                 }
             });

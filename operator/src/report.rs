@@ -19,7 +19,7 @@ pub struct PhaseReport {
     pub bytes: u64,
     /// Attempts beyond the first.
     pub retries: u64,
-    /// Units done: frames, or bands.
+    /// Units done: frames, bands, or objects of outputs.
     pub done: u64,
     /// Units in all.
     pub total: u64,
@@ -28,7 +28,11 @@ pub struct PhaseReport {
 impl PhaseReport {
     /// What the units are.
     pub fn unit(&self) -> &'static str {
-        if self.name == "Load" || self.name == "Recenter" { "frames" } else { "bands" }
+        match self.name.as_str() {
+            "Load" | "Recenter" => "frames",
+            "Write" => "objects",
+            _ => "bands",
+        }
     }
 }
 
@@ -45,6 +49,8 @@ pub struct Report {
     pub servers_up: usize,
     /// How often a server was started again.
     pub restarts: u32,
+    /// How far outputs are written; none without outputs.
+    pub writing: Option<PhaseReport>,
     /// Outputs written, and in all.
     pub outputs: (usize, usize),
     /// Start of the first unit of work, in milliseconds of Unix time.
@@ -73,7 +79,15 @@ pub fn report(turn: &Turn) -> Report {
         restarts: turn.observed.restarts,
         started_ms: of_all.iter().flat_map(|progress| &progress.phases).map(|phase| phase.started_ms).filter(|&ms| ms > 0).min(),
         trouble: of_all.iter().find_map(|progress| progress.trouble.clone()),
-        outputs: (of_all.iter().map(|progress| progress.written.len()).sum(), turn.job.outputs.len()),
+        writing: (!turn.job.outputs.is_empty()).then(|| {
+            let objects =
+                of_all.iter().flat_map(|progress| &progress.phases).filter(|part| part.phase == Phase::Write).map(|part| part.total);
+            sum_up(Phase::Write, objects.sum(), &of_all)
+        }),
+        outputs: (
+            of_all.iter().flat_map(|progress| &progress.written).filter(|written| written.stage.is_last()).count(),
+            turn.job.outputs.len(),
+        ),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Speaks HTTP to chunk servers: asks how far they are, tells them what is theirs.
 
-use api::phase::{Observed, Progress, Seen};
+use api::phase::{Observed, Progress, Seen, Writing};
 use api::plan::ServerId;
 use api::wire::{self, Assignment, Probed, Problem, route};
 use serde::de::DeserializeOwned;
@@ -87,13 +87,13 @@ impl Servers {
         self.send(address, request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body)).await
     }
 
-    /// Has a server write an output.
+    /// Has a server write an output, or its part of one.
     ///
     /// # Errors
     /// When it does not answer, or refuses.
-    pub async fn write(&self, address: &str, progress: &Progress, output: usize) -> Result<Progress, Error> {
+    pub async fn write(&self, address: &str, progress: &Progress, Writing { output, stage }: Writing) -> Result<Progress, Error> {
         let (uid, generation) = progress.assignment.clone().unwrap_or_default();
-        let request = self.http.post(self.url(address, &format!("{}?output={output}", route::WRITE)));
+        let request = self.http.post(self.url(address, &format!("{}?output={output}&stage={}", route::WRITE, stage.name())));
         self.send(
             address,
             request.header(wire::UID_HEADER, uid).header(wire::GENERATION_HEADER, generation).header(wire::BOOT_HEADER, &progress.boot.0),

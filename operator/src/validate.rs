@@ -212,6 +212,7 @@ pub fn validate(job: &ArrayJob, place: Place) -> Result<Job, Invalid> {
         },
         backoff_limit: spec.backoff_limit.unwrap_or(BACKOFF_LIMIT),
     };
+    outputs::apart(&valid.outputs)?;
     valid.keep = spec.keep.as_ref().map(|names| keep(names, &valid)).transpose()?;
     Ok(valid)
 }

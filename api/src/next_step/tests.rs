@@ -29,8 +29,8 @@ fn job() -> Job {
         reduce: vec![],
         keep: None,
         outputs: vec![
-            Output { select: "power".into(), path: "/o.npy".into() },
-            Output { select: "power[0]".into(), path: "/p.npy".into() },
+            Output { select: "power".into(), url: "file:///o.zarr".into(), chunks: None, shards: None },
+            Output { select: "power[0]".into(), url: "file:///p.npy".into(), chunks: None, shards: None },
         ],
         storage: Storage::Auto,
         backoff_limit: 3,
@@ -83,9 +83,10 @@ impl World {
                 }
             }
             Step::Write(writes) => {
-                for (id, output) in writes {
+                for (id, writing) in writes {
+                    assert!(self.may_begin(*writing), "{writing:?} stands on what is not written yet");
                     if let Seen::Up { progress, .. } = &mut self.observed.servers[id.0] {
-                        progress.writing.push(*output);
+                        progress.writing.push(*writing);
                     }
                 }
             }
@@ -135,7 +136,22 @@ impl World {
         let servers = self.observed.servers.iter().all(
             |seen| matches!(seen, Seen::Up { progress, .. } if progress.phases.len() == 4 && progress.phases.iter().all(PhaseProgress::complete)),
         );
-        servers && (0..job.outputs.len()).all(|output| self.observed.progress().any(|(_, progress)| progress.written.contains(&output)))
+        let last = [Writing { output: 0, stage: Stage::Close }, Writing { output: 1, stage: Stage::Whole }];
+        assert_eq!(last.len(), job.outputs.len());
+        servers && last.iter().all(|last| self.observed.progress().any(|(_, progress)| progress.written.contains(last)))
+    }
+
+    /// Whether all that a stage stands on is there: one server has opened, all have written their parts.
+    fn may_begin(&self, writing: Writing) -> bool {
+        let written = |stage| {
+            let of = Writing { stage, ..writing };
+            self.observed.progress().filter(|(_, progress)| progress.written.contains(&of)).count()
+        };
+        match writing.stage {
+            Stage::Whole | Stage::Open => true,
+            Stage::Part => written(Stage::Open) == 1,
+            Stage::Close => written(Stage::Part) == 3,
+        }
     }
 }
 
@@ -200,7 +216,7 @@ fn an_undisturbed_job_goes_launch_assign_wait_write_finish() {
         world.carry_out(&step);
         world.work();
     }
-    assert_eq!(names, ["launch 3", "assign 3", "wait", "write 2", "finish"]);
+    assert_eq!(names, ["launch 3", "assign 3", "wait", "write 2", "write 3", "write 1", "finish"]);
 }
 
 #[test]

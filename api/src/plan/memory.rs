@@ -1,16 +1,14 @@
 //! How much memory a server takes at its peak, part by part, in bytes.
 
 use super::{Plan, ServerId};
-use crate::arrays::{catalog, find};
+use crate::arrays::catalog;
 use crate::job::{GROUP, Job, Kept, Output, Reduction, Storage};
-use crate::selection::{Selection, resolve, shape};
+use crate::layout::Layout;
 use serde::{Deserialize, Serialize};
 
 /// A process before it does anything: code, runtime threads, connections.
 const BASE: u64 = 40 << 20;
 
-/// Chunks of a Zarr output that one server gathers at a time.
-pub const CHUNKS_AT_A_TIME: usize = 2;
 /// What is written exists as a peer's answer, pasted, and encoded or on its way to the disk.
 const COPIES: u64 = 3;
 
@@ -97,16 +95,18 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     }
 }
 
-/// Bytes of the largest output while it is made: whole files, or some chunks of a Zarr array.
+/// Bytes of the largest output while it is made: whole files, or some objects of a Zarr array.
 fn writing(plan: &Plan, job: &Job) -> u64 {
     let arrays = catalog(job, plan);
     let of = |output: &Output| {
-        let selection = Selection::parse(&output.select).ok()?;
-        let array = find(&arrays, &selection.array)?;
-        let shape = shape(&resolve(&selection.items, &array.shape).ok()?);
-        let whole: usize = shape.iter().product::<usize>() * array.element.size();
-        let chunk = array.chunks(plan).iter().product::<usize>() * array.element.size();
-        Some(COPIES * (if output.is_zarr() { whole.min(chunk * CHUNKS_AT_A_TIME) } else { whole }) as u64)
+        let layout = Layout::new(output, &arrays, plan).ok()?;
+        let whole = layout.bytes();
+        // Objects at the edge are whole ones too.
+        Some(
+            COPIES
+                * (if output.is_zarr() { whole.max(layout.object_bytes()).min(layout.object_bytes() * layout.at_once()) } else { whole })
+                    as u64,
+        )
     };
     job.outputs.iter().filter_map(of).max().unwrap_or(0)
 }

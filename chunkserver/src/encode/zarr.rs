@@ -19,20 +19,52 @@ pub fn array_metadata(
     attributes: &Map<String, Value>,
     transpose: Option<[usize; 3]>,
 ) -> String {
-    let bytes = match element {
-        Element::Uint8 => json!({"name": "bytes"}),
-        _ => json!({"name": "bytes", "configuration": {"endian": "little"}}),
-    };
-    let mut codecs = vec![bytes];
+    let mut codecs = vec![bytes_codec(element)];
     if let Some(order) = transpose {
         codecs.insert(0, json!({"name": "transpose", "configuration": {"order": order}}));
     }
+    metadata(shape, chunk_shape, element, dimension_names, attributes, &codecs)
+}
+
+/// The `zarr.json` of an array whose objects are shards of several chunks, with an index at the end of each.
+pub fn sharded_metadata(
+    shape: &[usize],
+    shard_shape: &[usize],
+    chunk_shape: &[usize],
+    element: Element,
+    dimension_names: &[&str],
+    attributes: &Map<String, Value>,
+) -> String {
+    let codec = json!({"name": "sharding_indexed", "configuration": {
+        "chunk_shape": chunk_shape,
+        "codecs": [bytes_codec(element)],
+        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+        "index_location": "end",
+    }});
+    metadata(shape, shard_shape, element, dimension_names, attributes, &[codec])
+}
+
+fn bytes_codec(element: Element) -> Value {
+    match element {
+        Element::Uint8 => json!({"name": "bytes"}),
+        _ => json!({"name": "bytes", "configuration": {"endian": "little"}}),
+    }
+}
+
+fn metadata(
+    shape: &[usize],
+    object_shape: &[usize],
+    element: Element,
+    dimension_names: &[&str],
+    attributes: &Map<String, Value>,
+    codecs: &[Value],
+) -> String {
     let mut metadata = json!({
         "zarr_format": 3,
         "node_type": "array",
         "shape": shape,
         "data_type": element.name(),
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": object_shape}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": fill_value(element),
         "codecs": codecs,
@@ -57,6 +89,11 @@ pub fn group_metadata(arrays: &[(&str, &str)]) -> String {
         ),
         nodes.join(",")
     )
+}
+
+/// The `zarr.json` of a group that does not say what is in it.
+pub fn empty_group_metadata() -> String {
+    json!({"zarr_format": 3, "node_type": "group", "attributes": {}}).to_string()
 }
 
 /// Where a chunk lies below its array: `c/0/12/3`; `c` in an array without axes.

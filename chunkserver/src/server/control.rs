@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::worker::Worker;
-use api::phase::Progress;
+use api::phase::{Progress, Stage, Writing};
 use api::plan::ServerId;
 use api::wire::{Assignment, VERSION, VERSION_HEADER};
 use axum::Json;
@@ -54,20 +54,21 @@ pub(super) async fn assign(
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Output {
+pub(super) struct Wanted {
     output: usize,
+    stage: Stage,
 }
 
-/// Starts writing an output.
+/// Starts writing an output, or a part of it.
 pub(super) async fn write(
     State(worker): State<Arc<Worker>>,
-    Query(output): Query<Output>,
+    Query(Wanted { output, stage }): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Json<Progress>, Problem> {
     let share = super::blocks::current(&worker, &headers)?;
-    if output.output >= share.job.outputs.len() {
-        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no output {}", output.output)));
+    if output >= share.job.outputs.len() {
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no output {output}")));
     }
-    worker.write(&share, output.output);
+    worker.write(&share, Writing { output, stage });
     Ok(Json(worker.progress()))
 }

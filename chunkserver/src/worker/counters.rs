@@ -1,6 +1,6 @@
 //! How far a share is: counted where the work is done, read by whoever asks.
 
-use api::phase::{Failure, Phase, PhaseProgress};
+use api::phase::{Failure, Phase, PhaseProgress, Writing};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -74,6 +74,8 @@ pub struct Counters {
     pub rechunk: Option<Counter>,
     /// Bands transformed; none without an FFT.
     pub fft: Option<Counter>,
+    /// Objects of outputs written; none without outputs.
+    pub write: Option<Counter>,
     notes: Mutex<Notes>,
     /// What ended the work; readers that wait for its results follow it.
     failure: watch::Sender<Option<Failure>>,
@@ -82,18 +84,19 @@ pub struct Counters {
 #[derive(Debug, Default)]
 struct Notes {
     blank: BTreeSet<usize>,
-    writing: BTreeSet<usize>,
-    written: BTreeSet<usize>,
+    writing: BTreeSet<Writing>,
+    written: BTreeSet<Writing>,
 }
 
 impl Counters {
-    /// Counters for so many frames and bands; `None` for phases that the job has not.
-    pub fn new(frames: usize, recenters: bool, bands: Option<usize>, transforms: bool) -> Self {
+    /// Counters for so many frames, bands and objects; `None` for phases that the job has not.
+    pub fn new(frames: usize, recenters: bool, bands: Option<usize>, transforms: bool, objects: Option<usize>) -> Self {
         Self {
             load: Counter::new(Phase::Load, frames),
             recenter: recenters.then(|| Counter::new(Phase::Recenter, frames)),
             rechunk: bands.map(|bands| Counter::new(Phase::Rechunk, bands)),
             fft: bands.filter(|_| transforms).map(|bands| Counter::new(Phase::Fft, bands)),
+            write: objects.map(|objects| Counter::new(Phase::Write, objects)),
             notes: Mutex::default(),
             failure: watch::Sender::new(None),
         }
@@ -105,7 +108,7 @@ impl Counters {
 
     /// Phase by phase, those that the job has.
     pub fn phases(&self) -> Vec<PhaseProgress> {
-        [Some(&self.load), self.recenter.as_ref(), self.rechunk.as_ref(), self.fft.as_ref()]
+        [Some(&self.load), self.recenter.as_ref(), self.rechunk.as_ref(), self.fft.as_ref(), self.write.as_ref()]
             .into_iter()
             .flatten()
             .map(Counter::progress)
@@ -122,21 +125,21 @@ impl Counters {
         self.notes().blank.iter().copied().collect()
     }
 
-    /// Whether output `output` was not begun before; it is now.
-    pub fn start_writing(&self, output: usize) -> bool {
+    /// Whether this was not begun before; it is now.
+    pub fn start_writing(&self, writing: Writing) -> bool {
         let mut notes = self.notes();
-        !notes.written.contains(&output) && notes.writing.insert(output)
+        !notes.written.contains(&writing) && notes.writing.insert(writing)
     }
 
-    /// Output `output` is whole.
-    pub fn note_written(&self, output: usize) {
+    /// This is written.
+    pub fn note_written(&self, writing: Writing) {
         let mut notes = self.notes();
-        notes.writing.remove(&output);
-        notes.written.insert(output);
+        notes.writing.remove(&writing);
+        notes.written.insert(writing);
     }
 
-    /// Outputs being written, and written.
-    pub fn outputs(&self) -> (Vec<usize>, Vec<usize>) {
+    /// What is being written, and what is written.
+    pub fn outputs(&self) -> (Vec<Writing>, Vec<Writing>) {
         let notes = self.notes();
         (notes.writing.iter().copied().collect(), notes.written.iter().copied().collect())
     }

@@ -6,7 +6,8 @@ use crate::source::Source;
 use crate::spectrum::BandSums;
 use crate::store::{Error, Slots};
 use api::arrays::{Array, catalog};
-use api::job::{Job, Kept, Storage};
+use api::job::{Job, Kept, Output, Storage};
+use api::layout::Layout;
 use api::phase::Phase;
 use api::plan::{Plan, ServerId};
 use api::wire::Peer;
@@ -85,6 +86,15 @@ pub struct Share {
     pub directions: watch::Sender<Directions>,
 }
 
+/// Objects of outputs that the server writes; a file is one object, of the server that [`api::next_step`] gives it to.
+fn own_objects(job: &Job, plan: &Plan, arrays: &[Array], id: ServerId) -> usize {
+    let of = |(number, output): (usize, &Output)| match Layout::new(output, arrays, plan) {
+        Ok(layout) if output.is_zarr() => layout.objects_of(id, plan).count(),
+        _ => usize::from(number % plan.servers == id.0),
+    };
+    job.outputs.iter().enumerate().map(of).sum()
+}
+
 impl Share {
     /// Makes room for the share.
     ///
@@ -100,14 +110,16 @@ impl Share {
         let series = plan.frames * plan.stack.dtype.size();
         let rechunked = (plan.exchanges && plan.keeps(Kept::Rechunked)).then(|| slots(pixels, series, plan.band_pixels)).transpose()?;
         let spectrum = plan.fft.map(|_| slots(pixels, plan.spectrum_bytes(), plan.band_pixels)).transpose()?;
+        let arrays = catalog(&job, &plan);
+        let objects = (!job.outputs.is_empty()).then(|| own_objects(&job, &plan, &arrays, id));
         Ok(Self {
-            arrays: catalog(&job, &plan),
+            arrays,
             ops: Ops::of(&job.reduce),
             notes: Mutex::new(vec![None; frames]),
             sums: OnceLock::new(),
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
-            counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some()),
+            counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some(), objects),
             directions: watch::Sender::new(directions),
             raw,
             stack,

@@ -1,17 +1,20 @@
 //! Outputs: what is selected has to exist, and the format has to take it.
 
 use super::{Invalid, Place, invalid};
-use api::arrays::{catalog, find};
+use api::arrays::catalog;
 use api::geometry::Element;
 use api::job::{Job, Output};
+use api::layout::{self, Layout};
 use api::plan::Plan;
-use api::selection::{Selection, resolve, shape};
+use api::selection::Selection;
 use crds::v1alpha1 as crd;
-use std::path::Path;
 
 /// Extensions that can be written, and the number of axes that each can take.
 const FORMATS: [(&str, std::ops::RangeInclusive<usize>); 7] =
     [("zarr", 0..=3), ("npy", 0..=3), ("json", 0..=3), ("png", 2..=2), ("csv", 0..=2), ("tiff", 2..=3), ("tif", 2..=3)];
+
+/// Where outputs can go.
+const SCHEMES: [&str; 9] = ["file", "s3", "gs", "az", "azure", "abfs", "abfss", "http", "https"];
 
 /// One output of the manifest.
 pub(super) fn parse(index: usize, output: &crd::Output, place: Place) -> Result<Output, Invalid> {
@@ -20,34 +23,54 @@ pub(super) fn parse(index: usize, output: &crd::Output, place: Place) -> Result<
     let url = url::Url::parse(&output.url).map_err(|error| {
         invalid(&field("url"), format!("'{}' is not a URL ({error}); a local file is file:///folder/name.npy", output.url))
     })?;
-    if url.scheme() != "file" {
-        return Err(invalid(&field("url"), format!("{}: cannot be written yet; use file://", url.scheme())));
+    if !SCHEMES.contains(&url.scheme()) {
+        return Err(invalid(&field("url"), format!("{}: cannot be written; use one of {}", url.scheme(), SCHEMES.join(", "))));
     }
-    if place == Place::Cluster {
+    if url.scheme() == "file" && place == Place::Cluster {
         return Err(invalid(
             &field("url"),
-            "file:// is this machine's, and servers on a cluster cannot write there; read results with kubectl arrayjob get",
+            "file:// is this machine's, and servers on a cluster cannot write there; use s3://, gs:// or az://, or read results with \
+             kubectl arrayjob get",
         ));
     }
-    let path =
-        url.to_file_path().map_err(|()| invalid(&field("url"), "must be an absolute path of this machine: file:///folder/name.npy"))?;
-    let path = path.to_string_lossy().into_owned();
-    if format_of(&path).is_none() {
+    if url.scheme() == "file" && url.to_file_path().is_err() {
+        return Err(invalid(&field("url"), "must be an absolute path of this machine: file:///folder/name.npy"));
+    }
+    let wanted =
+        Output { select: output.select.clone(), url: output.url.clone(), chunks: output.chunks.clone(), shards: output.shards.clone() };
+    if format_of(&wanted).is_none() {
         let known: Vec<&str> = FORMATS.iter().map(|(extension, _)| *extension).collect();
         return Err(invalid(&field("url"), format!("the extension says the format; it must be one of {}", known.join(", "))));
     }
-    Ok(Output { select: output.select.clone(), path })
+    for (name, given) in [("chunks", &wanted.chunks), ("shards", &wanted.shards)] {
+        if given.is_some() && !wanted.is_zarr() {
+            return Err(invalid(&field(name), "only a .zarr output has chunks and shards"));
+        }
+    }
+    Ok(wanted)
 }
 
-/// The format that a path asks for: its extension, or zarr for an array inside a `.zarr` folder.
-fn format_of(path: &str) -> Option<&'static (&'static str, std::ops::RangeInclusive<usize>)> {
-    let path = Path::new(path);
-    let named = |extension: &str| FORMATS.iter().find(|(known, _)| *known == extension);
-    let own = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    match own {
-        Some(extension) => named(&extension),
-        None => path.parent()?.extension().filter(|extension| extension.eq_ignore_ascii_case("zarr")).and_then(|_| named("zarr")),
+/// Two outputs in one place would each undo the other.
+pub(super) fn apart(outputs: &[Output]) -> Result<(), Invalid> {
+    for (index, output) in outputs.iter().enumerate() {
+        let place = |output: &Output| output.url.trim_end_matches('/').to_owned();
+        if let Some(other) = outputs[..index].iter().position(|other| {
+            let (one, two) = (place(other), place(output));
+            one == two || one.starts_with(&format!("{two}/")) || two.starts_with(&format!("{one}/"))
+        }) {
+            return Err(invalid(&format!("spec.outputs[{index}].url"), format!("is, or is within, the place of outputs[{other}]")));
+        }
     }
+    Ok(())
+}
+
+/// The format that a URL asks for: its extension, or zarr for an array inside a `.zarr` folder.
+fn format_of(output: &Output) -> Option<&'static (&'static str, std::ops::RangeInclusive<usize>)> {
+    let named = |extension: &str| FORMATS.iter().find(|(known, _)| *known == extension);
+    if output.is_zarr() {
+        return named("zarr");
+    }
+    named(&output.path().extension()?.to_string_lossy().to_lowercase())
 }
 
 /// Checks every output against the arrays that the plan keeps.
@@ -57,21 +80,19 @@ fn format_of(path: &str) -> Option<&'static (&'static str, std::ops::RangeInclus
 pub fn check(job: &Job, plan: &Plan) -> Result<(), Invalid> {
     let arrays = catalog(job, plan);
     for (index, output) in job.outputs.iter().enumerate() {
-        let field = format!("spec.outputs[{index}].select");
-        let wrong = |error: api::selection::Error| invalid(&field, format!("{}: {error}", output.select));
-        let selection = Selection::parse(&output.select).map_err(wrong)?;
-        let Some(array) = find(&arrays, &selection.array) else {
-            let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
-            return Err(invalid(
-                &field,
-                format!("there is no array '{}' (keep and reduce say which there are): {}", selection.array, names.join(", ")),
-            ));
-        };
-        if array.element == Element::Complex64 && format_of(&output.path).is_some_and(|(format, _)| format.starts_with("tif")) {
+        let of = |name: &str| format!("spec.outputs[{index}].{name}");
+        let field = of("select");
+        let layout = Layout::new(output, &arrays, plan).map_err(|error| match &error {
+            layout::Error::NoSuchArray { .. } => invalid(&field, error.to_string()),
+            layout::Error::Selection(_) => invalid(&field, format!("{}: {error}", output.select)),
+            layout::Error::Count { what, .. } | layout::Error::NotPositive { what, .. } => invalid(&of(what), error.to_string()),
+            layout::Error::NotWhole { .. } => invalid(&of("shards"), error.to_string()),
+        })?;
+        if layout.array.element == Element::Complex64 && format_of(output).is_some_and(|(format, _)| format.starts_with("tif")) {
             return Err(invalid(&field, format!("{} is complex, which TIFF cannot hold; write .npy or .zarr", output.select)));
         }
-        let axes = shape(&resolve(&selection.items, &array.shape).map_err(wrong)?).len();
-        if let Some((format, takes)) = format_of(&output.path)
+        let axes = layout.shape.len();
+        if let Some((format, takes)) = format_of(output)
             && !takes.contains(&axes)
         {
             let bounds =

@@ -41,7 +41,12 @@ fn each_broken_rule_names_its_field() {
         ("fft: {output: amplitude}, keep: [power]", "it has raw, rechunked, amplitude"),
         ("outputs: [{select: 'raw[', url: 'file:///a.npy'}]", "spec.outputs[0].select: 'raw['"),
         ("outputs: [{select: raw, url: 'file:///a.docx'}]", "spec.outputs[0].url: the extension says the format"),
-        ("outputs: [{select: raw, url: 's3://b/a.npy'}]", "spec.outputs[0].url: s3: cannot be written yet"),
+        ("outputs: [{select: raw, url: 'ftp://b/a.npy'}]", "spec.outputs[0].url: ftp: cannot be written"),
+        ("outputs: [{select: raw, url: 's3://b/a.npy', shards: [1, 1, 1]}]", "spec.outputs[0].shards: only a .zarr output"),
+        (
+            "outputs: [{select: raw, url: 's3://b/a.zarr'}, {select: raw, url: 's3://b/a.zarr/raw'}]",
+            "spec.outputs[1].url: is, or is within",
+        ),
         ("outputs: [{select: raw, url: 'a.npy'}]", "spec.outputs[0].url: 'a.npy' is not a URL"),
     ];
     for (more, expected) in cases {

@@ -5,7 +5,7 @@ use crate::api_server::Cluster;
 use crate::operator::{KEY, container, ended};
 use api::geometry::FrameSpec;
 use api::job::Layout;
-use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress};
+use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress, Stage, Writing};
 use api::plan::{Plan, ServerId};
 use api::wire::{Assignment, Probed, Problem, route};
 use axum::extract::{Query, State};
@@ -14,6 +14,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use operator::fleet::kubernetes::names::PEER_PORT;
 use operator::identity::MasterKey;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -250,9 +251,15 @@ async fn assign(
     Json(work.progress.clone())
 }
 
-async fn write(State(server): State<Server>, Query(query): Query<HashMap<String, usize>>) -> Json<Progress> {
+#[derive(Deserialize)]
+struct Wanted {
+    output: usize,
+    stage: Stage,
+}
+
+async fn write(State(server): State<Server>, Query(wanted): Query<Wanted>) -> Json<Progress> {
     let mut work = server.lock();
-    work.progress.writing.push(query["output"]);
+    work.progress.writing.push(Writing { output: wanted.output, stage: wanted.stage });
     Json(work.progress.clone())
 }
 

@@ -6,7 +6,6 @@ use api::job::Storage;
 use api::phase::{Phase, reason};
 use api::plan::{Allowance, Budget, Plan};
 use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, route};
-use std::path::Path;
 
 #[tokio::test]
 async fn two_servers_do_a_job_and_keep_its_secret() {
@@ -66,14 +65,14 @@ async fn a_server_of_a_cluster_writes_no_file() {
     cluster.until_computed().await;
     let boot = cluster.progress(0).await.boot;
     let write = |client: &reqwest::Client, url: String| {
-        let request = client.post(format!("{url}{}?output=0", route::WRITE)).header(UID_HEADER, &job.uid);
+        let request = client.post(format!("{url}{}?output=0&stage=whole", route::WRITE)).header(UID_HEADER, &job.uid);
         request.header(GENERATION_HEADER, job.generation).header(BOOT_HEADER, &boot.0)
     };
     assert_eq!(cluster.command(0, write).await.status, 200);
     let failure = cluster.until(0, |progress| progress.failure.is_some()).await.failure.unwrap();
     assert_eq!(failure.reason, reason::OUTPUT_WRITE_FAILED);
-    assert!(failure.message.contains("one of a cluster") && failure.message.contains(&job.outputs[0].path), "{}", failure.message);
-    assert!(!Path::new(&job.outputs[0].path).exists());
+    assert!(failure.message.contains("servers on a cluster") && failure.message.contains(&job.outputs[0].url), "{}", failure.message);
+    assert!(!job.outputs[0].path().exists());
 }
 
 #[tokio::test]

@@ -293,7 +293,7 @@ pub(super) fn job(source: &FrameServer) -> Job {
         fft: Some(Fft { output: FftOutput::Power, window: Window::None, detrend: Detrend::None }),
         reduce: vec![Reduction::Mean],
         keep: None,
-        outputs: vec![Output { select: "raw_mean_frame".into(), path: "/tmp/never-written.npy".into() }],
+        outputs: vec![Output { select: "raw_mean_frame".into(), url: "file:///tmp/never-written.npy".into(), chunks: None, shards: None }],
         storage: Storage::Auto,
         backoff_limit: 3,
     }

@@ -13,7 +13,17 @@ fn phase(name: &str, done: u64, total: u64) -> PhaseReport {
 
 fn report(phases: Vec<PhaseReport>) -> Report {
     let started_ms = Some(at(0).as_millisecond() as u64);
-    Report { phases, frames_blank: vec![], peak_rss_bytes: 0, servers_up: 3, restarts: 0, outputs: (0, 0), started_ms, trouble: None }
+    Report {
+        phases,
+        frames_blank: vec![],
+        peak_rss_bytes: 0,
+        servers_up: 3,
+        restarts: 0,
+        outputs: (0, 0),
+        started_ms,
+        trouble: None,
+        writing: None,
+    }
 }
 
 fn story(report: Report) -> Story {

@@ -1,0 +1,86 @@
+//! An output that is one file or one object: made in memory, then put in its place whole.
+
+use super::{Error, blocking, read_patiently, sink};
+use crate::encode::{self, ArrayRef, Format};
+use crate::exchange::Client;
+use crate::objects::{Access, Error as OpenError};
+use crate::results::Gathered;
+use crate::worker::Share;
+use api::job::Output;
+use api::selection::Selection;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use url::Url;
+
+/// Gathers, encodes and writes it.
+pub(super) async fn write(client: &Client, share: &Arc<Share>, access: &Access, output: &Output, format: Format) -> Result<(), Error> {
+    // Before anything is gathered: what cannot be written need not be.
+    let place = access.open(&output.url)?;
+    let selection = Selection::parse(&output.select)?;
+    let Gathered { element, shape, data } = read_patiently(client, share, &selection.array, &selection.items).await?;
+    let bytes = blocking(move || Ok(encode::encode(&ArrayRef { element, shape: &shape, data: &data }, format)?)).await?;
+    let length = bytes.len() as u64;
+    match local_path(&output.url) {
+        Some(path) => {
+            let uid = share.job.uid.clone();
+            blocking(move || write_whole(&path, &uid, &bytes).map_err(|source| Error::Io { path, source })).await?;
+        }
+        None => sink::put(place.store.as_ref(), &place.path, bytes.into()).await?,
+    }
+    if let Some(counter) = &share.counters.write {
+        counter.done(1, length);
+    }
+    Ok(())
+}
+
+/// Removes the half of a file.
+pub(super) fn discard(output: &Output, uid: &str) -> Result<(), Error> {
+    let Some(path) = local_path(&output.url).map(|path| partial_path(&path, uid)).filter(|path| path.exists()) else { return Ok(()) };
+    std::fs::remove_file(&path).map_err(|source| Error::Io { path, source })
+}
+
+/// The file that a URL names, when it is one of this machine.
+pub(super) fn local_path(url: &str) -> Option<PathBuf> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "file")?;
+    url.to_file_path().ok()
+}
+
+/// A folder that is there, or why it cannot be.
+pub(super) fn local_target(access: &Access, url: &str) -> Result<Option<PathBuf>, OpenError> {
+    access.open(url).map(|_| local_path(url))
+}
+
+/// Where an output is before it is whole.
+pub(super) fn partial_path(path: &Path, uid: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.partial-{uid}"))
+}
+
+/// Writes a file under another name beside it, told apart by `uid`, then renames it.
+///
+/// # Errors
+/// When it cannot be written; nothing is then left of it.
+pub fn write_whole(path: &Path, uid: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let partial = partial_path(path, uid);
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        write_whole(&path, "u", b"whole").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert!(write_whole(&folder.path().join("no/where.npy"), "u", b"x").is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,128 @@
+//! Elements of a part of an array in, the bytes of its object out: a chunk, or a shard of several. Pure.
+
+/// What an object is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape<'a> {
+    /// Shape of one chunk.
+    pub(super) chunk: &'a [usize],
+    /// Shape of one shard, in whole chunks, when the object is one.
+    pub(super) shard: Option<&'a [usize]>,
+    /// Bytes of one element.
+    pub(super) item: usize,
+}
+
+impl Shape<'_> {
+    /// Bytes of a chunk.
+    fn chunk_bytes(&self) -> usize {
+        self.chunk.iter().product::<usize>() * self.item
+    }
+
+    /// Bytes of an object that holds `counts` elements along each axis.
+    pub(super) fn object_bytes(&self, counts: &[usize]) -> usize {
+        let Some(shard) = self.shard else { return self.chunk_bytes() };
+        let along = |sizes: &[usize]| -> usize { sizes.iter().zip(self.chunk).map(|(size, chunk)| size.div_ceil(*chunk)).product() };
+        along(counts) * self.chunk_bytes() + along(shard) * ENTRY + CHECKSUM
+    }
+
+    /// The object that holds `data`, of `counts` elements along each axis.
+    ///
+    /// A shard is its chunks one after another, then an index: offset and length of each, in C order, and a checksum of those
+    /// (sharding codec 1.0 of the Zarr v3 specification, index at the end). A chunk beyond the array's edge is left out, as the
+    /// specification has it: both numbers are the largest there are.
+    pub(super) fn object(&self, data: Vec<u8>, counts: &[usize]) -> Vec<u8> {
+        let Some(shard) = self.shard else { return pad(data, self.item, counts, self.chunk) };
+        let mut object = Vec::with_capacity(self.object_bytes(counts));
+        let mut index = Vec::new();
+        let grid: Vec<usize> = shard.iter().zip(self.chunk).map(|(shard, chunk)| shard / chunk).collect();
+        for number in 0..grid.iter().product() {
+            let first: Vec<usize> = position(number, &grid).iter().zip(self.chunk).map(|(i, chunk)| i * chunk).collect();
+            let entry = if first.iter().zip(counts).any(|(first, count)| first >= count) {
+                [u64::MAX; 2]
+            } else {
+                let offset = object.len() as u64;
+                object.extend(self.cut(&data, counts, &first));
+                [offset, self.chunk_bytes() as u64]
+            };
+            entry.iter().for_each(|number| index.extend(number.to_le_bytes()));
+        }
+        let checksum = crc32c::crc32c(&index);
+        object.extend(index);
+        object.extend(checksum.to_le_bytes());
+        object
+    }
+
+    /// The chunk of `data` that begins at `first`, padded.
+    fn cut(&self, data: &[u8], counts: &[usize], first: &[usize]) -> Vec<u8> {
+        let own: Vec<usize> = (0..first.len()).map(|axis| self.chunk[axis].min(counts[axis] - first[axis])).collect();
+        let mut chunk = vec![0; self.chunk_bytes()];
+        let Some((&row, outer)) = own.split_last() else {
+            chunk.copy_from_slice(data);
+            return chunk;
+        };
+        for number in 0..outer.iter().product() {
+            let mut at = position(number, outer);
+            at.push(0);
+            let from: Vec<usize> = at.iter().zip(first).map(|(at, first)| at + first).collect();
+            let (from, to) = (flat(&from, counts) * self.item, flat(&at, self.chunk) * self.item);
+            chunk[to..to + row * self.item].copy_from_slice(&data[from..from + row * self.item]);
+        }
+        chunk
+    }
+}
+
+/// Offset and length of a chunk in a shard's index.
+const ENTRY: usize = 16;
+/// CRC-32C of a shard's index.
+const CHECKSUM: usize = 4;
+
+/// Edge chunks are full size in Zarr, padded with the fill value 0.
+fn pad(data: Vec<u8>, item: usize, counts: &[usize], chunk: &[usize]) -> Vec<u8> {
+    if counts == chunk {
+        return data;
+    }
+    let shape = Shape { chunk, shard: None, item };
+    shape.cut(&data, counts, &vec![0; counts.len()])
+}
+
+/// Place number `number` of a grid, in C order.
+fn position(mut number: usize, grid: &[usize]) -> Vec<usize> {
+    let mut position = grid.to_vec();
+    for place in position.iter_mut().rev() {
+        let size = *place;
+        *place = number % size;
+        number /= size;
+    }
+    position
+}
+
+/// Number of the element at `position` of an array of `shape`, in C order.
+fn flat(position: &[usize], shape: &[usize]) -> usize {
+    position.iter().zip(shape).fold(0, |at, (position, size)| at * size + position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edge_chunks_are_padded() {
+        assert_eq!(pad(vec![1, 2, 3, 4, 5, 6], 1, &[2, 3], &[2, 3]), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(pad(vec![1, 2, 3, 4], 1, &[2, 2], &[3, 3]), [1, 2, 0, 3, 4, 0, 0, 0, 0]);
+        assert_eq!(pad(vec![1, 2, 3, 4], 2, &[1, 2, 1], &[1, 2, 2]), [1, 2, 0, 0, 3, 4, 0, 0]);
+        assert_eq!(pad(vec![7], 1, &[], &[]), [7]);
+    }
+
+    #[test]
+    fn a_shard_is_its_chunks_and_an_index_with_a_checksum() {
+        // A 3 × 3 array in chunks of 2 × 2, all in one shard of 4 × 6: two chunks are beyond the edge.
+        let shape = Shape { chunk: &[2, 2], shard: Some(&[4, 6]), item: 1 };
+        let shard = shape.object((1..=9).collect(), &[3, 3]);
+        assert_eq!(shard.len(), shape.object_bytes(&[3, 3]));
+        assert_eq!(shard[..16], [1, 2, 4, 5, 3, 0, 6, 0, 7, 8, 0, 0, 9, 0, 0, 0]);
+        let (index, checksum) = shard[16..].split_at(6 * ENTRY);
+        let numbers: Vec<u64> = index.as_chunks().0.iter().map(|&bytes| u64::from_le_bytes(bytes)).collect();
+        let none = u64::MAX;
+        assert_eq!(numbers, [0, 4, 4, 4, none, none, 8, 4, 12, 4, none, none]);
+        assert_eq!(checksum, crc32c::crc32c(index).to_le_bytes());
+    }
+}
