@@ -9,7 +9,7 @@ mod memory;
 mod pace;
 mod text;
 
-pub use memory::{CHUNKS_AT_A_TIME, Memory};
+pub use memory::Memory;
 pub use pace::{Pace, groups};
 
 use crate::geometry::{Element, FrameSpec, human_bytes, owner, share};

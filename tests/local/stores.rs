@@ -65,16 +65,17 @@ impl Stage {
 
     /// A job with an array of a great many chunks.
     fn long(&self, first: i64) -> Job {
-        // A megabyte a frame would take no longer than that: each chunk is a request.
+        // Each chunk is a request, small as it is.
         self.job(first).output("power", &self.store.url("long.zarr"), &json!({"chunks": [2, 2, 2]}))
     }
 
     /// Starts it, and waits until some of the chunks are there.
     fn start_long(&self, name: &str, job: &Job) -> tests::place::Running {
         let before = self.store.objects("long.zarr/");
-        let running = self.place.start_job(name, job, 3, &[]);
+        let mut running = self.place.start_job(name, job, 3, &[]);
         // The number alone would not do where the same keys are written again.
         until("chunks are being written", || {
+            assert!(running.ended().is_none(), "it ended before: {:?}", running.told());
             let now = self.store.objects("long.zarr/");
             now != before && now.iter().any(|key| key.contains("/c/"))
         });
@@ -179,36 +180,47 @@ fn check_source(place: &Place, name: &str, url: &str, array: &str, expected: &Ar
     }
 }
 
+/// A stage, and what a job over its frames as images gives: what one over them as an array has to equal.
+fn with_expected() -> (Stage, Arrays) {
+    let stage = Stage::default();
+    let (_, expected) = stage.place.results("frames", &stage.job(0), 2);
+    (stage, expected)
+}
+
 #[test]
 fn a_stack_may_be_zarr_of_any_make() {
-    let stage = Stage::default();
+    let (stage, expected) = with_expected();
     let place = &stage.place;
-    // The same frames as images are what a job over them as an array has to equal.
-    let (_, expected) = place.results("frames", &stage.job(0), 2);
     let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
-
-    // From the store, where another job has put it, in shards and in plain chunks.
-    let raw = stage.job(0).keep(&["raw"]);
-    let raw = raw.output("raw", &stage.store.url("raw.zarr"), &json!({"chunks": [5, 16, 16]}));
-    let raw = raw.output("raw", &stage.store.url("sharded.zarr"), &json!({"chunks": [4, 20, 12], "shards": [16, 40, 24]}));
-    let _ = place.results("raw", &raw, 2);
-    check_source(place, "plain", &stage.store.url("raw.zarr"), "", &expected);
-    check_source(place, "sharded", &stage.store.url("sharded.zarr"), "", &expected);
-
-    // From folders that zarr-python wrote.
     let frames: Vec<u8> = (0..48).flat_map(|index| MOVIE.raw(index)).collect();
-    let stack = npy(&frames, [48, 40, 48]);
-    place.write("stack.npy", &stack);
+    place.write("stack.npy", &npy(&frames, [48, 40, 48]));
     python("stores", &["make", &path("made"), &path("stack.npy")]).unwrap_or_else(|said| panic!("{said}"));
     check_source(place, "blosc", &format!("file://{}", path("made/v2.zarr")), "0", &expected);
     check_source(place, "zstd", &format!("file://{}", path("made/v3.zarr")), "0", &expected);
+}
 
-    // From the servers of another job.
-    let whole = stage.job(0).keep(&["raw", "recentered"]);
-    let mut serving = place.start_job("serving", &whole, 3, &["--serve"]);
+#[test]
+fn a_stack_may_be_another_jobs_output() {
+    let (stage, expected) = with_expected();
+    let raw = stage.job(0).keep(&["raw"]);
+    let raw = raw.output("raw", &stage.store.url("raw.zarr"), &json!({"chunks": [5, 16, 16]}));
+    let raw = raw.output("raw", &stage.store.url("sharded.zarr"), &json!({"chunks": [4, 20, 12], "shards": [16, 40, 24]}));
+    let _ = stage.place.results("raw", &raw, 2);
+    check_source(&stage.place, "plain", &stage.store.url("raw.zarr"), "", &expected);
+    check_source(&stage.place, "sharded", &stage.store.url("sharded.zarr"), "", &expected);
+}
+
+#[test]
+fn a_stack_may_be_what_another_job_serves() {
+    let (stage, expected) = with_expected();
+    let mut serving = stage.place.start_job("serving", &stage.job(0).keep(&["raw", "recentered"]), 3, &["--serve"]);
     let url = serving.until_served();
     let (base, token) = url.split_once("/?token=").unwrap();
-    check_source(place, "served", &format!("{base}/t/{token}/arrays.zarr"), "raw", &expected);
+    let root = format!("{base}/t/{token}/arrays.zarr");
+    check_source(&stage.place, "served", &root, "raw", &expected);
+    // What is recentered already is only transformed.
+    let (_, arrays) = stage.place.results("transformed", &zarr(&root, "recentered").fft("power"), 2);
+    assert!(arrays["power"] == expected["power"], "the spectra of what is served are others");
 }
 
 /// Bytes as NumPy's file of them.
