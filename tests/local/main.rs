@@ -4,12 +4,16 @@
 #![expect(clippy::print_stdout, reason = "measured memory is worth reading; libtest shows it on request")]
 
 mod bad_input;
+mod documents;
 mod faults;
 mod flaky;
 mod memory;
+mod open_anywhere;
+mod partial;
 mod peek;
 mod reference;
 mod servers;
 mod slices;
+mod stores;
 mod tidy;
 mod tls;

@@ -19,6 +19,11 @@ pub fn volume(url_template: &str, count: usize, depth: usize) -> Job {
     Job { spec: Map::new() }.set("source", json!({"volume": {"urlTemplate": url_template, "count": count, "depth": depth}}))
 }
 
+/// A job over the frames of an array, axes (t, y, x).
+pub fn zarr(url: &str, array: &str) -> Job {
+    Job { spec: Map::new() }.set("source", json!({"zarr": {"url": url, "array": array}}))
+}
+
 impl Job {
     /// Sets a field of the spec.
     #[must_use]
@@ -124,6 +129,16 @@ impl Job {
     #[must_use]
     pub fn keep(self, arrays: &[&str]) -> Self {
         self.set("keep", json!(arrays))
+    }
+
+    /// Writes a selection to a URL; `more` has `chunks` and `shards`.
+    #[must_use]
+    pub fn output(mut self, select: &str, url: &str, more: &Value) -> Self {
+        let mut output = more.as_object().cloned().unwrap_or_default();
+        output.extend([("select".to_owned(), json!(select)), ("url".to_owned(), json!(url))]);
+        let outputs = self.spec.entry("outputs").or_insert_with(|| json!([]));
+        outputs.as_array_mut().unwrap().push(Value::Object(output));
+        self
     }
 
     /// Where the big arrays live.

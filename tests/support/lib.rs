@@ -12,6 +12,7 @@ pub mod movie;
 pub mod place;
 pub mod processes;
 pub mod referee;
+pub mod s3;
 pub mod source;
 pub mod tls;
 pub mod zarr;

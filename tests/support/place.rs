@@ -22,6 +22,7 @@ const MARK: &str = "ARRAYJOB_TEST_PLACE";
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Drop for Place {
@@ -37,11 +38,18 @@ impl Default for Place {
         for aside in ["scratch", "served"] {
             std::fs::create_dir(folder.path().join(aside)).unwrap();
         }
-        Self { folder }
+        Self { folder, variables: Vec::new() }
     }
 }
 
 impl Place {
+    /// A folder whose commands find these in their environment.
+    pub fn with(variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let mut place = Self::default();
+        place.variables.extend(variables);
+        place
+    }
+
     /// The path of a file here.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -79,6 +87,7 @@ impl Place {
             .env("TMPDIR", self.path("scratch"))
             .env("XDG_RUNTIME_DIR", self.path("served"))
             .env_remove("RUST_LOG")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -99,6 +108,21 @@ impl Place {
             }
         });
         Running { child, told, stdout: Some(stdout), stderr: Some(stderr) }
+    }
+
+    /// Runs another program to its end, which finds the command on its PATH and the jobs that are served from here.
+    pub fn run(&self, mut program: Command) -> Ended {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = command().parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
+        let output = program
+            .current_dir(self.folder.path())
+            .env(MARK, self.folder.path())
+            .env("PATH", std::env::join_paths(folders).unwrap())
+            .env("XDG_RUNTIME_DIR", self.path("served"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ended { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
     /// Runs the command to its end.
@@ -180,6 +204,16 @@ impl Running {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Its exit code and so on, if it has ended by itself.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// What it has said on standard error so far.
+    pub fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap().clone()
     }
 
     /// Waits for a line of JSON on standard error that `is` picks something from.

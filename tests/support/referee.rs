@@ -33,14 +33,39 @@ pub fn python(program: &str, arguments: &[&str]) -> Result<String, String> {
     if answer["code"] == 0 { Ok(printed) } else { Err(printed) }
 }
 
+/// Runs a program of `tests/clients` in a process of its own, for those that take their time or need an environment of theirs.
+///
+/// # Errors
+/// With what it printed, when its exit code is not 0.
+///
+/// # Panics
+/// When there is no Python, or its packages cannot be had.
+pub fn python_alone(program: &str, arguments: &[&str], variables: &[(&str, String)]) -> Result<String, String> {
+    let mut command = Command::new(interpreter());
+    command.arg(clients().join(format!("{program}.py"))).args(arguments);
+    command.env("PYTHONUNBUFFERED", "1").envs(variables.iter().map(|(name, value)| (name, value)));
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    if output.status.success() { Ok(said[0].clone()) } else { Err(said.concat()) }
+}
+
+/// The programs' folder.
+fn clients() -> PathBuf {
+    repository().join("tests/clients")
+}
+
+/// Python with the packages of `requirements.txt`.
+///
+/// # Panics
+/// When they cannot be had.
+pub fn interpreter() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| environment(&clients())).join("bin/python")
+}
+
 fn start() -> Referee {
-    let clients = repository().join("tests/clients");
-    let mut child = Command::new(environment(&clients).join("bin/python"))
-        .arg(clients.join("one_process.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(interpreter()).arg(clients().join("one_process.py")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let answers = BufReader::new(child.stdout.take().unwrap());
     Referee { child, answers }
 }
@@ -59,7 +84,8 @@ fn environment(clients: &Path) -> PathBuf {
         assert!(status.success(), "{command:?}: {status}");
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&requirements));
+    // Not bin/pip, which goes by the path that it was made at: in a copied folder it would install into the other one.
+    run(Command::new(folder.join("bin/python")).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements));
     // Last, so that an interrupted installation is made again.
     std::fs::write(&note, wanted).unwrap();
     folder

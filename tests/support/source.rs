@@ -122,6 +122,11 @@ impl FrameServer {
         self
     }
 
+    /// Has frames misbehave that are asked for from now on.
+    pub fn spoil(&self, indices: impl IntoIterator<Item = i64>, fault: &Fault) {
+        self.frames.faults.lock().unwrap().extend(indices.into_iter().map(|index| (index, fault.clone())));
+    }
+
     /// Lets held frames go, now and from now on.
     pub fn release(&self) {
         self.frames.gate.send_replace(true);

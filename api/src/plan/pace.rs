@@ -133,7 +133,7 @@ mod tests {
         let runs = |frames, before, group| aligned(frames, before, group).collect::<Vec<_>>();
         assert_eq!(runs(0..20, 0, 8), [0..8, 8..16, 16..20]);
         assert_eq!(runs(5..20, 3, 8), [5..13, 13..20]);
-        assert_eq!(runs(5..14, 100, 8), [5..9, 9..14]);
+        assert_eq!(runs(5..14, 100, 8), [5..12, 12..14]);
         assert_eq!(runs(7..7, 0, 8), []);
     }
 

@@ -141,6 +141,10 @@ impl Hierarchy {
                 Ok(html(metadata::listing(name, (rest.len() == 1).then_some(name), entries)))
             }
             [name, "zarr.json"] => Ok(value(&metadata::image_v3(view(name)?))),
+            [name, SCALE, "zarr.json"] => {
+                let view = view(name)?;
+                Ok(json(metadata::image_array_v3(view, &view.frame_grid())))
+            }
             [name, SCALE, ref rest @ ..] => {
                 let view = view(name)?;
                 array_key(path, view, view.frame_grid(), rest)

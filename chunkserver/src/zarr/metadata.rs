@@ -25,15 +25,25 @@ pub(super) fn bare_group_v3() -> Value {
     json!({"zarr_format": 3, "node_type": "group", "attributes": {}})
 }
 
+/// Dimensions of an image. Each image is opened by itself, so that rows and columns may be called what they are.
+fn image_axes(view: &View) -> Vec<&'static str> {
+    view.axes.iter().map(|name| name.trim_start_matches("raw_")).collect()
+}
+
+/// `zarr.json` of an image's array: validators want its dimensions to be called as the image's axes are.
+pub(super) fn image_array_v3(view: &View, grid: &Grid) -> String {
+    array_metadata(&view.shape, grid.chunks(), view.element, &image_axes(view), &view.attributes, None)
+}
+
 /// `zarr.json` of a multiscale image of one scale, OME-Zarr 0.5.
 pub(super) fn image_v3(view: &View) -> Value {
     let axis = |name: &&str| match *name {
         "t" => json!({"name": "t", "type": "time"}),
         // Neither time nor space, and not evenly spaced either: the second half of it is negative.
         "frequency" => json!({"name": "frequency"}),
-        name => json!({"name": name.trim_start_matches("raw_"), "type": "space"}),
+        name => json!({"name": name, "type": "space"}),
     };
-    let axes: Vec<Value> = view.axes.iter().map(axis).collect();
+    let axes: Vec<Value> = image_axes(view).iter().map(axis).collect();
     let scale = json!([{"type": "scale", "scale": [1.0, 1.0, 1.0]}]);
     let multiscales = json!([{"name": view.name, "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]);
     let mut group = bare_group_v3();

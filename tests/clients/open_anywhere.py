@@ -1,0 +1,556 @@
+"""Opens a served job with every reader that its users have, and compares every value with the referee's.
+
+    open_anywhere.py URL REFERENCE_DIR [--brief]
+
+URL is what `arrayjob serve` prints, http://HOST:PORT/?token=TOKEN, and REFERENCE_DIR what `reference.py compute` wrote. An
+array is judged once, as zarr-python reads it; every other reader has to give the same values, types and axes. `--brief`
+leaves out what says more of how HTTP is spoken than of the arrays.
+
+Prints `N ways agree` with their names and exits 0, or one line for each that does not and exits 1.
+"""
+
+import argparse
+import io
+import json
+import re
+import sys
+import traceback
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+
+import numpy as np
+
+SPECTRA = ("power", "amplitude", "spectrum")
+LARGE = ("raw", "recentered", "rechunked", *SPECTRA)
+VIEWS = {"spectrum_abs": np.abs, "spectrum_phase": np.angle}
+NO_ARRAYS = ("frequency",)  # coordinates, which the status does not list
+
+WAYS = []
+
+
+def way(function):
+    WAYS.append(function)
+    return function
+
+
+def same(found, expected, what):
+    """Values, shape and type."""
+    found = np.asarray(found)
+    assert found.shape == expected.shape, f"{what}: shape {found.shape}, should be {expected.shape}"
+    assert found.dtype == expected.dtype, f"{what}: {found.dtype}, should be {expected.dtype}"
+    differ = int((found != expected).sum())
+    assert differ == 0, f"{what}: {differ} of {found.size} values differ"
+
+
+class Served:
+    """The job, its arrays as zarr-python reads them, and what the referee has."""
+
+    def __init__(self, url, reference):
+        from reference import Referee
+
+        parts = urllib.parse.urlsplit(url)
+        self.host = parts.netloc
+        self.base = f"http://{parts.netloc}"
+        self.token = dict(urllib.parse.parse_qsl(parts.query))["token"]
+        self.door = f"{self.base}/t/{self.token}"
+        self.root = f"{self.door}/arrays.zarr"
+        self.referee = Referee(reference)
+        status = json.loads(self.get("/api/v1/status")[2])
+        self.job = status["job"]
+        self.axes = {array["name"]: array["axes"] for array in status["arrays"]}
+        # Axes of one name have one length in xarray: those of frames before the crop have names of their own.
+        for name in self.axes if "recentered" in self.referee.names else ():
+            if name.startswith("raw"):
+                self.axes[name] = [axis if axis == "t" else f"raw_{axis}" for axis in self.axes[name]]
+        self.arrays = {}
+
+    def get(self, path, headers=None, method="GET", token=True):
+        """Status, headers and body of an answer, whatever it is."""
+        with_token = {"Authorization": f"Bearer {self.token}"} if token else {}
+        request = urllib.request.Request(self.base + path, headers={**with_token, **(headers or {})}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, response.headers, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
+
+    def kvstore(self, path):
+        """As TensorStore wants it."""
+        return {"driver": "http", "base_url": self.base, "path": f"/t/{self.token}/arrays.zarr/{path}/"}
+
+    @property
+    def large(self):
+        """Arrays of three axes."""
+        return [name for name in LARGE if name in self.arrays]
+
+    def has_spectra(self):
+        return any(name in self.axes for name in SPECTRA)
+
+    def spectra(self):
+        """The array of spectra, of which there is at most one."""
+        return next(name for name in SPECTRA if name in self.axes)
+
+    def uneven(self, name):
+        """A grid that fits neither the array nor how it is stored."""
+        return tuple(max(1, min(size, prime)) for size, prime in zip(self.arrays[name].shape, (5, 7, 11)))
+
+
+# ---------------------------------------------------------------- zarr-python
+
+
+@way
+def zarr_v3(served):
+    """Every array of the job is there, with its axes, and is what the referee has; nothing else is there."""
+    import zarr
+
+    group = zarr.open_group(served.root, mode="r", zarr_format=3)
+    for name, array in group.arrays():
+        served.arrays[name] = np.asarray(array[...])
+        assert array.dtype == served.arrays[name].dtype
+    views = [view for view in VIEWS if "spectrum" in served.axes]
+    should = sorted([*served.axes, *views, *(name for name in NO_ARRAYS if served.has_spectra())])
+    assert sorted(served.arrays) == should, f"arrays {sorted(served.arrays)}, should be {should}"
+    wrong = [served.referee.judge(name, values) for name, values in served.arrays.items() if name in served.referee.names]
+    assert not any(wrong), "; ".join(filter(None, wrong))
+    for name, axes in served.axes.items():
+        found = list(group[name].metadata.dimension_names)
+        assert found == axes, f"{name}: axes {found}, should be {axes}"
+        assert name in served.referee.names, f"{name}: the referee has no such array"
+    unlike = {name for name, array in group.arrays() if zarr.open_array(f"{served.root}/{name}", mode="r").metadata != array.metadata}
+    assert not unlike, f"{sorted(unlike)}: by themselves they are not as the group says"
+
+
+@way
+def zarr_unasked(served):
+    """Without a word about versions."""
+    import zarr
+
+    for name in served.large:
+        same(zarr.open(f"{served.root}/{name}", mode="r")[...], served.arrays[name], name)
+
+
+@way
+def zarr_not_consolidated(served):
+    """Members are found by the listing."""
+    import zarr
+
+    group = zarr.open_group(served.root, mode="r", zarr_format=3, use_consolidated=False)
+    missing = set(served.arrays) - {name for name, _ in group.arrays()}
+    assert not missing, f"{sorted(missing)} are not in the listing"
+
+
+@way
+def zarr_v2(served):
+    import zarr
+
+    three = zarr.open_group(served.root, mode="r", zarr_format=3)
+    two = zarr.open_group(served.root, mode="r", zarr_format=2)
+    assert sorted(name for name, _ in two.arrays()) == sorted(served.arrays)
+    for name, array in two.arrays():
+        same(array[...], served.arrays[name], name)
+        attributes = dict(array.attrs)
+        axes = attributes.pop("_ARRAY_DIMENSIONS")
+        assert axes == list(three[name].metadata.dimension_names), f"{name}: axes {axes}"
+        assert attributes == dict(three[name].attrs), f"{name}: {attributes}, in v3 {dict(three[name].attrs)}"
+        assert array.metadata.fill_value is None, f"{name}: a fill value, which xarray takes for a mask"
+        same(zarr.open_array(f"{served.root}/{name}", mode="r", zarr_format=2)[...], served.arrays[name], name)
+
+
+@way
+def zarr_parts(served):
+    """Not the whole array: readers ask for the chunks they need."""
+    import zarr
+
+    for name in served.large:
+        array, values = zarr.open_array(f"{served.root}/{name}", mode="r"), served.arrays[name]
+        for items in (np.s_[3], np.s_[:, 2, 5], np.s_[4:9, ::3, -4:], np.s_[-1, -1, -1]):
+            same(array[items], np.asarray(values[items]), f"{name}[{items}]")
+
+
+@way
+def grids(served):
+    """`@`: the same array in other chunks, in both versions, for readers who write it so and for those who escape it."""
+    import zarr
+
+    for name in served.large:
+        values = served.arrays[name]
+        whole = (1, *values.shape[1:])
+        for written, chunks in (("1,-1,-1", whole), (",".join(map(str, served.uneven(name))), served.uneven(name))):
+            for sign in ("@", "%40"):
+                for version in (3, 2):
+                    url = f"{served.root}/{name}{sign}{written}"
+                    array = zarr.open_array(url, mode="r", zarr_format=version)
+                    assert array.chunks == chunks, f"{name}@{written}: chunks {array.chunks}"
+                    same(array[...], values, f"{name}@{written} in v{version}")
+
+
+# ---------------------------------------------------------------- xarray, dask
+
+
+@way
+def xarray_v3(served):
+    import xarray as xr
+
+    dataset = xr.open_zarr(served.root)
+    check_dataset(served, dataset)
+
+
+@way
+def xarray_v2(served):
+    """Zeros stay zeros and bytes stay bytes: nothing is taken for a mask."""
+    import xarray as xr
+
+    check_dataset(served, xr.open_zarr(served.root, zarr_format=2))
+
+
+@way
+def xarray_not_consolidated(served):
+    import xarray as xr
+
+    check_dataset(served, xr.open_zarr(served.root, consolidated=False))
+
+
+def check_dataset(served, dataset):
+    missing = set(served.arrays) - set(dataset.variables)
+    assert not missing, f"{sorted(missing)} are missing"
+    for name, values in served.arrays.items():
+        variable = dataset[name]
+        same(variable.values, values, name)
+        if name in served.axes:
+            assert list(variable.dims) == served.axes[name], f"{name}: axes {variable.dims}"
+    if served.has_spectra():
+        assert "frequency" in dataset.coords, f"frequency is no coordinate, those are {list(dataset.coords)}"
+        spectra = dataset[served.spectra()]
+        expected = spectra.sel(frequency=dataset.frequency[2])
+        same(expected.values, served.arrays[spectra.name][2], "by its frequency")
+
+
+@way
+def frequency(served):
+    """As NumPy numbers the bins."""
+    if served.has_spectra():
+        same(served.arrays["frequency"], np.fft.fftfreq(len(served.arrays[served.spectra()])), "frequency")
+
+
+@way
+def dask(served):
+    import dask.array as da
+
+    for name in served.large:
+        for url in (f"{served.root}/{name}", f"{served.root}/{name}@4,-1,9"):
+            array = da.from_zarr(url)
+            same(array.compute(), served.arrays[name], url.rsplit("/", 1)[1])
+        same(array[:, 3, 4].compute(), served.arrays[name][:, 3, 4], name)
+
+
+# ---------------------------------------------------------------- TensorStore
+
+
+def tensorstore(served, driver):
+    import tensorstore as ts
+
+    for name, values in served.arrays.items():
+        store = ts.open({"driver": driver, "kvstore": served.kvstore(name)}).result()
+        same(store.read().result(), values, name)
+        if driver == "zarr3":
+            labels = list(store.domain.labels)
+            assert name not in served.axes or labels == served.axes[name], f"{name}: axes {labels}"
+    for name in served.large:
+        uneven = ",".join(map(str, served.uneven(name)))
+        for grid in (uneven, "1,-1,-1"):
+            store = ts.open({"driver": driver, "kvstore": served.kvstore(f"{name}@{grid}")}).result()
+            same(store[1:4, 2, :].read().result(), served.arrays[name][1:4, 2, :], f"{name}@{grid}")
+
+
+@way
+def tensorstore_zarr3(served):
+    tensorstore(served, "zarr3")
+
+
+@way
+def tensorstore_zarr(served):
+    tensorstore(served, "zarr")
+
+
+# ---------------------------------------------------------------- other views of the same values
+
+
+@way
+def views(served):
+    """Viewers have no complex numbers."""
+    for view, of in VIEWS.items():
+        if view in served.arrays:
+            found, spectrum = served.arrays[view], served.arrays["spectrum"]
+            assert found.dtype == np.float32 and found.shape == spectrum.shape, f"{view}: {found.dtype} {found.shape}"
+            expected = of(spectrum.astype(np.complex128))
+            off = np.abs(found - expected) / np.maximum(np.abs(expected), 1e-30)
+            # A phase of π is one of −π, and where nothing is, there is none.
+            turned = np.abs(np.abs(found - expected) - 2 * np.pi) < 1e-6 if view.endswith("phase") else False
+            bad = (off > 1e-6) & ~turned
+            assert not bad.any(), f"{view}: {bad.sum()} of {bad.size} differ, by up to {off[bad].max()}"
+
+
+@way
+def ome(served):
+    """An image of OME-Zarr 0.5 for each array of pixels: the models find no fault in it, and the reader reads it."""
+    import zarr
+    from ome_zarr.io import parse_url
+    from ome_zarr.reader import Reader
+    from ome_zarr_models.v05 import Image
+
+    for name in (n for n in served.large if served.arrays[n].dtype.kind != "c"):
+        url = f"{served.root}/ome/{name}"
+        group = zarr.open_group(url, mode="r", zarr_format=3)
+        Image.from_zarr(group)
+        image = group.attrs["ome"]["multiscales"][0]
+        assert [axis["name"] for axis in image["axes"]] == ["t", "y", "x"], f"{name}: {image['axes']}"
+        same(group[image["datasets"][0]["path"]][...], served.arrays[name], f"ome/{name}")
+        (node,) = Reader(parse_url(url))()
+        same(node.data[0].compute(), served.arrays[name], f"ome/{name} as ome-zarr-py reads it")
+
+
+@way
+def listing(served):
+    """What fsspec sees of the folder, and the bytes of a chunk and of the metadata."""
+    import fsspec
+
+    files = fsspec.filesystem("http")
+    found = {entry.rstrip("/").rsplit("/", 1)[1] for entry in files.ls(served.root + "/", detail=False)}
+    assert set(served.arrays) <= found, f"{sorted(set(served.arrays) - found)} are not listed"
+    group = json.loads(files.cat(f"{served.root}/zarr.json"))
+    for name in served.arrays:
+        about = json.loads(files.cat(f"{served.root}/{name}/zarr.json"))
+        assert about == group["consolidated_metadata"]["metadata"][name], f"{name}: consolidated otherwise"
+        inside = {entry.rstrip("/").rsplit("/", 1)[1] for entry in files.ls(f"{served.root}/{name}/", detail=False)}
+        assert "zarr.json" in inside, f"{name}: only {sorted(inside)} is listed in it"
+    name = served.large[0]
+    values = served.arrays[name]
+    first = files.cat(f"{served.root}/{name}@1,-1,-1/c/0/0/0")
+    assert first == values[0].astype(values.dtype.newbyteorder("<")).tobytes(), f"{name}: another first chunk"
+    assert not files.exists(f"{served.root}/nothing/zarr.json")
+
+
+@way
+def slices(served):
+    """NumPy's own format."""
+    for name in served.large:
+        status, _, body = served.get(f"/slice/{name}?sel=2:9:3,:,::-1&format=npy")
+        assert status == 200, f"{name}: {status} {body[:200]}"
+        same(np.load(io.BytesIO(body)), served.arrays[name][2:9:3, :, ::-1], name)
+
+
+@way
+def dvid(served):
+    """The post's own line, `skimage.io.imread(url)`, for each frame; and many frames in one answer."""
+    import skimage.io
+
+    for name in (n for n in served.large if served.arrays[n].dtype.kind != "c"):
+        values = served.arrays[name]
+        count, height, width = values.shape
+        at = f"{served.door}/api/node/{served.job}/{name}"
+        if values.dtype in (np.uint8, np.uint16):
+            sample = np.stack([skimage.io.imread(f"{at}/raw/xy/{width}_{height}/0_0_{t}") for t in range(count)])
+            same(sample, values, f"{name}, frame by frame")
+            same(skimage.io.imread(f"{at}/raw/xy/{width - 5}_{height - 3}/4_2_7/png"), values[7, 2 : height - 1, 4 : width - 1], name)
+        if values.dtype == np.uint8:
+            for kind in ("jpg", "jpg:80"):
+                lossy = skimage.io.imread(f"{at}/raw/xy/{width}_{height}/0_0_7/{kind}")
+                assert lossy.shape == (height, width) and lossy.dtype == np.uint8, f"{name} as {kind}: {lossy.shape} {lossy.dtype}"
+                off = np.abs(lossy.astype(float) - values[7]).mean()
+                assert off < 6, f"{name} as {kind}: {off} gray levels off on average"
+        status, headers, body = served.get(f"/api/node/{served.job}/{name}/raw/0_1_2/{width - 2}_{height - 1}_4/1_1_3")
+        assert status == 200 and headers["Content-Type"] == "application/octet-stream", f"{name}: {status} {headers['Content-Type']}"
+        expected = values[3:7, 1:, 1 : width - 1]
+        same(np.frombuffer(body, values.dtype).reshape(expected.shape), expected, f"{name}, a volume")
+        status, _, body = served.get(f"/api/node/{served.job}/{name}/info")
+        extended = json.loads(body)["Extended"]
+        assert status == 200 and extended["MaxPoint"] == [width - 1, height - 1, count - 1], f"{name}: {extended}"
+    status, _, _ = served.get(f"/api/node/{served.job}/nothing/info")
+    assert status == 404, f"info of nothing: {status}"
+
+
+# ---------------------------------------------------------------- HTTP
+
+
+def only_in_full(function):
+    function.only_in_full = True
+    return way(function)
+
+
+@only_in_full
+def http_keys(served):
+    """A key that is none is 404, and nothing else is: readers take 404 for zeros, and anything else for trouble."""
+    name = served.large[0]
+    ranks = served.arrays[name].ndim
+    beyond = "9999" + "/0" * (ranks - 1)
+    for key in (
+        "nothing",
+        "nothing/zarr.json",
+        "nothing/.zarray",
+        "nothing/c/0/0/0",
+        ".zarray",
+        f"{name}/.zgroup",
+        f"{name}/c/{beyond}",
+        f"{name}/9999.0.0",
+        f"{name}/c/0/0",
+        f"{name}/c/0/0/0/0",
+        f"{name}/c/-1/0/0",
+        f"{name}/c/0/0/a",
+        f"{name}@0,1,1/zarr.json",
+        f"{name}@1,1/zarr.json",
+        f"{name}@1,1,-2/zarr.json",
+        f"{name}@a,b,c/zarr.json",
+        "nothing@1,1,1/zarr.json",
+        "ome/nothing/zarr.json",
+    ):
+        for method in ("GET", "HEAD"):
+            status, _, _ = served.get(f"/arrays.zarr/{key}", method=method)
+            assert status == 404, f"{method} {key}: {status}"
+    for key in ("", "zarr.json", ".zmetadata", ".zgroup", ".zattrs", f"{name}/.zarray", f"{name}/.zattrs", f"{name}/0.0.0"):
+        status, _, body = served.get(f"/arrays.zarr/{key}")
+        assert status == 200 and body, f"{key}: {status}, {len(body)} bytes"
+
+
+@only_in_full
+def http_methods(served):
+    """HEAD says what GET would, without a body; nothing can be written; browsers of other origins may read."""
+    import http.client
+
+    name = served.large[0]
+    connection = http.client.HTTPConnection(served.host, timeout=60)
+    bearer = {"Authorization": f"Bearer {served.token}"}
+    # All on one connection: a body where none belongs would be taken for the next answer.
+    for key in ("zarr.json", f"{name}/zarr.json", f"{name}/c/0/0/0", f"{name}/0.0.0", f"{name}@2,3,4/c/0/0/0", ".zmetadata"):
+        answers = []
+        for method in ("HEAD", "GET"):
+            connection.request(method, f"/arrays.zarr/{key}", headers=bearer)
+            response = connection.getresponse()
+            answers.append((response.status, response.headers, response.read()))
+        (status, head, nothing), (_, headers, body) = answers
+        assert status == 200 and nothing == b"", f"HEAD {key}: {status}, {len(nothing)} bytes"
+        assert int(head["Content-Length"]) == len(body), f"HEAD {key}: length {head['Content-Length']}, GET gives {len(body)}"
+        for header in ("Content-Type", "ETag", "Accept-Ranges"):
+            assert head[header] == headers[header], f"{key}: {header} {head[header]}, of GET {headers[header]}"
+        assert headers["Access-Control-Allow-Origin"] == "*", f"{key}: {headers['Access-Control-Allow-Origin']}"
+    for method in ("PUT", "POST", "DELETE"):
+        connection.request(method, f"/arrays.zarr/{name}/c/0/0/0", headers=bearer)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 405, f"{method}: {response.status}"
+    connection.close()
+    # What a browser asks beforehand, which is without the token that it would send.
+    asks = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization, range"}
+    status, headers, _ = served.get(f"/arrays.zarr/{name}/zarr.json", asks, "OPTIONS", token=False)
+    assert status in (200, 204) and headers["Access-Control-Allow-Origin"] == "*", f"OPTIONS: {status} {headers}"
+    allowed = headers["Access-Control-Allow-Headers"].lower()
+    assert "*" in headers["Access-Control-Allow-Methods"] or "GET" in headers["Access-Control-Allow-Methods"], f"OPTIONS: {headers}"
+    # A star leaves Authorization out.
+    assert "authorization" in allowed and ("range" in allowed or "*" in allowed), f"OPTIONS: {allowed}"
+    status, headers, _ = served.get(f"/arrays.zarr/{name}/c/9999/0/0", {"Origin": "http://elsewhere.example"})
+    assert status == 404 and headers["Access-Control-Allow-Origin"] == "*", "a browser cannot see a 404 for what it is"
+
+
+@only_in_full
+def http_ranges(served):
+    name = served.large[0]
+    for key in (f"{name}/c/0/0/0", "zarr.json"):
+        path = f"/arrays.zarr/{key}"
+        _, headers, body = served.get(path)
+        size = len(body)
+        assert headers["Accept-Ranges"] == "bytes", f"{key}: {headers['Accept-Ranges']}"
+        for asked, first, last in (("0-9", 0, 9), ("5-", 5, size - 1), ("-7", size - 7, size - 1), (f"3-{size * 2}", 3, size - 1), ("0-0", 0, 0)):
+            status, headers, part = served.get(path, {"Range": f"bytes={asked}"})
+            assert status == 206 and part == body[first : last + 1], f"{key} {asked}: {status}, {len(part)} bytes"
+            assert headers["Content-Range"] == f"bytes {first}-{last}/{size}", f"{key} {asked}: {headers['Content-Range']}"
+        for asked in (f"{size}-", f"{size + 5}-{size + 9}"):
+            status, headers, _ = served.get(path, {"Range": f"bytes={asked}"})
+            assert status == 416 and headers["Content-Range"] == f"bytes */{size}", f"{key} {asked}: {status} {headers['Content-Range']}"
+        # What is no range is no reason to refuse, says the standard.
+        for asked in ("lines=1-2", "bytes=a-b"):
+            status, _, whole = served.get(path, {"Range": asked})
+            assert status == 200 and whole == body, f"{key} {asked}: {status}"
+
+
+@only_in_full
+def http_tags(served):
+    """What a reader has already is not sent again."""
+    name = served.large[0]
+    for key in (f"{name}/c/0/0/0", f"{name}@2,3,4/c/0/0/0", "zarr.json"):
+        path = f"/arrays.zarr/{key}"
+        _, headers, body = served.get(path)
+        tag = headers["ETag"]
+        assert tag and re.fullmatch(r'(W/)?"[^"]+"', tag), f"{key}: ETag {tag}"
+        for asked in (tag, f'"another", {tag}', "*"):
+            status, headers, nothing = served.get(path, {"If-None-Match": asked})
+            assert status == 304 and nothing == b"" and headers["ETag"] == tag, f"{key} {asked}: {status}, {len(nothing)} bytes"
+        status, _, again = served.get(path, {"If-None-Match": '"another"'})
+        assert status == 200 and again == body, f"{key}: {status}"
+    tags = [served.get(f"/arrays.zarr/{name}@1,-1,-1/c/{t}/0/0")[1]["ETag"] for t in range(3)]
+    assert len(set(tags)) == 3, f"chunks of one array with tags {tags}"
+
+
+@only_in_full
+def http_tokens(served):
+    """Each of five ways to give it; without it, or with another, nobody is told anything."""
+    import base64
+
+    path = "/arrays.zarr/zarr.json"
+    right = base64.b64encode(f"anyone:{served.token}".encode()).decode()
+    another = "0" * len(served.token)
+    for status, where, headers in (
+        (200, path, {"Authorization": f"Bearer {served.token}"}),
+        (200, path, {"Authorization": f"Basic {right}"}),
+        (200, path, {"Cookie": f"a=b; token={served.token}"}),
+        (200, f"{path}?token={served.token}", {}),
+        (200, f"/t/{served.token}{path}", {}),
+        (401, path, {}),
+        (401, path, {"Authorization": f"Bearer {another}"}),
+        (401, path, {"Authorization": f"Basic {base64.b64encode(f'anyone:{another}'.encode()).decode()}"}),
+        (401, path, {"Authorization": "Basic !"}),
+        (401, path, {"Cookie": f"token={another}"}),
+        (401, f"{path}?token={another}", {}),
+        (401, f"/t/{another}{path}", {}),
+        (401, "/arrays.zarr/nothing/zarr.json", {}),
+        (401, f"/api/node/{served.job}/{served.large[0]}/info", {}),
+    ):
+        found, _, body = served.get(where, headers, token=False)
+        assert found == status, f"{where.replace(served.token, 'TOKEN')} {sorted(headers)}: {found}, should be {status}"
+        assert status == 200 or served.token.encode() not in body
+
+
+# ----------------------------------------------------------------
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("reference")
+    parser.add_argument("--brief", action="store_true")
+    parser.add_argument("--only", help="of the ways, this one (and zarr_v3, which all others are compared with)")
+    args = parser.parse_args()
+    # Who asks for an address without a version is told that both are there; once per array is often enough for nobody.
+    warnings.filterwarnings("ignore", message="Both zarr.json")
+    served = Served(args.url, args.reference)
+    agree, wrong = [], []
+    for check in WAYS:
+        if args.brief and getattr(check, "only_in_full", False) or args.only not in (None, check.__name__) and agree:
+            continue
+        try:
+            check(served)
+            agree.append(check.__name__)
+        except AssertionError as error:
+            wrong.append(f"{check.__name__}: {error}")
+        except Exception:
+            wrong.append(f"{check.__name__}: {traceback.format_exc(limit=-4)}")
+        if check is zarr_v3 and wrong:
+            break  # there is nothing to compare with
+    text = "\n".join(wrong) if wrong else f"{len(agree)} ways agree: {', '.join(agree)}"
+    print(text.replace(served.token, "TOKEN"))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+//! What the documents and the command tell people to type works as it stands.
+
+use serde_json::Value;
+use std::process::Command;
+use tests::place::{Ended, Place, Running};
+use tests::referee::interpreter;
+use tests::repository;
+
+/// The example of the documents, served.
+struct Cell {
+    place: Place,
+    url: String,
+    paste: Value,
+    _running: Running,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        let place = Place::default();
+        let manifest = repository().join("crds/examples/cell.yaml");
+        let mut running = place.start(["serve", manifest.to_str().unwrap(), "--progress", "json"]);
+        let (url, paste) = running.until_told("it is served", |line| Some((line["url"].as_str()?.to_owned(), line["paste"].clone())));
+        Self { place, url, paste, _running: running }
+    }
+}
+
+impl Cell {
+    /// Runs something that finds address and token in `B` and `T`.
+    fn run(&self, mut program: Command) -> Ended {
+        let (base, token) = self.url.split_once("/?token=").unwrap();
+        program.env("B", base).env("T", token);
+        self.place.run(program)
+    }
+
+    fn shell(&self, script: &str) -> Ended {
+        let mut bash = Command::new("bash");
+        bash.args(["-euo", "pipefail", "-c", script]);
+        self.run(bash)
+    }
+
+    fn python(&self, code: &str) -> Ended {
+        let mut python = Command::new(interpreter());
+        python.args(["-W", "ignore", "-c", code]);
+        self.run(python)
+    }
+
+    /// The line to paste into one of the readers.
+    fn line(&self, reader: &str) -> &str {
+        self.paste[reader].as_str().unwrap_or_else(|| panic!("no line for {reader} in {}", self.paste))
+    }
+}
+
+/// Blocks of code by language, with the number of their first line, up to a heading.
+fn blocks(text: &str, up_to: &str) -> Vec<(usize, String, String)> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate().take_while(|(_, line)| *line != up_to);
+    while let Some((number, line)) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let code: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        blocks.push((number + 1, language.to_owned(), code.join("\n")));
+    }
+    blocks
+}
+
+#[test]
+fn examples_for_readers_work_as_they_stand() {
+    let cell = Cell::default();
+    let path = repository().join("docs/http-api.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for (line, language, code) in blocks(&text, "## For the loop") {
+        let ended = match language.as_str() {
+            "sh" => cell.shell(&code),
+            "python" => cell.python(&code),
+            _ => continue,
+        };
+        tried += 1;
+        if ended.code != Some(0) {
+            wrong.push(format!("docs/http-api.md:{line}: {:?}\n{code}\n{}{}", ended.code, ended.text(), ended.stderr));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(tried >= 10, "only {tried} examples were found");
+}
+
+#[test]
+fn lines_to_paste_work_as_they_are_printed() {
+    let cell = Cell::default();
+    // Both write the series of the pixel in the middle.
+    let series = |reader: &str| {
+        let file = cell.place.path("power.npy");
+        let _ = std::fs::remove_file(&file);
+        let ended = cell.shell(cell.line(reader));
+        assert_eq!(ended.code, Some(0), "{}: {}", cell.line(reader), ended.stderr);
+        std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", cell.line(reader)))
+    };
+    assert_eq!(series("arrayjob"), series("curl"));
+    let exported = cell.shell(&format!("unset B T; {}; curl -sf \"$B/api/v1/status?token=$T\"", cell.line("shell")));
+    assert!(exported.text().contains("\"cell\""), "{}", exported.stderr);
+
+    // Each of the others has it too, and it is what NumPy makes of the frames.
+    let check = |reader: &str, check: &str| {
+        let line = cell.line(reader);
+        let ended = cell.python(&format!("{line}\nimport numpy\nseries = numpy.load('power.npy')\n{check}"));
+        assert_eq!(ended.code, Some(0), "{line}\n{check}: {}", ended.stderr);
+    };
+    check("numpy", "assert power.shape == series.shape == (40,) and (power == series).all()");
+    check("zarr", "assert (power[:, 32, 32] == series).all()");
+    check("dask", "assert (power[:, 32, 32].compute() == series).all()");
+    check("tensorstore", "assert (power[:, 32, 32].read().result() == series).all()");
+    check("skimage", "assert frame.shape == (64, 64) and frame.dtype == numpy.uint8 and frame.any()");
+    let spectrum = "
+x = ds.recentered.values[:, 32, 32].astype(float)
+expected = abs(numpy.fft.fft(x - x.mean())) ** 2
+assert (ds.power.values[:, 32, 32] == series).all()
+assert numpy.allclose(series, expected, rtol=1e-4, atol=1e-4 * expected.max())";
+    check("xarray", spectrum);
+}

@@ -1,0 +1,106 @@
+//! An object store that somebody else wrote, for outputs and sources behind `s3://`.
+
+use crate::{repository, until};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// The bucket that there is.
+const BUCKET: &str = "bucket";
+/// Of its only user.
+const KEYS: [&str; 2] = ["tester", "a secret of nobody's"];
+
+/// A store with one empty bucket. Gone when dropped.
+#[derive(Debug)]
+pub struct ObjectStore {
+    child: Child,
+    address: String,
+    folder: TempDir,
+}
+
+impl Drop for ObjectStore {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Default for ObjectStore {
+    fn default() -> Self {
+        let folder = tempfile::Builder::new().prefix("arrayjob-test-s3-").tempdir().unwrap();
+        // Buckets are folders to this server, and what it notes of objects is kept apart: not all file systems have attributes.
+        for name in [&format!("objects/{BUCKET}"), "notes"] {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        // Free a moment ago; nobody else picks ports on a machine that runs tests.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let child = Command::new(program())
+            .args(["--quiet", "--keep-alive", "--port", &address, "posix", "--sidecar"])
+            .args([folder.path().join("notes"), folder.path().join("objects")])
+            .env("ROOT_ACCESS_KEY", KEYS[0])
+            .env("ROOT_SECRET_KEY", KEYS[1])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut store = Self { child, address, folder };
+        until("the object store listens", || {
+            assert!(store.child.try_wait().unwrap().is_none(), "the object store ended");
+            TcpStream::connect(&store.address).is_ok()
+        });
+        store
+    }
+}
+
+/// The server's program, built into the cache where it is missing.
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let get = || {
+        let output = Command::new(repository().join("tests/object-store")).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "tests/object-store: {}", output.status);
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    };
+    PROGRAM.get_or_init(get).clone()
+}
+
+impl ObjectStore {
+    /// The URL of an object, or of a prefix.
+    pub fn url(&self, key: &str) -> String {
+        format!("s3://{BUCKET}/{key}")
+    }
+
+    /// What reaches it by its environment, as the vendor's own tools do.
+    pub fn environment(&self) -> [(&'static str, String); 5] {
+        [
+            ("AWS_ACCESS_KEY_ID", KEYS[0].to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", KEYS[1].to_owned()),
+            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ]
+    }
+
+    /// Objects under a prefix, parts of unfinished uploads not among them.
+    pub fn objects(&self, prefix: &str) -> Vec<String> {
+        let root = self.folder.path().join("objects").join(BUCKET);
+        let mut found = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            // One that is deleted meanwhile has no objects.
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let key = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if key.starts_with(prefix) && !key.starts_with(".sgwtmp") {
+                    found.push(key);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
