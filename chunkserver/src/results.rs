@@ -28,31 +28,33 @@ pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, Kind) 
     sums::source(array.holder)
 }
 
-/// Fewer bytes than this are copied within a millisecond or so, which is less than a thread's turn.
+/// Fewer bytes than this are written within a millisecond or so, which is less than a thread's turn.
 const LITTLE: usize = 1 << 20;
+/// Fewer bytes than this are made within some tens of milliseconds. Another thread would keep their memory for itself, which the
+/// plan of a server that writes its outputs has no room for.
+const MUCH: usize = 64 << 20;
 
-/// Memory for `bytes` zero bytes, which `fill` has written to, apart from the threads that answer HTTP when that is much.
-///
-/// It is had and given back by the thread that asks: another thread would keep it for itself, which the plan of a server that
-/// writes its outputs has no room for.
+/// Memory for `bytes` bytes, zero but for what `fill` writes to it, apart from the threads that answer HTTP when that is much.
 async fn filled(bytes: usize, fill: impl FnOnce(&mut [u8]) + Send + 'static) -> Vec<u8> {
     changed(bytes, vec![0; bytes], |memory| fill(memory)).await
 }
 
-/// `thing` as `work`, which touches `bytes` bytes, has left it.
+/// `thing`, whose memory is had already, as `work` has left it, which writes `bytes` bytes.
 async fn changed<T: Send + 'static>(bytes: usize, mut thing: T, work: impl FnOnce(&mut T) + Send + 'static) -> T {
-    apart(bytes, move || {
+    let work = move || {
         work(&mut thing);
         thing
-    })
-    .await
+    };
+    if bytes < LITTLE { work() } else { elsewhere(work).await }
 }
 
-/// Runs `work`, which touches `bytes` bytes, apart from the threads that answer HTTP when that is much.
-async fn apart<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if bytes < LITTLE {
-        return work();
-    }
+/// What `work` makes, which has `bytes` bytes.
+async fn made<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < MUCH { work() } else { elsewhere(work).await }
+}
+
+/// Runs `work` apart from the threads that answer HTTP.
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {

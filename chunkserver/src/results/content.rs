@@ -126,7 +126,8 @@ impl Content {
         let mut all = Vec::new();
         for piece in self.0 {
             match piece {
-                Piece::Here(bytes) if bytes.len() == total => all = changed(total, Vec::new(), |all| *all = bytes.into()).await,
+                // Nobody else has it: it is had as it is.
+                Piece::Here(bytes) if bytes.len() == total && bytes.is_unique() => all = bytes.into(),
                 Piece::Here(bytes) => {
                     all.reserve_exact(total - all.len());
                     all = changed(bytes.len(), all, move |all| all.extend_from_slice(&bytes)).await;

@@ -6,7 +6,7 @@ use super::part::{own_part, own_pixels, until_ready};
 use super::patience::Patience;
 use super::take::{put, take};
 use super::window::{Aspect, Cube, Extent, Window};
-use super::{Error, apart, filled, peer, sums};
+use super::{Error, filled, made, peer, sums};
 use crate::exchange::Client;
 use crate::worker::Share;
 use api::arrays::{Array, Holder};
@@ -149,7 +149,7 @@ impl Reading<'_> {
         };
         let axes: Vec<Axis> = cube.counts().into_iter().zip(ascending).map(|(count, (_, turned))| turn(count, turned)).collect();
         let item = self.array.element.size();
-        Ok(apart(data.len(), move || take(&data, item, &cube.counts(), &axes)).await)
+        Ok(made(data.len(), move || take(&data, item, &cube.counts(), &axes)).await)
     }
 
     /// All of the window, here.
@@ -243,6 +243,6 @@ impl Reading<'_> {
         let parts = futures_util::future::try_join_all(parts.into_iter().map(Content::into_vec)).await?;
         let (share, holder) = (Arc::clone(self.share), self.array.holder);
         let bytes = parts.iter().map(Vec::len).sum();
-        apart(bytes, move || sums::finish(&share, holder, &parts)).await
+        made(bytes, move || sums::finish(&share, holder, &parts)).await
     }
 }

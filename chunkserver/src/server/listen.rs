@@ -1,6 +1,9 @@
 //! Accepts connections and serves them until told to stop.
 
+mod drain;
+
 use axum::Router;
+use drain::Drain;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -17,6 +20,8 @@ use tokio_rustls::TlsAcceptor;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client has so long to say who it is.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client has so long to take some of what it asked for: its answer may hold a job's memory.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 4096;
 
@@ -76,7 +81,7 @@ async fn serve_streams<S, F>(
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
             // A connection that breaks is its client's to notice.
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let _ = builder.serve_connection(TokioIo::new(Drain::new(stream, DRAIN_TIMEOUT)), service).await;
         });
     }
 }

@@ -98,3 +98,24 @@ impl From<probe::Error> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_is_503_and_what_does_not_is_409() {
+        let check = |error: results::Error, status: u16| {
+            let passing = error.is_passing();
+            let response = Problem::from(error).into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503);
+            assert!(!passing || status == 503, "a reader that could come back is sent away for good");
+        };
+        check(results::Error::Late, 503);
+        check(results::Error::PeerAbsent(1), 503);
+        check(results::Error::PartLength { server: 1, found: 0, expected: 1 }, 503);
+        check(results::Error::Failed("no".into()), 409);
+        check(results::Error::TooLarge { bytes: 2, limit: 1 }, 400);
+    }
+}

@@ -4,7 +4,7 @@ use super::source::{FrameServer, SECRET, pixels};
 use super::support::{Answer, Cluster, FRAME, FRAMES, TOKEN, builder, job, source_of};
 use crate::decode::{Decoder, probe};
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Fft, FftOutput, Job, Source};
+use api::job::{Color, Fft, FftOutput, Images, Job, Source};
 use serde_json::{Value, json};
 
 /// Every documented path, with the examples of its parameters in place.
@@ -51,12 +51,12 @@ async fn a_job_reads_another_job_as_if_it_were_dvid() {
     first.until_computed().await;
     let stack: Vec<u8> = (0..FRAMES).flat_map(|frame| pixels(100 + 2 * frame)).collect();
     let door = |path: &str| first.reader_url(1, &format!("/api/node/movie/raw/raw/{path}?token={TOKEN}"));
-    let planes = Source { start: 0, step: 1, ..source_of(door("xy/100_120/0_0_{index}")) };
+    let planes = Images { start: 0, step: 1, ..source_of(door("xy/100_120/0_0_{index}")) };
     // The last response holds three frames instead of four.
-    let volumes = Source { depth: 4, ..Source { url_template: door("0_1_2/100_120_{depth}/0_0_{index}"), ..planes.clone() } };
+    let volumes = Images { depth: 4, ..Images { url_template: door("0_1_2/100_120_{depth}/0_0_{index}"), ..planes.clone() } };
     for source in [planes, volumes] {
         let second = Cluster::start(1, &[]);
-        second.assign(&Job { name: "again".into(), uid: "v".into(), source, ..job(&frames) }).await;
+        second.assign(&Job { name: "again".into(), uid: "v".into(), source: Source::Images(source), ..job(&frames) }).await;
         second.until_computed().await;
         let again = second.read(0, "/slice/raw?format=raw").await.body;
         assert!(

@@ -141,7 +141,7 @@ fn chunks_have_keys_in_both_versions_and_on_any_grid() {
         assert_eq!(chunk_of(&all, path), (vec![1, 6, 8], vec![9..10, 0..6, 0..8]), "{path}");
     }
     let (chunks, region) = chunk_of(&all, "/power_mean_trace@4/2");
-    assert_eq!((&chunks[..], &region[..]), (&[4][..], &[8..10][..]));
+    assert_eq!((chunks, region.len(), &region[0]), (vec![4], 1, &(8..10)));
     assert_eq!(chunk_of(&all, "/raw/c/2/0/0"), (vec![4, 12, 8], vec![8..10, 0..12, 0..8]));
     assert_eq!(parsed(&all, "/raw@2,3,-1/zarr.json")["chunk_grid"]["configuration"]["chunk_shape"], json!([2, 3, 8]));
     assert_eq!(parsed(&all, "/raw@2,3,-1/.zarray")["chunks"], json!([2, 3, 8]));
