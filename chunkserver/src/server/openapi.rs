@@ -143,6 +143,8 @@ fn a_servers_progress() -> Value {
         "phase": {"type": "string"}, "done": count(), "total": count(), "bytes": count(), "retries": count(),
         "started_ms": count(), "ended_ms": count(),
     });
+    let writing = json!({"output": count(), "stage": {"type": "string", "enum": ["whole", "open", "part", "close"]}});
+    let writings = || json!({"type": "array", "items": object("A server's part in an output of the manifest.", &writing, &[])});
     let failure = object("Why.", &json!({"reason": {"type": "string"}, "message": {"type": "string"}}), &[]);
     let properties = json!({
         "boot": {"type": "string", "description": "This start of the server."},
@@ -152,7 +154,7 @@ fn a_servers_progress() -> Value {
         },
         "stamp": count(), "milestone": count(),
         "phases": {"type": "array", "items": object("One phase of this server's share.", &phase, &[])},
-        "blank": numbers(), "writing": numbers(), "written": numbers(),
+        "blank": numbers(), "writing": writings(), "written": writings(),
         "failure": {"anyOf": [failure.clone(), {"type": "null"}]},
         "trouble": failure,
         "peak_rss_bytes": count(),

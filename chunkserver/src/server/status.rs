@@ -29,7 +29,7 @@ pub(super) struct Status {
     /// The manifest's generation.
     generation: u64,
     /// How far it is, as one word.
-    state: Stage,
+    state: Standing,
     /// Number of the server that was asked.
     server: usize,
     /// Number of servers.
@@ -57,7 +57,7 @@ pub(super) struct Status {
 
 /// How far a job is, as one word. What its controller decides, such as a deadline that has passed, servers do not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-enum Stage {
+enum Standing {
     /// Frames are still fetched, or fetched again because a server was lost.
     Loading,
     /// All frames are there.
@@ -85,7 +85,7 @@ struct ArrayStatus {
 struct PhaseStatus {
     /// Load, Recenter, Rechunk, Fft or Write.
     name: String,
-    /// Units done: frames (Load, Recenter), bands of pixels (Rechunk, Fft), outputs (Write).
+    /// Units done: frames (Load, Recenter), bands of pixels (Rechunk, Fft), objects of outputs (Write).
     done: u64,
     /// Units in all.
     total: u64,
@@ -181,7 +181,10 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
     };
     let mut blank: Vec<usize> = at_work.iter().flat_map(|(_, progress)| progress.blank.iter().copied()).collect();
     blank.sort_unstable();
-    let written: BTreeSet<usize> = at_work.iter().flat_map(|(_, progress)| progress.written.iter().copied()).collect();
+    let written: BTreeSet<usize> = at_work
+        .iter()
+        .flat_map(|(_, progress)| progress.written.iter().filter(|written| written.stage.is_last()).map(|written| written.output))
+        .collect();
     let outputs = Outputs { written: written.len(), total: job.outputs.len() };
     let failure = told(|progress| &progress.failure);
     let arrays = share.arrays.iter().map(|array| ArrayStatus {
@@ -195,7 +198,7 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
         job: job.name.clone(),
         uid: job.uid.clone(),
         generation: job.generation,
-        state: stage(failure.is_some(), &phases, &outputs),
+        state: standing(failure.is_some(), &phases, &outputs),
         server: share.id.0,
         servers: plan.servers,
         chunks: plan.chunks,
@@ -226,18 +229,18 @@ fn summed(phase: Phase, total: Option<u64>, servers: &[(usize, &Progress)]) -> P
     }
 }
 
-fn stage(failed: bool, phases: &[PhaseStatus], outputs: &Outputs) -> Stage {
+fn standing(failed: bool, phases: &[PhaseStatus], outputs: &Outputs) -> Standing {
     let open = |name: Phase| phases.iter().any(|phase| phase.name == name.to_string() && phase.done < phase.total);
     if failed {
-        Stage::Failed
+        Standing::Failed
     } else if open(Phase::Load) {
-        Stage::Loading
+        Standing::Loading
     } else if [Phase::Recenter, Phase::Rechunk, Phase::Fft].into_iter().any(open) {
-        Stage::Computing
+        Standing::Computing
     } else if open(Phase::Write) || outputs.written < outputs.total {
-        Stage::Writing
+        Standing::Writing
     } else {
-        Stage::Finished
+        Standing::Finished
     }
 }
 
@@ -258,16 +261,16 @@ mod tests {
                 ended_ms: 0,
             };
             let phases: Vec<PhaseStatus> = counts.iter().map(phase).collect();
-            assert_eq!(stage(failed, &phases, &Outputs { written, total: 2 }), expected, "{counts:?}");
+            assert_eq!(standing(failed, &phases, &Outputs { written, total: 2 }), expected, "{counts:?}");
         };
-        check(false, &[(Phase::Load, 3, 4), (Phase::Fft, 0, 9)], 0, Stage::Loading);
-        check(true, &[(Phase::Load, 3, 4)], 0, Stage::Failed);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Recenter, 3, 4)], 0, Stage::Computing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 8, 9)], 0, Stage::Computing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 1, Stage::Writing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Write, 1, 2)], 2, Stage::Writing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 2, Stage::Finished);
+        check(false, &[(Phase::Load, 3, 4), (Phase::Fft, 0, 9)], 0, Standing::Loading);
+        check(true, &[(Phase::Load, 3, 4)], 0, Standing::Failed);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Recenter, 3, 4)], 0, Standing::Computing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 8, 9)], 0, Standing::Computing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 1, Standing::Writing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Write, 1, 2)], 2, Standing::Writing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 2, Standing::Finished);
         // A lost server takes its frames with it.
-        check(false, &[(Phase::Load, 2, 4), (Phase::Fft, 9, 9)], 2, Stage::Loading);
+        check(false, &[(Phase::Load, 2, 4), (Phase::Fft, 9, 9)], 2, Standing::Loading);
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress};
+use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress, Stage, Writing};
 use std::collections::BTreeSet;
 
 /// The names of an object's properties.
@@ -77,7 +77,7 @@ fn a_servers_progress_is_described_as_it_is_sent() {
         phases: vec![phase],
         blank: vec![],
         writing: vec![],
-        written: vec![],
+        written: [Stage::Whole, Stage::Open, Stage::Part, Stage::Close].map(|stage| Writing { output: 0, stage }).to_vec(),
         failure: failure(),
         trouble: failure(),
         peak_rss_bytes: 0,
@@ -85,5 +85,10 @@ fn a_servers_progress_is_described_as_it_is_sent() {
     let (sent, described) = (serde_json::to_value(progress).unwrap(), a_servers_progress());
     assert_eq!(names(&sent), names(&described["properties"]));
     assert_eq!(names(&sent["phases"][0]), names(&described["properties"]["phases"]["items"]["properties"]));
+    let written = &described["properties"]["written"]["items"]["properties"];
+    for sent in sent["written"].as_array().unwrap() {
+        assert_eq!(names(sent), names(written));
+        assert!(written["stage"]["enum"].as_array().unwrap().contains(&sent["stage"]), "{sent}");
+    }
     assert_eq!(names(&sent["trouble"]), names(&described["properties"]["trouble"]["properties"]));
 }

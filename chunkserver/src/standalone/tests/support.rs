@@ -156,9 +156,9 @@ impl Cluster {
         let started = (0..servers).map(|_| {
             let server = Server::bind(&place.settings()).unwrap();
             let (addresses, worker) = (server.addresses(), Arc::clone(&server.worker));
-            ((addresses, worker), tasks.spawn(server.serve(std::future::pending())))
+            (addresses, (worker, tasks.spawn(server.serve(std::future::pending()))))
         });
-        let ((servers, workers), running) = started.unzip();
+        let (servers, (workers, running)) = started.unzip();
         let operator = client_of(&authority.leaf("operator.example"));
         Self { authority, servers, workers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks, running }
     }
