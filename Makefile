@@ -57,6 +57,10 @@ bench: ## the whole job beside Dask and an expert's script, on the same frames; 
 	$(CARGO) build --release --locked -p cli
 	python3 benches/whole_job.py
 
+bench-readers: ## reading a job's arrays over HTTP beside reading them from a local Zarr folder
+	$(CARGO) build --release --locked -p cli
+	python3 benches/readers.py
+
 bench-kernels: ## the kernels alone
 	$(CARGO) bench --locked -p benches
 

@@ -2,8 +2,9 @@
 
 use crate::common::{PATIENCE, QUICK_MOVIE, SOON, quick_job, quick_slices, slow_job};
 use std::io::Read as _;
-use tests::cluster::{Plugin, Stage};
+use tests::cluster::{Plugin, Stage, refereed};
 use tests::http;
+use tests::referee::python_alone;
 
 #[test]
 fn results_are_read_by_the_jobs_name() {
@@ -31,6 +32,21 @@ fn results_are_read_by_the_jobs_name() {
     assert!(beyond.code == Some(1) && beyond.stderr.contains("128"), "{}", beyond.stderr);
     let unknown = plugin.call("get", &["unknown", "power"]);
     assert!(unknown.code == Some(1) && unknown.stderr.contains("unknown"), "{}", unknown.stderr);
+    stage.end();
+}
+
+#[test]
+fn results_open_anywhere() {
+    let reference = refereed(&QUICK_MOVIE, quick_job);
+    let stage = Stage::new("anywhere");
+    let source = stage.movie(&QUICK_MOVIE);
+    stage.start("anywhere", &quick_job(&source.url)).must_complete(PATIENCE);
+    let plugin = Plugin::of(&stage.namespace);
+    let open = plugin.open("anywhere");
+    let folder = reference.path("reference");
+    // How HTTP is spoken is known from one machine; here it goes through whatever stands between.
+    let said = python_alone("open_anywhere", &[&open.url, folder.to_str().unwrap(), "--brief"], &[]);
+    assert!(said.as_ref().is_ok_and(|said| said.contains("ways agree")), "{said:?}");
     stage.end();
 }
 

@@ -13,7 +13,7 @@ mod tools;
 pub use applied::{Applied, Condition, HowLost, Pod, Work};
 pub use forward::{Forward, Reader};
 pub use plugin::Plugin;
-pub use reference::Slices;
+pub use reference::{Slices, refereed};
 pub use stage::{Source, Stage};
 pub use tools::{helm, kubectl, tool};
 

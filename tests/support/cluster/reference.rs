@@ -5,7 +5,8 @@ use super::forward::Reader;
 use super::seconds;
 use super::until;
 use crate::job::Job;
-use crate::place::Place;
+use crate::place::{Place, Running};
+use crate::referee::python;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
@@ -19,15 +20,34 @@ pub struct Slices {
     fetched: u64,
 }
 
+/// Serves a movie on this machine; gives the template of its frames' URLs.
+fn served(place: &Place, movie: &[&str]) -> (Running, String) {
+    // Free a moment ago; nobody else picks ports on a machine that runs tests.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let running = place.start([&["movie", "--listen", &address], movie].concat());
+    until("the movie is served here", seconds(30), || TcpStream::connect(&address).map(drop).map_err(|error| error.to_string()));
+    (running, format!("http://{address}/{{index}}.png"))
+}
+
+/// What the referee in NumPy makes of a job over a movie, in the folder `reference` of a place.
+///
+/// # Panics
+/// When it cannot.
+pub fn refereed(movie: &[&str], job: impl FnOnce(&str) -> Job) -> Place {
+    let place = Place::default();
+    let (_movie, url) = served(&place, movie);
+    let manifest = place.manifest("job", &job(&url));
+    python("reference", &["compute", manifest.to_str().unwrap(), place.path("reference").to_str().unwrap()])
+        .unwrap_or_else(|said| panic!("{said}"));
+    place
+}
+
 impl Slices {
     /// Runs the manifest that `manifest` makes of the movie's URL template.
     pub fn of_run(movie: &[&str], selections: &[&str], manifest: impl FnOnce(&str) -> String) -> Self {
         let place = Place::default();
-        // Free a moment ago; nobody else picks ports on a machine that runs tests.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let _movie = place.start([&["movie", "--listen", &address], movie].concat());
-        until("the movie is served here", seconds(30), || TcpStream::connect(&address).map(drop).map_err(|error| error.to_string()));
-        let file = place.write("job.json", manifest(&format!("http://{address}/{{index}}.png")).as_bytes());
+        let (_movie, url) = served(&place, movie);
+        let file = place.write("job.json", manifest(&url).as_bytes());
         let files: Vec<String> = (0..selections.len()).map(|number| format!("{number}.npy")).collect();
         let mut arguments = ["run", file.to_str().unwrap(), "--progress", "json"].map(str::to_owned).to_vec();
         for (selection, file) in selections.iter().zip(&files) {
