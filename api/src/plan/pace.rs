@@ -72,8 +72,9 @@ impl Pace {
 /// at last parts of a part.
 fn groups_of(layout: &Layout, share: usize) -> Vec<usize> {
     let (part, piece) = (layout.parts[0], layout.piece(layout.chunks[0])[0]);
-    let mut groups = vec![GROUP.next_multiple_of(piece).min(share.max(1))];
-    while let Some(&group) = groups.last().filter(|&&group| group > GROUP) {
+    // Groups lie between multiples of their size: a whole chunk is not split, even where a share is less.
+    let mut groups = vec![GROUP.next_multiple_of(piece)];
+    while let Some(group) = groups.last().map(|&group| group.min(share)).filter(|&group| group > GROUP) {
         let smaller = (group / SMALLER).max(GROUP);
         groups.push(if smaller > part { smaller / part * part } else { smaller }.min(group - 1));
     }
@@ -146,10 +147,10 @@ mod tests {
         assert_eq!(groups(1, 1, 5000), [8]);
         assert_eq!(groups(20, 20, 5000), [20, 8]);
         assert_eq!(groups(3, 3, 5000), [9, 6]);
-        assert_eq!(groups(10_000, 10_000, 5000), [5000, 625, 78, 9, 8]);
+        assert_eq!(groups(10_000, 10_000, 5000), [10_000, 625, 78, 9, 8]);
         assert_eq!(groups(64, 1, 5000), [64, 8]);
         assert_eq!(groups(1000, 20, 5000), [1000, 120, 15, 8]);
-        assert_eq!(groups(20, 20, 3), [3]);
+        assert_eq!(groups(20, 20, 3), [20]);
         // A shard whose frames are large is read by pieces, so that few of its frames will do.
         let layout = Layout { shape: [10_000, 2000, 2000], dtype: Dtype::Uint8, chunks: [1000, 2000, 2000], parts: [1, 250, 250] };
         assert_eq!(groups_of(&layout, 5000), [8]);

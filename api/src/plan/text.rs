@@ -17,7 +17,11 @@ impl fmt::Display for Plan {
         writeln!(f, "slabs      {} of {} frames", self.slabs(), self.slab_frames)?;
         if self.decoded_frames > self.frames as u64 {
             let times = self.decoded_frames as f64 / self.frames as f64;
-            writeln!(f, "load       in groups of {} frames, which decodes the array's chunks {times:.1} times over", self.pace.group)?;
+            writeln!(
+                f,
+                "load       in groups of {} frames, which decodes the array's chunks {times:.1} times over",
+                self.pace.group.min(self.frames)
+            )?;
         }
         if self.exchanges {
             writeln!(

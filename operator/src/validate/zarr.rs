@@ -9,8 +9,9 @@ use crds::v1alpha1::status::ArrayStatus;
 
 /// URLs of stores that are read; of files on the user's own machine only.
 const SCHEMES: [&str; 9] = ["http", "https", "file", "s3", "s3a", "gs", "az", "abfs", "abfss"];
-/// Slabs are whole chunks unless these are longer than so many frames: servers own whole slabs.
+/// Slabs are whole chunks unless these are longer than so many frames, or than this part of the array: servers own whole slabs.
 const LONG_CHUNK: usize = 64;
+const LONG_PART: usize = 8;
 
 /// The source, and its number of frames as far as it is known.
 pub(super) fn source(zarr: &crd::Zarr, layout: Option<Layout>, place: Place) -> Result<(job::Source, usize), Invalid> {
@@ -80,5 +81,6 @@ pub(super) fn frame(source: &job::Source, given: Option<&crd::Frame>) -> Result<
 
 /// The frames of which slabs are multiples without `load.chunkFrames`.
 pub(super) fn slab_unit(layout: &Layout) -> u64 {
-    [layout.chunks[0], layout.parts[0]].into_iter().find(|&frames| frames <= LONG_CHUNK).unwrap_or(1) as u64
+    let long = LONG_CHUNK.min(layout.shape[0] / LONG_PART);
+    [layout.chunks[0], layout.parts[0]].into_iter().find(|&frames| frames <= long).unwrap_or(1) as u64
 }

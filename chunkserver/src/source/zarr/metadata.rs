@@ -66,7 +66,7 @@ impl Reader {
     fn v3(self, found: Value) -> Result<(Array<()>, Layout), Error> {
         let shape = self.shape(&found["shape"], found["dimension_names"].as_array())?;
         let dtype = &found["data_type"];
-        let dtype = self.dtype(dtype, dtype.as_str().and_then(Dtype::parse))?;
+        let dtype = self.dtype(dtype, Dtype::parse(name(dtype)))?;
         let grid = &found["chunk_grid"];
         if grid["name"] != "regular" {
             return Err(self.wrong(format!("its chunk grid is {}; regular ones can be read", grid["name"])));
