@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 /// `zarr.json` of an array.
 pub(super) fn array_v3(view: &View, grid: &Grid) -> String {
-    // Plain C order, for tiles too: to turn series round here costs less than a reader's copy across its strides.
+    // Plain C order, for tiles too: both versions of the format then have the same chunks.
     array_metadata(&view.shape, grid.chunks(), view.element, &view.axes, &view.attributes, None)
 }
 
