@@ -29,7 +29,7 @@ pub async fn open(ask: Open) -> Result<(), Error> {
     writeln!(std::io::stdout(), "{url}").map_err(|source| Error::Write { path: "standard output".into(), source })?;
     let paste = paste(url, &ask.job).await;
     let lines = paste.map_or_else(|| format!("  curl '{}'\n", url.replace("/?", "/api/v1/status?")), |paste| paste.to_string());
-    line(&format!("ArrayJob {} of namespace {}; Ctrl-C closes it\n{lines}", ask.job, cluster.namespace).trim_end());
+    line(format!("ArrayJob {} of namespace {}; Ctrl-C closes it\n{lines}", ask.job, cluster.namespace).trim_end());
     let page = if ask.browser { browse(url) } else { None };
     interrupted().await;
     drop(page);
