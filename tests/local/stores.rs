@@ -66,7 +66,7 @@ impl Stage {
     /// A job with an array of a great many chunks.
     fn long(&self, first: i64) -> Job {
         // Each chunk is a request, small as it is.
-        self.job(first).output("power", &self.store.url("long.zarr"), &json!({"chunks": [2, 2, 2]}))
+        self.job(first).output("power", &self.store.url("long.zarr"), &json!({"chunks": [2, 4, 4]}))
     }
 
     /// Starts it, and waits until some of the chunks are there.
@@ -150,7 +150,7 @@ fn a_server_lost_while_outputs_are_written_is_made_good() {
     running.servers()[1].kill();
     let (summary, _) = stage.place.results_of("lost", running);
     assert!(summary["restarts"].as_u64() >= Some(1), "{summary}");
-    let question = json!([{"select": "power", "url": stage.store.url("long.zarr"), "chunks": [2, 2, 2]}]);
+    let question = json!([{"select": "power", "url": stage.store.url("long.zarr"), "chunks": [2, 4, 4]}]);
     let list = stage.place.write("questions.json", question.to_string().as_bytes());
     let arrays = stage.place.path("lost").join("arrays.zarr");
     let asked = ["compare", arrays.to_str().unwrap(), list.to_str().unwrap()];
