@@ -134,7 +134,7 @@ mod tests {
         let runs = |frames, before, group| aligned(frames, before, group).collect::<Vec<_>>();
         assert_eq!(runs(0..20, 0, 8), [0..8, 8..16, 16..20]);
         assert_eq!(runs(5..20, 3, 8), [5..13, 13..20]);
-        assert_eq!(runs(5..6, 100, 8), [5..6]);
+        assert_eq!(runs(2..6, 100, 8), [2..4, 4..6]);
         assert_eq!(runs(7..7, 0, 8), []);
     }
 
