@@ -55,7 +55,13 @@ fn write_or_finish(job: &Job, plan: &Plan, observed: &Observed) -> Step {
     let mut untold = Vec::new();
     let mut all_written = true;
     for (output, wanted) in job.outputs.iter().enumerate() {
+        // Who has written a part found the place open. The server that opened it may be another one now, and to open it again
+        // would undo what is closed.
+        let is_open = observed.progress().any(|(_, p)| p.written.contains(&Writing { output, stage: Stage::Part }));
         for (stage, writers) in stages(output, wanted, plan) {
+            if stage == Stage::Open && is_open {
+                continue;
+            }
             let of = Writing { output, stage };
             untold.extend(writers.clone().filter(|&id| !told(id, |p| &p.writing, of) && !told(id, |p| &p.written, of)).map(|id| (id, of)));
             // The next stage stands on this one.

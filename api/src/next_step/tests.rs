@@ -148,8 +148,10 @@ impl World {
             self.observed.progress().filter(|(_, progress)| progress.written.contains(&of)).count()
         };
         match writing.stage {
-            Stage::Whole | Stage::Open => true,
-            Stage::Part => written(Stage::Open) == 1,
+            Stage::Whole => true,
+            // It would undo what others have written.
+            Stage::Open => written(Stage::Part) == 0,
+            Stage::Part => written(Stage::Open) == 1 || written(Stage::Part) > 0,
             Stage::Close => written(Stage::Part) == 3,
         }
     }

@@ -132,16 +132,20 @@ pub(super) async fn write_part(client: &Client, share: &Arc<Share>, access: &Acc
 pub(super) async fn close(access: &Access, share: &Share, output: &Output) -> Result<(), Error> {
     let uid = &share.job.uid;
     let place = Place::of(access, output, uid)?;
-    if !place.is_open(uid).await? {
-        return Err(Error::Gone(place.shown));
-    }
     let layout = Layout::new(output, &share.arrays, &share.plan)?;
     let (names, none) = (layout.names(), Map::new());
     let metadata = match &layout.shards {
         None => zarr::array_metadata(&layout.shape, &layout.chunks, layout.array.element, &names, &none, None),
         Some(shards) => zarr::sharded_metadata(&layout.shape, shards, &layout.chunks, layout.array.element, &names, &none),
-    };
-    place.sink.put(METADATA, metadata.into_bytes()).await?;
+    }
+    .into_bytes();
+    if !place.is_open(uid).await? {
+        // The server that closed it was lost after that, and this is the one in its stead.
+        let closed = place.target().get(METADATA).await?.is_some_and(|there| there == metadata);
+        return if closed { whole(&place.target(), &layout, share, &place.shown).await } else { Err(Error::Gone(place.shown)) };
+    }
+    whole(&place.sink, &layout, share, &place.shown).await?;
+    place.sink.put(METADATA, metadata).await?;
     place.sink.delete(MARKER).await?;
     if let (Sink::Folder(partial), Some(target)) = (&place.sink, &place.target) {
         for half in place.sink.list().await?.keys().filter(|key| is_half(key)) {
@@ -156,6 +160,16 @@ pub(super) async fn close(access: &Access, share: &Share, output: &Output) -> Re
         parent.put(METADATA, zarr::empty_group_metadata().into_bytes()).await?;
     }
     Ok(())
+}
+
+/// Whether every object is there, in a store that can say so.
+async fn whole(sink: &Sink, layout: &Layout, share: &Share, shown: &str) -> Result<(), Error> {
+    let there = sink.list().await?;
+    let missing = share.plan.ids().flat_map(|id| layout.objects_of(id, &share.plan)).find(|index| !there.contains_key(&zarr::chunk_key(index)));
+    match missing {
+        Some(_) if !(sink.is_unlisted() && there.is_empty()) => Err(Error::Gone(shown.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// The hierarchy that an array is in.

@@ -76,7 +76,7 @@ impl Sink {
                 };
                 match listed {
                     Ok(objects) => Ok(objects.iter().filter_map(|object| Some((below(&object.location)?, object.size))).collect()),
-                    Err(error) if place.shown.starts_with("http") => {
+                    Err(error) if self.is_unlisted() => {
                         tracing::debug!(%error, "a store that cannot be listed");
                         Ok(HashMap::new())
                     }
@@ -84,6 +84,11 @@ impl Sink {
                 }
             }
         }
+    }
+
+    /// Whether the store may be one that cannot be listed.
+    pub(super) fn is_unlisted(&self) -> bool {
+        matches!(self, Self::Store(place) if place.shown.starts_with("http"))
     }
 
     /// Removes an object, which need not be there.
