@@ -45,8 +45,8 @@ pub(super) enum Error {
     Foreign(String),
     #[error("{0} is a Zarr group, whose arrays would be lost; name an array in it, as in {0}/power")]
     Group(String),
-    #[error("what the servers have written to {0} is gone; somebody else has removed it, or writes there too")]
-    Gone(String),
+    #[error("{key} of {place}, which the servers have written, is gone; somebody else has removed it, or writes there too")]
+    Gone { place: String, key: String },
     #[error("cannot write {}", path.display())]
     Io {
         path: PathBuf,

@@ -139,21 +139,24 @@ pub(super) async fn close(access: &Access, share: &Share, output: &Output) -> Re
         Some(shards) => zarr::sharded_metadata(&layout.shape, shards, &layout.chunks, layout.array.element, &names, &none),
     }
     .into_bytes();
-    if !place.is_open(uid).await? {
-        // The server that closed it was lost after that, and this is the one in its stead.
-        let closed = place.target().get(METADATA).await?.is_some_and(|there| there == metadata);
-        return if closed { whole(&place.target(), &layout, share, &place.shown).await } else { Err(Error::Gone(place.shown)) };
-    }
-    whole(&place.sink, &layout, share, &place.shown).await?;
-    place.sink.put(METADATA, metadata).await?;
-    place.sink.delete(MARKER).await?;
-    if let (Sink::Folder(partial), Some(target)) = (&place.sink, &place.target) {
-        for half in place.sink.list().await?.keys().filter(|key| is_half(key)) {
-            place.sink.delete(half).await?;
+    if place.is_open(uid).await? {
+        whole(&place.sink, &layout, share, &place.shown).await?;
+        place.sink.put(METADATA, metadata).await?;
+        if let (Sink::Folder(partial), Some(target)) = (&place.sink, &place.target) {
+            for half in place.sink.list().await?.keys().filter(|key| is_half(key)) {
+                place.sink.delete(half).await?;
+            }
+            let (partial, target) = (partial.clone(), target.clone());
+            blocking(move || replace(&partial, &target)).await?;
         }
-        let (partial, target) = (partial.clone(), target.clone());
-        blocking(move || replace(&partial, &target)).await?;
+    } else if place.target().get(METADATA).await?.is_none_or(|there| there != metadata) {
+        return Err(Error::Gone { place: place.shown, key: METADATA.into() });
+    } else {
+        // The server that closed it was lost after that, and this is the one in its stead.
+        whole(&place.target(), &layout, share, &place.shown).await?;
     }
+    // Last: a server that is lost before this leaves an array that is open still, or in its place.
+    place.target().delete(MARKER).await?;
     if let Some(parent) = parent(access, output)?.filter(|_| !is_zarr_root(output.path()))
         && parent.get(METADATA).await?.is_none()
     {
@@ -165,9 +168,12 @@ pub(super) async fn close(access: &Access, share: &Share, output: &Output) -> Re
 /// Whether every object is there, in a store that can say so.
 async fn whole(sink: &Sink, layout: &Layout, share: &Share, shown: &str) -> Result<(), Error> {
     let there = sink.list().await?;
-    let missing = share.plan.ids().flat_map(|id| layout.objects_of(id, &share.plan)).find(|index| !there.contains_key(&zarr::chunk_key(index)));
+    let missing =
+        share.plan.ids().flat_map(|id| layout.objects_of(id, &share.plan)).find(|index| !there.contains_key(&zarr::chunk_key(index)));
     match missing {
-        Some(_) if !(sink.is_unlisted() && there.is_empty()) => Err(Error::Gone(shown.to_owned())),
+        Some(index) if !(sink.is_unlisted() && there.is_empty()) => {
+            Err(Error::Gone { place: shown.to_owned(), key: zarr::chunk_key(&index) })
+        }
         _ => Ok(()),
     }
 }
