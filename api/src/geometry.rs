@@ -166,6 +166,17 @@ pub fn owner(total: usize, count: usize, item: usize) -> usize {
     (guess..count).find(|&i| share(total, count, i).contains(&item)).unwrap_or(count - 1)
 }
 
+/// Place number `number` of a grid of so many places along each axis, in C order: the last axis runs first.
+pub fn position(mut number: usize, grid: &[usize]) -> Vec<usize> {
+    let mut position = grid.to_vec();
+    for place in position.iter_mut().rev() {
+        let size = *place;
+        *place = number % size;
+        number /= size;
+    }
+    position
+}
+
 /// The overlap of two ranges, empty (`start == end`) when they do not meet.
 pub fn intersect(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
     let start = a.start.max(b.start);

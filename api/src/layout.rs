@@ -1,6 +1,7 @@
 //! How a selection is cut into the objects of a Zarr array, and which server writes each: pure.
 
 use crate::arrays::{Array, Holder, find};
+use crate::geometry::position;
 use crate::job::Output;
 use crate::plan::{Plan, ServerId};
 use crate::selection::{self, Axis, Item, Selection, resolve};
@@ -92,23 +93,13 @@ impl Layout {
 
     /// The index of every object that `server` writes, in C order.
     pub fn objects_of(&self, server: ServerId, plan: &Plan) -> impl Iterator<Item = Vec<usize>> {
-        (0..self.grid().iter().product()).map(|number| self.index(number)).filter(move |index| self.owner(index, plan) == server)
+        let grid = self.grid();
+        (0..grid.iter().product()).map(move |number| position(number, &grid)).filter(move |index| self.owner(index, plan) == server)
     }
 
     /// Number of objects along each axis.
     fn grid(&self) -> Vec<usize> {
         self.shape.iter().zip(self.object()).map(|(&size, &object)| size.div_ceil(object)).collect()
-    }
-
-    /// The index of object `number`, counted in C order.
-    fn index(&self, mut number: usize) -> Vec<usize> {
-        let mut index: Vec<usize> = self.grid();
-        for place in index.iter_mut().rev() {
-            let size = *place;
-            *place = number % size;
-            number /= size;
-        }
-        index
     }
 
     /// Who writes an object: the owner of its first element, who has all of it, or most.

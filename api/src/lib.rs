@@ -6,6 +6,8 @@
 //! [`wire`] is what programs say to each other.
 
 pub mod arrays;
+#[cfg(test)]
+mod fixture;
 pub mod geometry;
 pub mod job;
 pub mod layout;

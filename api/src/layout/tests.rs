@@ -1,38 +1,14 @@
 use super::*;
 use crate::arrays::catalog;
-use crate::geometry::{Dtype, FrameSpec};
-use crate::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Reduction, Source, Storage, Window};
+use crate::fixture;
+use crate::job::Job;
 use crate::plan::{Allowance, Budget};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
+/// Small slabs and tiles, so that there are edges.
 fn job(frames: usize, height: usize, width: usize) -> Job {
-    Job {
-        name: "j".into(),
-        uid: "u".into(),
-        generation: 1,
-        source: Source::Images(Images {
-            url_template: "file:///f/{index}".into(),
-            start: 0,
-            step: 1,
-            depth: 1,
-            color: Color::Refuse,
-            headers: vec![],
-        }),
-        frames,
-        frame: FrameSpec { height, width, dtype: Dtype::Uint8 },
-        on_error: OnError::Fail,
-        slab_frames: 4.min(frames),
-        concurrency: 16,
-        recenter: None,
-        rechunk: Some([frames, 3.min(height), 5.min(width)]),
-        fft: Some(Fft { output: FftOutput::Power, window: Window::None, detrend: Detrend::None }),
-        reduce: vec![Reduction::Mean],
-        keep: None,
-        outputs: vec![],
-        storage: Storage::Auto,
-        backoff_limit: 3,
-    }
+    Job { slab_frames: 4.min(frames), rechunk: Some([frames, 3.min(height), 5.min(width)]), ..fixture::job(frames, height, width) }
 }
 
 fn layout(select: &str, chunks: Option<Vec<i64>>, shards: Option<Vec<i64>>) -> Result<Layout, Error> {

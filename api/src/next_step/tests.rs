@@ -1,40 +1,15 @@
 use super::*;
-use crate::geometry::{Dtype, FrameSpec};
-use crate::job::{Color, Detrend, Fft, FftOutput, Images, OnError, Output, Source, Storage, Window};
+use crate::fixture;
+use crate::job::Output;
 use crate::phase::{BootId, PhaseProgress};
 use crate::plan::{Allowance, Budget};
 use proptest::prelude::*;
 
+/// A job with both kinds of output.
 fn job() -> Job {
-    Job {
-        name: "j".into(),
-        uid: "u".into(),
-        generation: 1,
-        source: Source::Images(Images {
-            url_template: "file:///f/{index}".into(),
-            start: 0,
-            step: 1,
-            depth: 1,
-            color: Color::Refuse,
-            headers: vec![],
-        }),
-        frames: 100,
-        frame: FrameSpec { height: 50, width: 50, dtype: Dtype::Uint8 },
-        on_error: OnError::Fail,
-        slab_frames: 10,
-        concurrency: 4,
-        recenter: None,
-        rechunk: None,
-        fft: Some(Fft { output: FftOutput::Power, window: Window::None, detrend: Detrend::None }),
-        reduce: vec![],
-        keep: None,
-        outputs: vec![
-            Output { select: "power".into(), url: "file:///o.zarr".into(), chunks: None, shards: None },
-            Output { select: "power[0]".into(), url: "file:///p.npy".into(), chunks: None, shards: None },
-        ],
-        storage: Storage::Auto,
-        backoff_limit: 3,
-    }
+    let output = |select: &str, url: &str| Output { select: select.into(), url: url.into(), chunks: None, shards: None };
+    let outputs = vec![output("power", "file:///o.zarr"), output("power[0]", "file:///p.npy")];
+    Job { slab_frames: 10, outputs, ..fixture::job(100, 50, 50) }
 }
 
 fn plan(job: &Job) -> Plan {

@@ -1,36 +1,8 @@
 use super::*;
-use crate::geometry::{Dtype, intersect};
-use crate::job::{Color, Images, Layout, OnError, Recenter, Reduction, Source, Zarr};
+use crate::fixture::job;
+use crate::geometry::intersect;
+use crate::job::{Layout, Recenter, Source, Zarr};
 use proptest::prelude::*;
-
-fn job(frames: usize, height: usize, width: usize) -> Job {
-    Job {
-        name: "j".into(),
-        uid: "u".into(),
-        generation: 1,
-        source: Source::Images(Images {
-            url_template: "file:///f/{index}".into(),
-            start: 0,
-            step: 1,
-            depth: 1,
-            color: Color::Refuse,
-            headers: vec![],
-        }),
-        frames,
-        frame: FrameSpec { height, width, dtype: Dtype::Uint8 },
-        on_error: OnError::Fail,
-        slab_frames: 20.min(frames),
-        concurrency: 16,
-        recenter: None,
-        rechunk: None,
-        fft: Some(Fft { output: FftOutput::Power, window: crate::job::Window::None, detrend: crate::job::Detrend::None }),
-        reduce: vec![Reduction::Mean],
-        keep: None,
-        outputs: vec![],
-        storage: Storage::Auto,
-        backoff_limit: 3,
-    }
-}
 
 fn shared(gib: u64) -> Budget {
     Budget { memory: Allowance::Shared(gib << 30), cores: 2 }

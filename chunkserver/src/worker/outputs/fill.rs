@@ -1,5 +1,7 @@
 //! Elements of a part of an array in, the bytes of its object out: a chunk, or a shard of several. Pure.
 
+use api::geometry::position;
+
 /// What an object is made of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape<'a> {
@@ -82,17 +84,6 @@ fn pad(data: Vec<u8>, item: usize, counts: &[usize], chunk: &[usize]) -> Vec<u8>
     }
     let shape = Shape { chunk, shard: None, item };
     shape.cut(&data, counts, &vec![0; counts.len()])
-}
-
-/// Place number `number` of a grid, in C order.
-fn position(mut number: usize, grid: &[usize]) -> Vec<usize> {
-    let mut position = grid.to_vec();
-    for place in position.iter_mut().rev() {
-        let size = *place;
-        *place = number % size;
-        number /= size;
-    }
-    position
 }
 
 /// Number of the element at `position` of an array of `shape`, in C order.
