@@ -2,7 +2,7 @@
 
 mod source;
 
-pub use source::{Color, GROUP, Images, Layout, Source, Zarr};
+pub use source::{ArrayLayout, Color, GROUP, Images, Source, Zarr};
 
 use crate::geometry::{Dtype, FrameSpec};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //! little-endian pixels for blocks.
 
 use crate::geometry::FrameSpec;
-use crate::job::{Job, Layout, Source};
+use crate::job::{ArrayLayout, Job, Source};
 use crate::phase::{BootId, Phase, Progress};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ pub struct Probed {
     pub frame: FrameSpec,
     /// How the array lies in its store; of a Zarr array only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub array: Option<Layout>,
+    pub array: Option<ArrayLayout>,
 }
 
 /// The body of an error response.

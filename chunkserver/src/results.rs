@@ -17,6 +17,7 @@ pub use gather::{Gathered, read, read_patiently, region};
 pub use part::own_part;
 pub use patience::{PATIENCE, Patience};
 pub use sums::{Kind, own_sums};
+pub(crate) use take::{put, take};
 pub use window::{Aspect, Cube, Window};
 
 use crate::exchange::PullError;

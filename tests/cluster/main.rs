@@ -10,6 +10,7 @@ mod lifecycle;
 mod lost_node;
 mod lost_operator;
 mod lost_server;
+mod object_store;
 mod obstacles;
 mod plugin;
 mod refused;

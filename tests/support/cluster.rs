@@ -8,6 +8,7 @@ pub mod operator;
 mod plugin;
 mod reference;
 mod stage;
+mod store;
 mod tools;
 
 pub use applied::{Applied, Condition, HowLost, Pod, Work};
@@ -15,6 +16,7 @@ pub use forward::{Forward, Reader};
 pub use plugin::Plugin;
 pub use reference::{Slices, refereed};
 pub use stage::{Source, Stage};
+pub use store::{STORE, store_image};
 pub use tools::{helm, kubectl, tool};
 
 use std::time::{Duration, Instant};

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// The bucket that there is.
-const BUCKET: &str = "bucket";
-/// Of its only user.
-const KEYS: [&str; 2] = ["tester", "a secret of nobody's"];
+pub(crate) const BUCKET: &str = "bucket";
+/// Of its only user: the name, and what nobody may see.
+pub const KEYS: [&str; 2] = ["tester", "a secret of nobody's"];
 
 /// A store with one empty bucket. Gone when dropped.
 #[derive(Debug)]

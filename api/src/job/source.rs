@@ -84,12 +84,12 @@ pub struct Zarr {
     /// Index along axis 0 of the job's first frame.
     pub start: usize,
     /// How the array lies in the store; `None` before anybody has looked.
-    pub layout: Option<Layout>,
+    pub layout: Option<ArrayLayout>,
 }
 
 /// How an array lies in chunks, as its metadata say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Layout {
+pub struct ArrayLayout {
     /// The array's shape.
     pub shape: [usize; 3],
     /// Its element type.
@@ -101,7 +101,7 @@ pub struct Layout {
     pub parts: [usize; 3],
 }
 
-impl Layout {
+impl ArrayLayout {
     /// Shape of what is read and decoded at a time where `frames` frames are wanted: whole parts, several where they are small.
     pub fn piece(&self, frames: usize) -> [usize; 3] {
         let frames = frames.min(self.chunks[0]).next_multiple_of(self.parts[0]).min(self.chunks[0]);
@@ -135,8 +135,8 @@ impl Layout {
 mod tests {
     use super::*;
 
-    fn layout(chunks: [usize; 3], parts: [usize; 3]) -> Layout {
-        Layout { shape: [1000, 2000, 2000], dtype: Dtype::Uint8, chunks, parts }
+    fn layout(chunks: [usize; 3], parts: [usize; 3]) -> ArrayLayout {
+        ArrayLayout { shape: [1000, 2000, 2000], dtype: Dtype::Uint8, chunks, parts }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::{Plan, ServerId};
 use crate::geometry::cut;
-use crate::job::{GROUP, Job, Layout, Source, Zarr};
+use crate::job::{ArrayLayout, GROUP, Job, Source, Zarr};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -70,7 +70,7 @@ impl Pace {
 
 /// Sizes of groups, the largest first: as long as the pieces would be if all frames were wanted, then fewer frames by whole parts,
 /// at last parts of a part.
-fn groups_of(layout: &Layout, share: usize) -> Vec<usize> {
+fn groups_of(layout: &ArrayLayout, share: usize) -> Vec<usize> {
     let (part, piece) = (layout.parts[0], layout.piece(layout.chunks[0])[0]);
     // Groups lie between multiples of their size: a whole chunk is not split, even where a share is less.
     let mut groups = vec![GROUP.next_multiple_of(piece)];
@@ -82,7 +82,7 @@ fn groups_of(layout: &Layout, share: usize) -> Vec<usize> {
 }
 
 /// Pieces of a group of frames.
-fn pieces(layout: &Layout, group: usize) -> usize {
+fn pieces(layout: &ArrayLayout, group: usize) -> usize {
     let piece = layout.piece(group);
     group.div_ceil(piece[0]) * layout.shape[1].div_ceil(piece[1]) * layout.shape[2].div_ceil(piece[2])
 }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn groups_become_smaller_by_whole_parts_first() {
         let groups = |chunk, part, share| {
-            let layout = Layout { shape: [10_000, 10, 10], dtype: Dtype::Uint8, chunks: [chunk, 10, 10], parts: [part, 10, 10] };
+            let layout = ArrayLayout { shape: [10_000, 10, 10], dtype: Dtype::Uint8, chunks: [chunk, 10, 10], parts: [part, 10, 10] };
             groups_of(&layout, share)
         };
         assert_eq!(groups(1, 1, 5000), [8]);
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(groups(1000, 20, 5000), [1000, 120, 15, 8]);
         assert_eq!(groups(20, 20, 3), [20]);
         // A shard whose frames are large is read by pieces, so that few of its frames will do.
-        let layout = Layout { shape: [10_000, 2000, 2000], dtype: Dtype::Uint8, chunks: [1000, 2000, 2000], parts: [1, 250, 250] };
+        let layout = ArrayLayout { shape: [10_000, 2000, 2000], dtype: Dtype::Uint8, chunks: [1000, 2000, 2000], parts: [1, 250, 250] };
         assert_eq!(groups_of(&layout, 5000), [8]);
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixture::job;
 use crate::geometry::intersect;
-use crate::job::{Layout, Recenter, Source, Zarr};
+use crate::job::{ArrayLayout, Recenter, Source, Zarr};
 use proptest::prelude::*;
 
 fn shared(gib: u64) -> Budget {
@@ -101,7 +101,7 @@ fn the_same_job_gives_the_same_text() {
 
 /// `job` over an array of such chunks.
 fn over_array(job: Job, chunks: [usize; 3]) -> Job {
-    let layout = Layout { shape: [job.frames + 3, job.frame.height, job.frame.width], dtype: job.frame.dtype, chunks, parts: chunks };
+    let layout = ArrayLayout { shape: [job.frames + 3, job.frame.height, job.frame.width], dtype: job.frame.dtype, chunks, parts: chunks };
     Job { source: Source::Zarr(Zarr { url: "s3://b/a".into(), array: String::new(), start: 3, layout: Some(layout) }), ..job }
 }
 

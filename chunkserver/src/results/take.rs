@@ -3,7 +3,7 @@
 use api::selection::Axis;
 
 /// The elements at `axes` of the C-order array `data` of `shape`, in C order.
-pub(super) fn take(data: &[u8], item: usize, shape: &[usize], axes: &[Axis]) -> Vec<u8> {
+pub(crate) fn take(data: &[u8], item: usize, shape: &[usize], axes: &[Axis]) -> Vec<u8> {
     let Some((axis, rest)) = axes.split_first() else { return data.to_vec() };
     let inner = shape[1..].iter().product::<usize>() * item;
     let mut taken = Vec::new();
@@ -15,7 +15,7 @@ pub(super) fn take(data: &[u8], item: usize, shape: &[usize], axes: &[Axis]) -> 
 }
 
 /// The C-order array `data` of `counts` in the first corner of zeros of `shape`, in C order.
-pub(super) fn put(data: &[u8], item: usize, counts: &[usize], shape: &[usize]) -> Vec<u8> {
+pub(crate) fn put(data: &[u8], item: usize, counts: &[usize], shape: &[usize]) -> Vec<u8> {
     let mut whole = vec![0; shape.iter().product::<usize>() * item];
     put_into(&mut whole, data, item, counts, shape);
     whole

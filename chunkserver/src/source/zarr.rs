@@ -15,7 +15,7 @@ pub use keys::{Keys, Taken};
 use crate::compute::Compute;
 use crate::source;
 use api::geometry::FrameSpec;
-use api::job::{self, Layout};
+use api::job::{self, ArrayLayout};
 use api::phase::reason;
 use futures_util::StreamExt as _;
 use keys::View;
@@ -102,7 +102,7 @@ impl Error {
 pub struct Stack {
     keys: Arc<Keys>,
     array: Array<()>,
-    layout: Layout,
+    layout: ArrayLayout,
     /// The right to have a piece in hand.
     turns: Semaphore,
 }
@@ -128,7 +128,7 @@ impl Stack {
     pub async fn open_known(keys: Keys, wanted: &job::Zarr, at_a_time: usize) -> Result<Self, Error> {
         let mut stack = Self::open(keys, at_a_time).await?;
         if let Some(known) = wanted.layout {
-            let same = |found: &Layout| (found.shape, found.dtype, found.chunks) == (known.shape, known.dtype, known.chunks);
+            let same = |found: &ArrayLayout| (found.shape, found.dtype, found.chunks) == (known.shape, known.dtype, known.chunks);
             if !same(&stack.layout) {
                 return Err(Error::Changed { place: stack.keys.shown() });
             }
@@ -139,7 +139,7 @@ impl Stack {
     }
 
     /// How the array lies in its store.
-    pub const fn layout(&self) -> Layout {
+    pub const fn layout(&self) -> ArrayLayout {
         self.layout
     }
 

@@ -98,7 +98,7 @@ fn outputs_are_checked_against_the_plan() {
 /// A manifest of an array that has been looked at.
 fn of_array(zarr: &str, more: &str, chunks: [usize; 3], parts: [usize; 3]) -> ArrayJob {
     let mut job = manifest(&format!("source: {{zarr: {{{zarr}}}{more}}}"));
-    let layout = job::Layout { shape: [1000, 60, 80], dtype: Dtype::Uint16, chunks, parts };
+    let layout = job::ArrayLayout { shape: [1000, 60, 80], dtype: Dtype::Uint16, chunks, parts };
     let frame = FrameSpec { height: 60, width: 80, dtype: Dtype::Uint16 };
     set_probed(&mut job, &Probed { frame, array: Some(layout) });
     job

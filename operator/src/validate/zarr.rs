@@ -2,7 +2,7 @@
 
 use super::{Invalid, MOST_FRAMES, Place, dtype, dtype_status, frame_status, invalid};
 use api::geometry::FrameSpec;
-use api::job::{self, Layout};
+use api::job::{self, ArrayLayout};
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use crds::v1alpha1::status::ArrayStatus;
@@ -14,7 +14,7 @@ const LONG_CHUNK: usize = 64;
 const LONG_PART: usize = 8;
 
 /// The source, and its number of frames as far as it is known.
-pub(super) fn source(zarr: &crd::Zarr, layout: Option<Layout>, place: Place) -> Result<(job::Source, usize), Invalid> {
+pub(super) fn source(zarr: &crd::Zarr, layout: Option<ArrayLayout>, place: Place) -> Result<(job::Source, usize), Invalid> {
     const URL: &str = "spec.source.zarr.url";
     let url = url::Url::parse(&zarr.url).map_err(|error| invalid(URL, format!("{} is not a URL: {error}", zarr.url)))?;
     if !SCHEMES.contains(&url.scheme()) {
@@ -48,7 +48,7 @@ pub(super) fn source(zarr: &crd::Zarr, layout: Option<Layout>, place: Place) -> 
 }
 
 /// The array's layout, once somebody has looked.
-pub(super) fn layout(job: &ArrayJob) -> Result<Option<Layout>, Invalid> {
+pub(super) fn layout(job: &ArrayJob) -> Result<Option<ArrayLayout>, Invalid> {
     let Some(array) = job.status.as_ref().and_then(|status| status.array.as_ref()) else { return Ok(None) };
     let three = |sizes: &[u64]| {
         let sizes = <[u64; 3]>::try_from(sizes).ok().filter(|sizes| sizes.iter().all(|size| *size > 0));
@@ -56,11 +56,16 @@ pub(super) fn layout(job: &ArrayJob) -> Result<Option<Layout>, Invalid> {
             .map(|sizes| sizes.map(|size| size as usize))
             .ok_or_else(|| invalid("status.array", "must have three axes, none of them empty"))
     };
-    Ok(Some(Layout { shape: three(&array.shape)?, dtype: dtype(array.dtype), chunks: three(&array.chunks)?, parts: three(&array.parts)? }))
+    Ok(Some(ArrayLayout {
+        shape: three(&array.shape)?,
+        dtype: dtype(array.dtype),
+        chunks: three(&array.chunks)?,
+        parts: three(&array.parts)?,
+    }))
 }
 
 /// An array's layout as the status has it.
-pub fn array_status(layout: &Layout) -> ArrayStatus {
+pub fn array_status(layout: &ArrayLayout) -> ArrayStatus {
     let list = |sizes: [usize; 3]| sizes.map(|size| size as u64).to_vec();
     ArrayStatus { shape: list(layout.shape), dtype: dtype_status(layout.dtype), chunks: list(layout.chunks), parts: list(layout.parts) }
 }
@@ -80,7 +85,7 @@ pub(super) fn frame(source: &job::Source, given: Option<&crd::Frame>) -> Result<
 }
 
 /// The frames of which slabs are multiples without `load.chunkFrames`.
-pub(super) fn slab_unit(layout: &Layout) -> u64 {
+pub(super) fn slab_unit(layout: &ArrayLayout) -> u64 {
     let long = LONG_CHUNK.min(layout.shape[0] / LONG_PART);
     [layout.chunks[0], layout.parts[0]].into_iter().find(|&frames| frames <= long).unwrap_or(1) as u64
 }

@@ -4,7 +4,7 @@
 use crate::api_server::Cluster;
 use crate::operator::{KEY, container, ended};
 use api::geometry::FrameSpec;
-use api::job::Layout;
+use api::job::ArrayLayout;
 use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress, Stage, Writing};
 use api::plan::{Plan, ServerId};
 use api::wire::{Assignment, Probed, Problem, route};
@@ -96,7 +96,7 @@ impl Machines {
     }
 
     /// How the array lies in its store.
-    pub(crate) fn array(&self, array: Layout) {
+    pub(crate) fn array(&self, array: ArrayLayout) {
         let frame = FrameSpec { height: array.shape[1], width: array.shape[2], dtype: array.dtype };
         *self.probe.lock().unwrap() = Ok(Probed { frame, array: Some(array) });
     }

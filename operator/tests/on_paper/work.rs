@@ -4,7 +4,7 @@ use crate::api_server::Cluster;
 use crate::chunk_servers::{Machines, percent};
 use crate::operator::Operator;
 use api::geometry::{Dtype, FrameSpec};
-use api::job::Layout;
+use api::job::ArrayLayout;
 use api::phase::PhaseProgress;
 use api::wire::Problem;
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ async fn a_frame_that_is_not_described_is_asked_for_and_the_plan_follows() {
 async fn an_array_is_looked_at_and_says_how_many_frames_there_are() {
     let cluster = Cluster::default();
     let machines = Machines::start(&cluster);
-    machines.array(Layout { shape: [500, 33, 44], dtype: Dtype::Uint16, chunks: [50, 33, 44], parts: [1, 11, 44] });
+    machines.array(ArrayLayout { shape: [500, 33, 44], dtype: Dtype::Uint16, chunks: [50, 33, 44], parts: [1, 11, 44] });
     cluster.apply(&json!({"source": {"zarr": {"url": "s3://bucket/stack.zarr", "array": "0", "start": 200}}}));
     let _operator = Operator::start(&cluster);
     cluster.until_phase("Complete").await;
@@ -126,7 +126,7 @@ async fn an_array_is_looked_at_and_says_how_many_frames_there_are() {
 async fn an_array_that_has_too_few_frames_fails_the_job() {
     let cluster = Cluster::default();
     let machines = Machines::start(&cluster);
-    machines.array(Layout { shape: [500, 33, 44], dtype: Dtype::Uint16, chunks: [50, 33, 44], parts: [50, 33, 44] });
+    machines.array(ArrayLayout { shape: [500, 33, 44], dtype: Dtype::Uint16, chunks: [50, 33, 44], parts: [50, 33, 44] });
     cluster.apply(&json!({"source": {"zarr": {"url": "s3://bucket/stack.zarr", "start": 200, "count": 301}}}));
     let _operator = Operator::start(&cluster);
     cluster.until_phase("Failed").await;

@@ -122,10 +122,7 @@ impl Stage {
              "spec": {"selector": labels, "ports": [{"port": 8000}]}},
         ]}));
         // A job would wait, too, but longer the longer it has waited.
-        until("the movie is served", seconds(60), || {
-            let found = self.get("/apis/apps/v1", "deployments/movie");
-            if found["status"]["availableReplicas"] == 1 { Ok(()) } else { Err(found["status"].to_string()) }
-        });
+        self.until_available("movie");
         Source { url: format!("http://movie.{}.svc:8000/{{index}}.png", self.namespace) }
     }
 

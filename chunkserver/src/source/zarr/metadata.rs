@@ -4,7 +4,7 @@ use super::Error;
 use super::keys::{Got, Keys};
 use crate::source::Part;
 use api::geometry::Dtype;
-use api::job::Layout;
+use api::job::ArrayLayout;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use zarrs::array::{Array, ArrayMetadata};
 const LISTED: usize = 20;
 
 /// Reads the metadata of the array behind `keys`.
-pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, Layout), Error> {
+pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, ArrayLayout), Error> {
     let place = keys.shown();
     if let Some(got) = get(keys, "zarr.json").await? {
         let found: Value = parse(&place, &got.body)?;
@@ -63,7 +63,7 @@ impl Reader {
         Error::Metadata { place: self.place.clone(), what: what.into() }
     }
 
-    fn v3(self, found: Value) -> Result<(Array<()>, Layout), Error> {
+    fn v3(self, found: Value) -> Result<(Array<()>, ArrayLayout), Error> {
         let shape = self.shape(&found["shape"], found["dimension_names"].as_array())?;
         let dtype = &found["data_type"];
         let dtype = self.dtype(dtype, Dtype::parse(name(dtype)))?;
@@ -80,10 +80,10 @@ impl Reader {
             _ => chunks,
         };
         let metadata: ArrayMetadata = serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))?;
-        self.open(metadata, Layout { shape, dtype, chunks, parts })
+        self.open(metadata, ArrayLayout { shape, dtype, chunks, parts })
     }
 
-    fn v2(self, found: Value) -> Result<(Array<()>, Layout), Error> {
+    fn v2(self, found: Value) -> Result<(Array<()>, ArrayLayout), Error> {
         let shape = self.shape(&found["shape"], None)?;
         let dtype = &found["dtype"];
         let dtype = self.dtype(
@@ -99,11 +99,11 @@ impl Reader {
         let plain = found["compressor"].is_null() && found["filters"].as_array().is_none_or(Vec::is_empty) && found["order"] == "C";
         let parts = if plain && self.ranges { [1, chunks[1], chunks[2]] } else { chunks };
         let metadata: ArrayMetadata = serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))?;
-        self.open(metadata, Layout { shape, dtype, chunks, parts })
+        self.open(metadata, ArrayLayout { shape, dtype, chunks, parts })
     }
 
     /// The decoder is made now, so that a codec that it does not know is named before anything else is done.
-    fn open(&self, metadata: ArrayMetadata, layout: Layout) -> Result<(Array<()>, Layout), Error> {
+    fn open(&self, metadata: ArrayMetadata, layout: ArrayLayout) -> Result<(Array<()>, ArrayLayout), Error> {
         let array = Array::new_with_metadata(Arc::new(()), "/", metadata).map_err(|error| self.wrong(error.to_string()))?;
         let divides = layout.chunks.iter().zip(layout.parts).all(|(chunk, part)| chunk.is_multiple_of(part));
         if !divides {

@@ -1,7 +1,7 @@
 //! A run of frames is cut into pieces of chunks, and pasted from them.
 
 use super::{Error, Frame};
-use api::job::Layout;
+use api::job::ArrayLayout;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +20,7 @@ pub(super) struct Piece {
 
 impl Piece {
     /// Whether it is a whole chunk.
-    pub(super) fn is_whole(&self, layout: &Layout) -> bool {
+    pub(super) fn is_whole(&self, layout: &ArrayLayout) -> bool {
         self.within.iter().zip(layout.chunks).all(|(range, chunk)| *range == (0..chunk))
     }
 
@@ -31,8 +31,8 @@ impl Piece {
 }
 
 /// The pieces that frames `frames` of the array need, in the order of the array.
-pub(super) fn pieces(layout: &Layout, frames: Range<usize>) -> impl Iterator<Item = Piece> + use<> {
-    let Layout { shape, chunks, parts, .. } = *layout;
+pub(super) fn pieces(layout: &ArrayLayout, frames: Range<usize>) -> impl Iterator<Item = Piece> + use<> {
+    let ArrayLayout { shape, chunks, parts, .. } = *layout;
     let piece = layout.piece(frames.len());
     // One axis: each chunk's index, and its pieces in its own coordinates.
     let along = move |axis: usize, wanted: Range<usize>| {
@@ -66,14 +66,14 @@ pub(super) fn pieces(layout: &Layout, frames: Range<usize>) -> impl Iterator<Ite
 
 /// The frames in the making. Each has its own lock, since pieces come from many threads.
 pub(super) struct Canvas {
-    layout: Layout,
+    layout: ArrayLayout,
     first: usize,
     frames: Vec<Mutex<Frame>>,
 }
 
 impl Canvas {
     /// Frames `frames` of the array, in `buffers` as far as there are some.
-    pub(super) fn new(layout: &Layout, frames: Range<usize>, buffers: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(layout: &ArrayLayout, frames: Range<usize>, buffers: Vec<Vec<u8>>) -> Self {
         let bytes = layout.shape[1] * layout.shape[2] * layout.dtype.size();
         let buffers = buffers.into_iter().chain(std::iter::repeat_with(Vec::new));
         let frame = |mut buffer: Vec<u8>| {
@@ -141,7 +141,7 @@ mod tests {
         ) {
             // Parts divide chunks.
             let parts = [0, 1, 2].map(|axis| if chunks[axis].is_multiple_of(parts[axis]) { parts[axis] } else { chunks[axis] });
-            let layout = Layout { shape, dtype: Dtype::Uint8, chunks, parts };
+            let layout = ArrayLayout { shape, dtype: Dtype::Uint8, chunks, parts };
             let from = from % shape[0];
             let frames = from..(from + length).min(shape[0]);
             let value = |t: usize, y: usize, x: usize| (t * 81 + y * 9 + x) as u8;

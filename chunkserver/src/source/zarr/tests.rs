@@ -7,7 +7,7 @@ use crate::compute::Compute;
 use crate::objects::Access;
 use crate::source::{Options, Source};
 use api::geometry::Dtype;
-use api::job::Layout;
+use api::job::ArrayLayout;
 use api::phase::reason;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -178,7 +178,7 @@ async fn what_can_be_read_apart_depends_on_the_codecs_and_on_the_server() {
         check(&shelf.url(), metadata).await;
         open(&shelf.url()).await.unwrap().layout()
     };
-    let layout = |chunks, parts| Layout { shape: SHAPE, dtype: Dtype::Uint16, chunks, parts };
+    let layout = |chunks, parts| ArrayLayout { shape: SHAPE, dtype: Dtype::Uint16, chunks, parts };
     let shards = v3([4, 4, 6], sharded([2, 2, 3]));
     assert_eq!(parts(&shards, true).await, layout([4, 4, 6], [2, 2, 3]));
     assert_eq!(parts(&shards, false).await, layout([4, 4, 6], [4, 4, 6]));
