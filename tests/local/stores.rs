@@ -11,6 +11,7 @@ use tests::referee::{python, python_alone};
 use tests::s3::ObjectStore;
 use tests::source::FrameServer;
 use tests::until;
+use tests::webdav::WebDav;
 use tests::zarr::{Arrays, must_be_equal};
 
 const MOVIE: Movie = Movie::of(40, 48, Dtype::Uint8);
@@ -49,11 +50,16 @@ impl Stage {
             questions.push(question);
         }
         let _ = self.place.results(name, &job, servers);
-        let list = self.place.write(&format!("{name}-questions.json"), json!(questions).to_string().as_bytes());
+        self.must_compare(name, &json!(questions));
+    }
+
+    /// zarr-python and NumPy read outputs of the job of that name, each as its question says.
+    fn must_compare(&self, name: &str, questions: &Value) {
+        let list = self.place.write(&format!("{name}-questions.json"), questions.to_string().as_bytes());
         let arrays = self.place.path(name).join("arrays.zarr");
         let said = python_alone("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.store.environment());
         let said = said.unwrap_or_else(|said| panic!("{name}: {said}"));
-        assert!(said.starts_with(&format!("{} outputs equal", outputs.len())), "{said}");
+        assert!(said.starts_with(&format!("{} outputs equal", questions.as_array().unwrap().len())), "{said}");
     }
 
     /// Panics when a key is there for readers.
@@ -108,6 +114,20 @@ fn outputs_in_an_object_store_are_numpys() {
 }
 
 #[test]
+fn outputs_by_webdav_are_numpys() {
+    let stage = Stage::default();
+    let server = WebDav::default();
+    let array = json!({"select": "power", "url": server.url("folder/power.zarr"), "chunks": [-1, 5, 7]});
+    let series = json!({"select": "power[:,3,::-2]", "url": server.url("series.npy")});
+    // Many servers that make the same folders; then what is there is replaced.
+    for (name, first) in [("made", 0), ("replaced", 100)] {
+        let job = stage.job(first).output("power", &server.url("folder/power.zarr"), &json!({"chunks": [-1, 5, 7]}));
+        let _ = stage.place.results(name, &job.output("power[:,3,::-2]", &server.url("series.npy"), &json!({})), 3);
+        stage.must_compare(name, &json!([array, series]));
+    }
+}
+
+#[test]
 fn an_output_of_many_parts_is_numpys() {
     const LARGE: Movie = Movie::of(256, 256, Dtype::Uint8);
     let stage = Stage { source: FrameServer::ready((0..8).map(|index| LARGE.raw(index)).collect()), ..Stage::default() };
@@ -150,11 +170,7 @@ fn a_server_lost_while_outputs_are_written_is_made_good() {
     running.servers()[1].kill();
     let (summary, _) = stage.place.results_of("lost", running);
     assert!(summary["restarts"].as_u64() >= Some(1), "{summary}");
-    let question = json!([{"select": "power", "url": stage.store.url("long.zarr"), "chunks": [2, 4, 4]}]);
-    let list = stage.place.write("questions.json", question.to_string().as_bytes());
-    let arrays = stage.place.path("lost").join("arrays.zarr");
-    let asked = ["compare", arrays.to_str().unwrap(), list.to_str().unwrap()];
-    python_alone("stores", &asked, &stage.store.environment()).unwrap_or_else(|said| panic!("{said}"));
+    stage.must_compare("lost", &json!([{"select": "power", "url": stage.store.url("long.zarr"), "chunks": [2, 4, 4]}]));
 }
 
 #[test]

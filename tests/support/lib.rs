@@ -15,6 +15,7 @@ pub mod referee;
 pub mod s3;
 pub mod source;
 pub mod tls;
+pub mod webdav;
 pub mod zarr;
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 use super::{Error, blocking};
 use crate::objects::Location;
+use crate::worker::chain;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::path::Path as Key;
@@ -110,13 +111,13 @@ impl Sink {
 pub(super) async fn put(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Result<(), Error> {
     let failed = |source| failed(path, source);
     if bytes.len() <= PART_BYTES {
-        return store.put(path, bytes.into()).await.map(drop).map_err(failed);
+        return put_whole(store, path, bytes).await.map_err(failed);
     }
     let upload = match store.put_multipart(path).await {
         Ok(upload) => upload,
         // Plain HTTP has no parts.
         Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
-            return store.put(path, bytes.into()).await.map(drop).map_err(failed);
+            return put_whole(store, path, bytes).await.map_err(failed);
         }
         Err(source) => return Err(failed(source)),
     };
@@ -127,6 +128,24 @@ pub(super) async fn put(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Re
     }
     // A failed upload is taken back by this too.
     upload.finish().await.map(drop).map_err(failed)
+}
+
+/// In one request, and those that make the folders of WebDAV.
+async fn put_whole(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Result<(), object_store::Error> {
+    // Each folder may be lost to another writer once, and is there then.
+    for _ in path.parts() {
+        match store.put(path, bytes.clone().into()).await {
+            Err(error) if is_made_by_another(&error) => {}
+            other => return other.map(drop),
+        }
+    }
+    store.put(path, bytes.into()).await.map(drop)
+}
+
+/// Whether a folder could not be made because it is there. Of two writers who make the same one, the store's client lets one fail.
+fn is_made_by_another(error: &object_store::Error) -> bool {
+    let said = chain(error);
+    said.contains("MKCOL") && said.contains("405")
 }
 
 fn failed(path: &Key, source: object_store::Error) -> Error {
