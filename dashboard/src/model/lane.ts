@@ -20,7 +20,11 @@ interface Level {
   busy: Float32Array;
 }
 
-/** Pixels to be summed up: `columns` equal parts of [from, to), µs. `shares` is (columns, KIND_COUNT), added to; `edges` is 1 where a task begins. */
+/** Marks of columns in which a task begins or ends that is wide enough to be told from its neighbours. */
+export const BEGINS = 1;
+export const ENDS = 2;
+
+/** Pixels to be summed up: `columns` equal parts of [from, to), µs. `shares` is (columns, KIND_COUNT), added to; `edges` is BEGINS or ENDS where a wide task does. */
 export interface Raster {
   readonly from: number;
   readonly to: number;
@@ -171,7 +175,10 @@ export class Lane {
       return;
     }
     // Neighbours of one colour are told apart only where they are wide enough for a gap.
-    if (left >= 0 && right - left >= 4) edges[column] = 1;
+    if (right - left >= 4) {
+      if (left >= 0) edges[column] = BEGINS;
+      if (right < columns) edges[last] = ENDS;
+    }
     shares[column * KIND_COUNT + kind]! += (column + 1 - from) * height;
     for (column += 1; column < last; column++) shares[column * KIND_COUNT + kind]! += height;
     shares[last * KIND_COUNT + kind]! += (to - last) * height;

@@ -74,13 +74,13 @@ class Row {
     setText(this.done, `${count(phase.done)} of ${count(phase.total)} ${unit}${retries}`);
     const took = phase.endedMs - phase.startedMs;
     if (complete || over) {
-      const speed = took > 0 && phase.startedMs > 0 ? `${digits((phase.done * 1000) / took)} ${this.unit}/s · ${bytes((phase.bytes * 1000) / took)}/s` : "";
+      const speed = took > 0 && phase.startedMs > 0 ? `${digits((phase.done * 1000) / took)}/s · ${bytes((phase.bytes * 1000) / took)}/s` : "";
       setText(this.speed, speed);
       setText(this.left, complete && phase.startedMs > 0 ? `took ${span(Math.max(0, took) * 1000)}` : "");
     } else {
       const left = this.rate.secondsLeft(phase.total);
       const moving = this.rate.perSecond > 0;
-      setText(this.speed, moving ? `${digits(this.rate.perSecond)} ${this.unit}/s · ${bytes(this.rate.bytesPerSecond)}/s` : phase.done > 0 ? "waits" : "not begun");
+      setText(this.speed, moving ? `${digits(this.rate.perSecond)}/s · ${bytes(this.rate.bytesPerSecond)}/s` : phase.done > 0 ? "waits" : "not begun");
       setText(this.left, left === null ? "" : `about ${clock(Math.ceil(left))} left`);
     }
     setAttribute(this.bar, "aria-valuetext", `${percent} %, ${this.done.textContent ?? ""}${this.left.textContent === "" ? "" : `, ${this.left.textContent ?? ""}`}`);

@@ -3,13 +3,12 @@
 import { bytes, percent } from "../model/format.ts";
 import { VitalsHistory } from "../model/vitals.ts";
 import { isOver } from "../wire/status.ts";
-import type { Member, Status } from "../wire/status.ts";
+import type { Member, Phase, Status } from "../wire/status.ts";
 import type { TasksAnswer } from "../wire/tasks.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import { colour, onTheme } from "./theme.ts";
 
 const COLUMNS = ["Server", "CPU", "Memory", "In", "Out", "Waits for", "Phases"];
-const SHORT: Readonly<Record<string, string>> = { Load: "L", Recenter: "C", Rechunk: "R", Fft: "F", Write: "W" };
 // A hundred rows four times a second would cost more than they tell.
 const LEAST_MS = 900;
 
@@ -77,7 +76,8 @@ class Row {
   private readonly received = h("td", { class: "right" });
   private readonly sent = h("td", { class: "right" });
   private readonly waits = h("td", { class: "waits" });
-  private readonly phases = h("td", { class: "tiny" });
+  private readonly phases = h("td", { class: "minis" });
+  private readonly minis = new Map<string, { box: HTMLElement; fill: HTMLElement }>();
 
   constructor(server: number, history: VitalsHistory) {
     this.history = history;
@@ -114,9 +114,23 @@ class Row {
     const waits = latest?.waits ?? [];
     setText(this.waits, !member.answers ? "does not answer" : over ? "" : waits.length > 0 ? waits.join(", ") : "");
     const parts = member.phases.filter((phase) => phase.total > 0);
-    setText(this.phases, parts.map((phase) => `${SHORT[phase.name] ?? phase.name} ${Math.floor((100 * phase.done) / phase.total)}`).join("  "));
-    setAttribute(this.phases, "title", parts.map((phase) => `${phase.name}: ${phase.done} of ${phase.total}`).join("\n"));
+    for (const phase of parts) this.mini(phase);
     this.draw();
+  }
+
+  /** A small bar for each phase; its words are for pointers and screen readers. */
+  private mini({ name, done, total }: Phase): void {
+    let mini = this.minis.get(name);
+    if (mini === undefined) {
+      const fill = h("div", { class: "fill" });
+      mini = { box: h("div", { class: "bar mini", role: "img" }, fill), fill };
+      this.minis.set(name, mini);
+      this.phases.append(mini.box);
+    }
+    mini.fill.style.transform = `scaleX(${Math.min(1, done / total)})`;
+    setAttribute(mini.box, "data-state", done >= total ? "done" : "going");
+    setAttribute(mini.box, "title", `${name}: ${done} of ${total}`);
+    setAttribute(mini.box, "aria-label", `${name}: ${done} of ${total}`);
   }
 
   draw(): void {

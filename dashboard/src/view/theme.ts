@@ -63,6 +63,12 @@ export function colourWord(name: string): number {
   return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
+/** Whether the page is dark. */
+export function isDark(): boolean {
+  const [red = 255] = (colour("--panel").match(/[\d.]+/g) ?? []).map(Number);
+  return red < 128;
+}
+
 function changed(): void {
   resolved.clear();
   for (const listener of listeners) listener();

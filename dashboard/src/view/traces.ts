@@ -22,7 +22,7 @@ export class TracesView {
   private readonly means = new Chart("Mean of each frame", "trace-means", 190);
   private readonly meansNote = h("p", { class: "note keys-of-lines" });
   private readonly centroids = new Chart("Centroid of each frame", "trace-centroids", 190);
-  private readonly path = new Path(260);
+  private readonly path = new Path(380);
   private readonly meansBox: HTMLElement;
   private readonly centroidsBox: HTMLElement;
   private readonly pathBox: HTMLElement;

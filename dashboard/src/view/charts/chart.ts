@@ -101,7 +101,7 @@ export class Chart {
         },
         axes: [
           { ...axis, label: curves.xName, size: 26, space: 60, values: (_, splits) => splits.map((value) => (value == null ? "" : short(value))) },
-          { ...axis, label: curves.yName, size: 52, space: 30, values: (_, splits) => splits.map((value) => (value == null ? "" : short(value))) },
+          { ...axis, label: curves.yName, size: 52, space: 30, ...(log ? { splits: (_: uPlot, __: number, min: number, max: number) => decades(min, max) } : {}), values: (_, splits) => splits.map((value) => (value == null ? "" : short(value))) },
         ],
         series: [{}, ...curves.lines.map((line) => ({ label: line.name, stroke: colour(line.ink), width: 1.25, spanGaps: false, points: { show: false } }))],
         hooks: {
@@ -230,8 +230,15 @@ function alike(a: Curves, b: Curves): boolean {
   );
 }
 
+/** At most six powers of ten in [min, max]. */
+function decades(min: number, max: number): number[] {
+  const [first, last] = [Math.ceil(Math.log10(min) - 1e-9), Math.floor(Math.log10(max) + 1e-9)];
+  const step = Math.max(1, Math.ceil((last - first + 1) / 6));
+  return Array.from({ length: Math.max(0, Math.floor((last - first) / step) + 1) }, (_, at) => 10 ** (first + at * step));
+}
+
 function short(value: number): string {
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(Number.isInteger(Math.log10(size)) ? 0 : 1).replace("e+", "e");
+  if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(Math.abs(Math.log10(size) % 1) < 1e-6 ? 0 : 1).replace("e+", "e");
   return Number.isInteger(value) ? String(value) : digits(value);
 }

@@ -3,7 +3,7 @@
 import { digits } from "../../model/format.ts";
 import { colours } from "../../model/pixels.ts";
 import { h, setAttribute } from "../dom.ts";
-import { colour, onTheme } from "../theme.ts";
+import { colour, isDark, onTheme } from "../theme.ts";
 
 const MARGIN = { left: 46, right: 12, top: 10, bottom: 34 };
 
@@ -64,12 +64,14 @@ export class Path {
     context.restore();
     const table = colours("viridis");
     const frames = this.y.length;
+    // Neither the darkest on a dark page nor the brightest on a light one.
+    const [first, last] = isDark() ? [64, 255] : [0, 215];
     const radius = frames > 2000 ? 1 : 1.75;
     context.lineWidth = 1;
     for (let at = 0; at < frames; at++) {
       const [y, x] = [this.y[at]!, this.x[at]!];
       if (!Number.isFinite(y) || !Number.isFinite(x)) continue;
-      const step = 4 * Math.round((255 * at) / Math.max(1, frames - 1));
+      const step = 4 * Math.round(first + ((last - first) * at) / Math.max(1, frames - 1));
       const ink = `rgb(${table[step]} ${table[step + 1]} ${table[step + 2]})`;
       const [before, beforeX] = [this.y[at - 1] ?? NaN, this.x[at - 1] ?? NaN];
       if (Number.isFinite(before)) {

@@ -54,6 +54,7 @@ export class Picture {
   private readonly all: HTMLButtonElement;
   private readonly npy: HTMLAnchorElement;
   private readonly png: HTMLButtonElement;
+  private readonly files: HTMLElement;
   private readonly controls: HTMLElement;
   private readonly title: string;
   private readonly onPixel: (pixel: PixelOf) => void;
@@ -90,11 +91,12 @@ export class Picture {
     this.all = button("min–max", "From the least to the greatest value", () => this.setLimits("all"));
     this.png = h("button", { type: "button", class: "link", testid: `${testid}-png`, onclick: () => this.save() }, "PNG");
     this.npy = h("a", { class: "link", download: true, testid: `${testid}-npy` }, ".npy");
+    this.files = h("span", { class: "files" }, this.png, this.npy);
     this.controls = h(
       "div",
       { class: "controls" },
       h("div", { class: "limits" }, this.low, this.strip, this.high),
-      h("div", { class: "choices" }, this.map, this.scale, this.auto, this.all, h("span", { class: "files" }, this.png, this.npy)),
+      h("div", { class: "choices" }, this.map, this.scale, this.auto, this.all),
     );
     this.box = h(
       "article",
@@ -103,7 +105,7 @@ export class Picture {
       this.caption,
       this.frame,
       this.extra,
-      this.readout,
+      h("div", { class: "foot" }, this.readout, this.files),
       this.said,
       this.controls,
     );
@@ -118,6 +120,7 @@ export class Picture {
     this.message.hidden = true;
     setText(this.caption, image.caption);
     this.controls.hidden = false;
+    this.files.hidden = false;
     this.canvas.hidden = false;
     setAttribute(this.npy, "href", image.npy);
     setAttribute(this.npy, "download", `${image.file}.npy`);
@@ -132,6 +135,7 @@ export class Picture {
     if (!kept) {
       this.image = null;
       this.controls.hidden = true;
+      this.files.hidden = true;
       this.canvas.hidden = true;
       this.cross.hidden = true;
       this.chosen.hidden = true;

@@ -1,6 +1,6 @@
 // Rows and a span of time come in, pixels go out: O(pixels) per frame however many tasks there are.
 
-import { KINDS, KIND_COUNT } from "../../model/lane.ts";
+import { BEGINS, ENDS, KINDS, KIND_COUNT } from "../../model/lane.ts";
 import type { Raster } from "../../model/lane.ts";
 import type { TaskStore } from "../../model/tasks.ts";
 import { colour, colourWord } from "../theme.ts";
@@ -115,12 +115,14 @@ export class Painter {
     for (let line = from; line < until; line++) words.fill(track, line * columns, (line + 1) * columns);
     const bottom = first + height;
     for (let column = 0; column < columns; column++) {
-      if (edges[column] === 1) continue;
+      if (edges[column] === BEGINS) continue;
       const at = column * KIND_COUNT;
       let sum = 0;
       for (let kind = 0; kind < KIND_COUNT; kind++) sum += shares[at + kind]!;
       if (sum <= 0) continue;
-      const scale = sum > 1 ? height / sum : height;
+      // The last column of a wide task is part of it or not: half a pixel would look like another height.
+      if (edges[column] === ENDS && sum < 0.5) continue;
+      const scale = sum > 1 || edges[column] === ENDS ? height / sum : height;
       let filled = 0;
       let drawn = 0;
       for (let kind = 0; kind < KIND_COUNT; kind++) {

@@ -103,7 +103,8 @@ export class Stream {
       { class: "note keys", id: "stream-keys" },
       "Drag to pan. Click into it, then the wheel zooms (Ctrl + wheel always does). Keys: + − zoom, ← → pan, ↑ ↓ rows, , . tasks of a row, 0 whole run.",
     );
-    root.append(h("div", { class: "bar-of-tools" }, this.legend, tools), this.empty, this.scroller, this.tip, this.said, keys, this.log.box);
+    sum.after(tools);
+    root.append(this.legend, this.empty, this.scroller, this.tip, this.said, keys, this.log.box);
     this.legend.append(...this.chips.map((chip) => chip.item));
     this.listen();
     onTheme(() => this.redraw());
