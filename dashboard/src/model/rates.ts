@@ -1,0 +1,52 @@
+// Counters at moments come in, rates over a sliding window and the time that is left go out.
+
+/** One look at a counter pair: ms of any one clock, units, bytes. */
+interface Look {
+  readonly ms: number;
+  readonly done: number;
+  readonly bytes: number;
+}
+
+/** Rate of a counter over the last `windowMs`. */
+export class Rate {
+  private looks: Look[] = [];
+  private readonly windowMs: number;
+
+  constructor(windowMs = 8000) {
+    this.windowMs = windowMs;
+  }
+
+  /** Adds a look. A counter that went back, as a lost server's work does, starts the window anew. */
+  look(ms: number, done: number, bytes: number): void {
+    const last = this.looks.at(-1);
+    if (last !== undefined && (done < last.done || bytes < last.bytes || ms < last.ms)) this.looks = [];
+    if (last !== undefined && ms === last.ms) this.looks.pop();
+    this.looks.push({ ms, done, bytes });
+    // The last look before the window stays, so that a window always has two ends.
+    while (this.looks.length > 2 && this.looks[1]!.ms < ms - this.windowMs) this.looks.shift();
+  }
+
+  /** Units per second; 0 until two looks are apart. */
+  get perSecond(): number {
+    return this.slope((look) => look.done);
+  }
+
+  /** Bytes per second. */
+  get bytesPerSecond(): number {
+    return this.slope((look) => look.bytes);
+  }
+
+  /** Seconds until `total` units are done at this rate; null when nothing moves. */
+  secondsLeft(total: number): number | null {
+    const last = this.looks.at(-1);
+    const rate = this.perSecond;
+    return last === undefined || rate <= 0 ? null : Math.max(0, total - last.done) / rate;
+  }
+
+  private slope(of: (look: Look) => number): number {
+    const first = this.looks[0];
+    const last = this.looks.at(-1);
+    if (first === undefined || last === undefined || last.ms - first.ms < 200) return 0;
+    return ((of(last) - of(first)) * 1000) / (last.ms - first.ms);
+  }
+}

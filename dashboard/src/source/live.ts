@@ -1,0 +1,137 @@
+// Answers over the network: few at a time, people's requests first.
+
+import { readStatus } from "../wire/status.ts";
+import type { Status } from "../wire/status.ts";
+import { Refused, isAbort, sentence } from "./source.ts";
+import type { Connection, Priority, Source } from "./source.ts";
+
+// A browser keeps 6 connections to one HTTP/1.1 server, and the events hold one of them.
+const AT_A_TIME = 4;
+// Slices may be held for 30 s while they are computed: polls go on meanwhile, and the other way round.
+const OF_ONE_PRIORITY = 3;
+const FIRST_PAUSE_SECS = 1;
+const LONGEST_PAUSE_SECS = 15;
+// Events come at least once a second while the job is at work, every 5 s afterwards.
+const SILENCE_MS = 16_000;
+
+const HOW_TO_GET_IN =
+  "the server does not accept this page's token (any more). Open the address that `arrayjob serve` or `kubectl arrayjob open` prints: it carries the token";
+
+interface Waiting {
+  readonly url: string;
+  readonly priority: Priority;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (body: ArrayBuffer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A server of the job. */
+export class Live implements Source {
+  readonly recorded = false;
+  private readonly waiting: Waiting[] = [];
+  private readonly inFlight = { person: 0, page: 0 };
+
+  get(url: string, priority: Priority, signal?: AbortSignal): Promise<ArrayBuffer> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ url, priority, signal, resolve, reject });
+      this.start();
+    });
+  }
+
+  watch(onStatus: (status: Status) => void, onConnection: (connection: Connection) => void): void {
+    let pause = FIRST_PAUSE_SECS;
+    let watchdog = 0;
+    const open = (): void => {
+      const events = new EventSource(new URL("api/v1/events", document.baseURI));
+      const alive = (): void => {
+        clearTimeout(watchdog);
+        watchdog = window.setTimeout(() => lost("its events stopped"), SILENCE_MS);
+      };
+      const lost = (why: string): void => {
+        clearTimeout(watchdog);
+        events.close();
+        onConnection({ kind: "lost", why, seconds: pause });
+        window.setTimeout(open, pause * 1000);
+        pause = Math.min(2 * pause, LONGEST_PAUSE_SECS);
+      };
+      events.addEventListener("status", (event) => {
+        pause = FIRST_PAUSE_SECS;
+        alive();
+        onConnection({ kind: "open" });
+        onStatus(readStatus(String((event as MessageEvent).data)));
+      });
+      // An EventSource does not tell why it failed; a plain request does.
+      events.addEventListener("error", () => {
+        clearTimeout(watchdog);
+        events.close();
+        fetchBody("api/v1/status").then(
+          (body) => {
+            onStatus(readStatus(new TextDecoder().decode(body)));
+            lost("its events broke off");
+          },
+          (error: unknown) => lost(sentence(error)),
+        );
+      });
+      alive();
+    };
+    onConnection({ kind: "connecting" });
+    open();
+  }
+
+  private start(): void {
+    for (;;) {
+      const next = this.next();
+      if (next === undefined) return;
+      if (next.signal?.aborted === true) {
+        next.reject(new DOMException("given up", "AbortError"));
+        continue;
+      }
+      this.inFlight[next.priority] += 1;
+      fetchBody(next.url, next.signal)
+        .then(next.resolve, next.reject)
+        .finally(() => {
+          this.inFlight[next.priority] -= 1;
+          this.start();
+        });
+    }
+  }
+
+  private next(): Waiting | undefined {
+    if (this.inFlight.person + this.inFlight.page >= AT_A_TIME) return undefined;
+    for (const priority of ["person", "page"] as const) {
+      if (this.inFlight[priority] >= OF_ONE_PRIORITY) continue;
+      const at = this.waiting.findIndex((waiting) => waiting.priority === priority);
+      if (at >= 0) return this.waiting.splice(at, 1)[0];
+    }
+    return undefined;
+  }
+}
+
+async function fetchBody(url: string, signal?: AbortSignal): Promise<ArrayBuffer> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(url, document.baseURI), signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new Refused(0, "the server does not answer");
+  }
+  if (!response.ok) throw await refusal(response);
+  try {
+    return await response.arrayBuffer();
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new Refused(0, "the server broke off its answer");
+  }
+}
+
+async function refusal(response: Response): Promise<Refused> {
+  if (response.status === 401) return new Refused(401, HOW_TO_GET_IN);
+  const text = await response.text().catch(() => "");
+  try {
+    const json = JSON.parse(text) as { error?: unknown; reason?: unknown };
+    if (typeof json.error === "string") return new Refused(response.status, json.error, typeof json.reason === "string" ? json.reason : "");
+  } catch {
+    // Not every refusal is JSON: unknown parameters get a line of text.
+  }
+  return new Refused(response.status, text.trim() === "" || text.length > 300 ? `the server answers with status ${response.status}` : text.trim());
+}

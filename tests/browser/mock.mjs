@@ -1,0 +1,442 @@
+// A job that nobody computes: serves the built page, and plays what servers would answer while a job runs for some seconds.
+//
+//   node mock.mjs [--port 8000] [--seconds 30] [--servers 4] [--tasks 1000000] [--fails]
+
+import { createServer } from "node:http";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const DIST = fileURLToPath(new URL("../../dashboard/dist/", import.meta.url));
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+const TYPES = { "index.html": "text/html; charset=utf-8", "app.js": "text/javascript; charset=utf-8", "app.css": "text/css; charset=utf-8" };
+
+const FRAMES = 240;
+const [HEIGHT, WIDTH] = [160, 200];
+const [H, W] = [96, 112];
+const BANDS = 48;
+export const KINDS = ["load", "decode", "recenter", "gather", "transfer", "fft", "write"];
+const LANES = ["compute 1", "compute 2", "fetch 1", "fetch 2", "fetch 3", "fetch 4", "transfer 1", "transfer 2", "serve 1", "write 1"];
+
+/** Cycles per run at which a recentered pixel beats: the left half slowly, the right half fast. */
+export const cyclesAt = (_y, x) => (x < W / 2 ? 12 : 31);
+
+// The same everywhere and always: tests compare pictures of it.
+const noise = (...of) => {
+  let word = 2166136261;
+  for (const value of of) word = Math.imul(word ^ (value + 0x9e3779b9), 16777619);
+  word ^= word >>> 15;
+  word = Math.imul(word, 0x2c1b3c6d);
+  return ((word ^ (word >>> 13)) >>> 0) / 2 ** 32;
+};
+const centroid = (t) => [
+  HEIGHT / 2 + 18 * Math.sin((2 * Math.PI * t) / FRAMES) + 3 * noise(t, 1),
+  WIDTH / 2 + 24 * Math.sin((4 * Math.PI * t) / FRAMES + 0.6) + 3 * noise(t, 2),
+];
+const corner = (t) => centroid(t).map((at, axis) => Math.min(Math.max(0, Math.trunc(at) - [H, W][axis] / 2), [HEIGHT - H, WIDTH - W][axis]));
+/** A cell that beats: a soft disc with a nucleus and some grains. */
+const cell = (t, y, x) => {
+  const [dy, dx] = [(y - H / 2) / (0.36 * H), (x - W / 2) / (0.36 * W)];
+  const r = Math.hypot(dy, dx) * (1 + 0.08 * Math.cos(5 * Math.atan2(dy, dx)));
+  const body = 1 / (1 + Math.exp(14 * (r - 1)));
+  const nucleus = 0.8 * Math.exp(-(((dy + 0.2) ** 2 + (dx - 0.15) ** 2) * 14));
+  const grains = 0.35 * (noise(y >> 1, x >> 1, 7) > 0.9 ? 1 : 0);
+  const beat = 1 + (0.25 + 0.1 * grains) * Math.sin((2 * Math.PI * cyclesAt(y, x) * t) / FRAMES);
+  return Math.min(255, Math.max(0, Math.round(22 + 6 * noise(t, y, x) + 120 * body * (0.6 + nucleus + grains) * beat)));
+};
+const background = (t, y, x) => Math.round(22 + 6 * noise(t, y + 1000, x));
+const raw = (t, y, x) => {
+  const [top, left] = corner(t);
+  const [cy, cx] = [y - top, x - left];
+  return cy >= 0 && cx >= 0 && cy < H && cx < W ? cell(t, cy, cx) : background(t, y, x);
+};
+const series = (y, x) => Float64Array.from({ length: FRAMES }, (_, t) => cell(t, y, x));
+const power = (y, x) => {
+  const values = series(y, x);
+  return Float64Array.from({ length: FRAMES }, (_, k) => {
+    let [re, im] = [0, 0];
+    for (let t = 0; t < FRAMES; t++) {
+      const angle = (-2 * Math.PI * ((k * t) % FRAMES)) / FRAMES;
+      re += values[t] * Math.cos(angle);
+      im += values[t] * Math.sin(angle);
+    }
+    return re * re + im * im;
+  });
+};
+const lazily = (make) => {
+  let made = null;
+  return () => (made ??= make());
+};
+// The mean of power over all frequencies is the sum of squares over time (Parseval).
+const powerMean = lazily(() => Float32Array.from({ length: H * W }, (_, at) => series(Math.floor(at / W), at % W).reduce((sum, value) => sum + value * value, 0)));
+const powers = new Map();
+const powerOf = (y, x) => {
+  const key = y * W + x;
+  if (!powers.has(key)) powers.set(key, power(y, x));
+  return powers.get(key);
+};
+
+/** Running sums of frames, so that a preview after n frames is cheap. */
+const sums = (height, width, value) => {
+  const sum = new Float64Array(height * width);
+  let done = 0;
+  return (frames) => {
+    if (frames < done) (sum.fill(0), (done = 0));
+    for (; done < frames; done++) for (let at = 0; at < sum.length; at++) sum[at] += value(done, Math.floor(at / width), at % width);
+    return sum;
+  };
+};
+const rawSums = sums(HEIGHT, WIDTH, raw);
+const recenteredSums = sums(H, W, cell);
+
+const array = (name, shape, dtype, at, axes = ["t", "y", "x"]) => ({ name, shape, dtype, axes: axes.slice(0, shape.length), chunks: shape, at });
+const ARRAYS = [
+  array("raw", [FRAMES, HEIGHT, WIDTH], "uint8", raw),
+  array("recentered", [FRAMES, H, W], "uint8", cell),
+  array("power", [FRAMES, H, W], "float32", (t, y, x) => powerOf(y, x)[t]),
+  array("frequency", [FRAMES], "float64", (t) => (t < FRAMES / 2 ? t : t - FRAMES) / FRAMES),
+  array("centroids", [FRAMES, 2], "float64", (t, axis) => centroid(t)[axis]),
+  array("offsets", [FRAMES, 2], "int32", (t, axis) => corner(t)[axis]),
+  array("raw_mean_frame", [HEIGHT, WIDTH], "float64", (y, x) => rawSums(FRAMES)[y * WIDTH + x] / FRAMES, ["y", "x"]),
+  array("recentered_mean_frame", [H, W], "float64", (y, x) => recenteredSums(FRAMES)[y * W + x] / FRAMES, ["y", "x"]),
+  array("power_mean_frame", [H, W], "float32", (y, x) => powerMean()[y * W + x], ["y", "x"]),
+  array("raw_mean_trace", [FRAMES], "float64", (t) => traceOf("raw_mean", t)),
+];
+const NPY = { uint8: ["|u1", Uint8Array], int32: ["<i4", Int32Array], float32: ["<f4", Float32Array], float64: ["<f8", Float64Array] };
+
+const traces = new Map();
+function traceOf(column, t) {
+  const key = `${column} ${t}`;
+  if (!traces.has(key)) {
+    let value;
+    if (column.startsWith("centroid")) value = centroid(t)[column.endsWith("y") ? 0 : 1];
+    else {
+      const [height, width, of] = column === "raw_mean" ? [HEIGHT, WIDTH, raw] : [H, W, cell];
+      let sum = 0;
+      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) sum += of(t, y, x);
+      value = sum / (height * width);
+    }
+    traces.set(key, value);
+  }
+  return traces.get(key);
+}
+
+/** One server's tasks in seconds, as a plain schedule. */
+function schedule(server, servers, seconds) {
+  const tasks = [];
+  const free = LANES.map(() => 0);
+  const add = (kind, lanes, from, took, item, bytes, flags = 0) => {
+    const lane = lanes.reduce((best, lane) => (free[lane] < free[best] ? lane : best));
+    const start = Math.max(from, free[lane]) + 1e-4;
+    free[lane] = start + took;
+    tasks.push({ start, duration: took, busy: took, count: 1, item, bytes, lane, kind: KINDS.indexOf(kind), flags });
+    return start + took;
+  };
+  const share = Math.ceil(FRAMES / servers);
+  const unit = seconds / 3;
+  for (let of = 0; of < share; of++) {
+    const frame = server * share + of;
+    const begin = 0.05 * unit + (of * 1.6 * unit) / share;
+    const took = (0.05 + 0.05 * noise(frame, 11)) * unit;
+    const failed = noise(frame, 12) > 0.94;
+    if (failed) add("load", [2, 3, 4, 5], begin, took / 2, frame, 0, 2);
+    const loaded = add("load", [2, 3, 4, 5], begin, took, frame, HEIGHT * WIDTH);
+    const decoded = add("decode", [0, 1], loaded, 0.012 * unit, frame, HEIGHT * WIDTH);
+    add("recenter", [0, 1], decoded, 0.008 * unit, frame, H * W);
+  }
+  for (let band = 0; band < BANDS / servers; band++) {
+    const item = (server * BANDS) / servers + band;
+    const begin = 1.1 * unit + (band * 1.3 * unit * servers) / BANDS;
+    add("gather", [8], begin, 0.02 * unit, item, 40_000);
+    let pulled = 0;
+    if (servers > 1) for (let peer = 1; peer < Math.min(servers, 5); peer++) pulled = add("transfer", [6, 7], begin + 0.01, (0.02 + 0.02 * noise(item, peer)) * unit, item, 60_000);
+    add("fft", [0, 1], Math.max(pulled, begin), 0.06 * unit, item, 90_000);
+  }
+  add("write", [9], 2.75 * unit, 0.15 * unit, 0, 400_000);
+  return tasks.sort((a, b) => a.start + a.duration - b.start - b.duration);
+}
+
+/** Many tasks, all finished, straight as records. */
+function flood(server, count, seconds) {
+  const records = Buffer.alloc(32 * count);
+  const lanes = LANES.length;
+  const perLane = Math.floor(count / lanes);
+  let at = 0;
+  for (let lane = 0; lane < lanes; lane++) {
+    let us = 0;
+    const mean = (seconds * 1e6) / perLane;
+    for (let of = 0; of < (lane === lanes - 1 ? count - perLane * (lanes - 1) : perLane); of++, at++) {
+      const part = us / (seconds * 1e6);
+      const kind = lane < 2 ? (part > 0.6 ? 5 : of % 3 === 0 ? 2 : 1) : lane < 6 ? 0 : lane < 8 ? 4 : lane === 8 ? 3 : 6;
+      const took = mean * (0.3 + 0.6 * noise(server, lane, of));
+      records.writeDoubleLE(us, 32 * at);
+      records.writeFloatLE(took, 32 * at + 8);
+      records.writeFloatLE(took, 32 * at + 12);
+      records.writeUInt32LE(1, 32 * at + 16);
+      records.writeUInt32LE(of, 32 * at + 20);
+      records.writeFloatLE(1e5, 32 * at + 24);
+      records.writeUInt16LE(lane, 32 * at + 28);
+      records.writeUInt8(kind, 32 * at + 30);
+      us += mean;
+    }
+  }
+  return records;
+}
+
+const framed = (header, body) => {
+  const text = JSON.stringify(header);
+  const bytes = Buffer.byteLength(text) + 1;
+  return Buffer.concat([Buffer.from(text + " ".repeat((8 - (bytes % 8)) % 8) + "\n"), body]);
+};
+const floats = (values) => {
+  const typed = Float32Array.from(values);
+  return Buffer.from(typed.buffer);
+};
+const json = (status, value) => ({ status, type: "application/json", body: Buffer.from(JSON.stringify(value)) });
+const refuse = (status, error, reason = "") => json(status, { error, reason });
+const ok = (type, body) => ({ status: 200, type, body });
+
+/**
+ * Serves a job that begins at the first question for its status and takes `seconds`.
+ * `tasks`: that many finished tasks instead of the schedule; `fails`: it ends in a failure.
+ */
+export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fails = false } = {}) {
+  const schedules = Array.from({ length: servers }, (_, server) => (tasks > 0 ? [] : schedule(server, servers, seconds)));
+  const floods = tasks > 0 ? Array.from({ length: servers }, (_, server) => flood(server, Math.floor(tasks / servers), 600)) : [];
+  const mock = { requests: [], locked: false, silent: false, url: "", close: () => {}, token: "0123456789abcdef0123456789abcdef" };
+  let begun = 0;
+  // Many tasks belong to a job of ten minutes that has ended.
+  const whole = tasks > 0 ? 600 : seconds;
+  const lost = servers > 2 && tasks === 0 ? { server: 2, from: 0.42 * seconds, to: 0.55 * seconds } : null;
+  const now = () => {
+    if (begun === 0) begun = Date.now() - (tasks > 0 ? 600_000 : 0);
+    return Math.min((Date.now() - begun) / 1000, fails ? 0.6 * seconds : Infinity);
+  };
+  const isLost = (server, at) => lost !== null && server === lost.server && at >= lost.from && at < lost.to;
+  const done = (at, from, to, total) => Math.floor(total * Math.min(1, Math.max(0, (at / whole - from) / (to - from))));
+  const SPANS = { Load: [0.02, 0.62, FRAMES, HEIGHT * WIDTH], Recenter: [0.05, 0.65, FRAMES, H * W], Rechunk: [0.37, 0.86, BANDS, 240_000], Fft: [0.4, 0.9, BANDS, 450_000], Write: [0.92, 0.98, 6, 400_000] };
+  const phasesAt = (at, parts = 1) =>
+    Object.entries(SPANS).map(([name, [from, to, total, bytes]]) => {
+      const count = done(at, from, to, Math.floor(total / parts));
+      return {
+        [parts === 1 ? "name" : "phase"]: name,
+        done: count,
+        total: Math.floor(total / parts),
+        bytes: count * bytes,
+        retries: name === "Load" ? Math.floor(count * 0.06) : 0,
+        started_ms: count > 0 ? Math.round(begun + from * whole * 1000) : 0,
+        ended_ms: count > 0 ? Math.round(begun + Math.min(to * whole, at) * 1000) : 0,
+      };
+    });
+  const vitalsAt = (server, at) => {
+    const busy = Math.min(at, whole);
+    return { at_ms: Math.round(begun + at * 1000), cores: 2, cpu_ms: Math.round(busy * 1400 + 120 * Math.sin(3 * busy + server)), resident_bytes: Math.round(3e8 + (2e9 * busy) / whole), memory_limit_bytes: 4e9, received_bytes: Math.round(busy * 5e7), sent_bytes: Math.round(busy * 2e7) };
+  };
+  const stateAt = (at) => (fails && at >= 0.6 * seconds ? "Failed" : at < 0.62 * whole ? "Loading" : at < 0.9 * whole ? "Computing" : at < 0.98 * whole ? "Writing" : "Finished");
+
+  const status = () => {
+    const at = now();
+    const over = at >= 0.98 * whole;
+    return {
+      job: "beating-cell",
+      uid: "mock",
+      generation: 1,
+      state: stateAt(at),
+      server: 0,
+      servers,
+      chunks: [FRAMES, 32, 32],
+      arrays: ARRAYS.map(({ at: _, ...rest }) => rest),
+      phases: phasesAt(at),
+      blank: at > 0.3 * whole ? [17, 101] : [],
+      outputs: { written: over ? 2 : 0, total: 2 },
+      failure: stateAt(at) === "Failed" ? { reason: "SourceUnavailable", message: "frame 131 cannot be fetched from http://images.example/131.png: 404 Not Found; check source.images.urlTemplate and count", server: 1 } : null,
+      trouble: at > 0.2 * whole && at < 0.3 * whole ? { reason: "SourceUnavailable", message: "frame 41: the source answers 503, tried again for the 3rd time", server: 1 } : null,
+      fleet: Array.from({ length: servers }, (_, server) =>
+        isLost(server, at)
+          ? { server, answers: false, progress: null }
+          : { server, answers: true, progress: { boot: `boot-${server}`, phases: phasesAt(at, servers), peak_rss_bytes: 2.4e9, vitals: { ...vitalsAt(server, at), waits: over ? [] : [["source"], ["peers"], [], ["memory", "store"]][(server + Math.floor(at)) % 4] } } },
+      ),
+      progress: {},
+    };
+  };
+
+  const tasksOf = (server, query) => {
+    const at = now();
+    const epoch = begun * 1000;
+    const header = { server, boot: `boot-${server}`, log: "first", next: 0, epoch_us: epoch, now_us: epoch + Math.round(at * 1e6), kinds: KINDS, lanes: LANES, finished: 0, running: 0, marks: [], vitals: [] };
+    if (tasks > 0) {
+      const known = query.get("log") === "first" ? Number(query.get("after")) : 0;
+      const count = floods[server].length / 32;
+      const marks = known > 0 ? [] : Array.from({ length: 40 }, (_, of) => ({ at_us: of * 1.5e7, kind: "retry", text: `frame ${of} answered 503`, count: 3 }));
+      return ok("application/vnd.arrayjob.tasks", framed({ ...header, next: count, finished: count - known, marks }, floods[server].subarray(32 * known)));
+    }
+    if (isLost(server, at)) return refuse(503, `server ${server} does not answer`);
+    // After it came back it has a log of its own, as a process that was started again does.
+    const again = lost !== null && server === lost.server && at >= lost.to;
+    const log = again ? "second" : "first";
+    const known = query.get("log") === log ? Number(query.get("after") ?? 0) : 0;
+    const all = schedules[server].filter((task) => !(again && task.start < lost.to) && task.start <= at);
+    const finished = all.filter((task) => task.start + task.duration <= at);
+    const fresh = finished.slice(known);
+    const running = all.filter((task) => task.start + task.duration > at).map((task) => ({ ...task, duration: at - task.start, busy: at - task.start, flags: 1 }));
+    const records = [...fresh, ...running];
+    const body = Buffer.alloc(32 * records.length);
+    records.forEach((task, of) => {
+      body.writeDoubleLE(task.start * 1e6, 32 * of);
+      body.writeFloatLE(task.duration * 1e6, 32 * of + 8);
+      body.writeFloatLE(task.busy * 1e6, 32 * of + 12);
+      body.writeUInt32LE(task.count, 32 * of + 16);
+      body.writeUInt32LE(task.item, 32 * of + 20);
+      body.writeFloatLE(task.bytes, 32 * of + 24);
+      body.writeUInt16LE(task.lane, 32 * of + 28);
+      body.writeUInt8(task.kind, 32 * of + 30);
+      body.writeUInt8(task.flags, 32 * of + 31);
+    });
+    const told = [
+      ...schedules[server].filter((task) => task.flags === 2).map((task) => [task.start + task.duration, "retry", `frame ${task.item}: the source answered 503, tried again`]),
+      ...(lost !== null && server === 0 ? [[lost.from, "lost", `server ${lost.server} does not answer`], [lost.to, "recovered", `server ${lost.server} has its frames again`]] : []),
+      ...(server === 1 ? [[0.3 * seconds, "blank", "frames 17 and 101 cannot be had and are zero"]] : []),
+      ...(fails && server === 1 ? [[0.6 * seconds, "failure", "frame 131 cannot be fetched"]] : []),
+    ].filter(([when]) => when <= at);
+    const marks = told.filter(([when]) => known === 0 || when > (fresh[0]?.start ?? Infinity)).map(([when, kind, text]) => ({ at_us: when * 1e6, kind, text, count: 1 }));
+    const samples = Math.floor(Math.min(at, whole) / 0.25);
+    const vitals = known > 0 ? [] : Array.from({ length: samples }, (_, of) => vitalsAt(server, of * 0.25)).map((use, of) => [of * 0.25e6, use.cpu_ms, use.resident_bytes, use.received_bytes, use.sent_bytes]);
+    return ok("application/vnd.arrayjob.tasks", framed({ ...header, log, next: finished.length, finished: fresh.length, running: running.length, marks, vitals }, body));
+  };
+
+  const preview = (name, edge) => {
+    const [shape, sum, phase] = name === "raw" ? [[HEIGHT, WIDTH], rawSums, "Load"] : [[H, W], recenteredSums, "Recenter"];
+    const frames = phasesAt(now()).find((of) => of.name === phase).done;
+    const stride = Math.max(1, Math.ceil(Math.max(...shape) / edge));
+    const shown = shape.map((size) => Math.ceil(size / stride));
+    const total = sum(frames);
+    const values = Array.from({ length: shown[0] * shown[1] }, (_, at) => total[Math.floor(at / shown[1]) * stride * shape[1] + (at % shown[1]) * stride] / frames);
+    return ok("application/vnd.arrayjob.preview", framed({ array: name, frames, of: FRAMES, shape, stride, shown }, floats(values)));
+  };
+
+  const tracesSoFar = () => {
+    const columns = ["raw_mean", "recentered_mean", "centroid_y", "centroid_x"];
+    const known = phasesAt(now())[1].done;
+    const values = columns.flatMap((column) => Array.from({ length: FRAMES }, (_, t) => (t < known ? traceOf(column, t) : NaN)));
+    return ok("application/vnd.arrayjob.traces", framed({ frames: FRAMES, known, columns }, floats(values)));
+  };
+
+  const slice = (name, query) => {
+    const of = ARRAYS.find((item) => item.name === name);
+    if (of === undefined) return refuse(404, `there is no array ${name}; there are ${ARRAYS.map((item) => item.name).join(", ")}`);
+    const at = now();
+    if (name.startsWith("power") && at < 0.9 * whole) return refuse(503, "not computed yet");
+    if (/_frame|_trace/.test(name) && at < 0.65 * whole) return refuse(503, "not computed yet");
+    const sel = (query.get("sel") ?? "").split(",").filter((part) => part !== "");
+    const axes = of.shape.map((size, axis) => {
+      const part = sel[axis] ?? ":";
+      if (!part.includes(":")) return { index: [Number(part)], keep: false };
+      const [from, to, step] = part.split(":").map((text) => (text === "" ? undefined : Number(text)));
+      const index = [];
+      for (let i = from ?? 0; i < Math.min(to ?? size, size); i += step ?? 1) index.push(i);
+      return { index, keep: true };
+    });
+    if (axes.some(({ index }, axis) => index.some((i) => !(i >= 0 && i < of.shape[axis])))) return refuse(400, `sel=${query.get("sel")} is out of bounds of ${of.shape}`);
+    const frame = axes[0].keep ? -1 : axes[0].index[0];
+    if (of.shape.length === 3 && name !== "power" && frame >= phasesAt(at)[name === "raw" ? 0 : 1].done) return refuse(503, `frame ${frame} is not loaded yet`);
+    const shape = axes.filter(({ keep }) => keep).map(({ index }) => index.length);
+    const values = [];
+    const walk = (axis, place) => {
+      if (axis === axes.length) return values.push(of.at(...place));
+      for (const i of axes[axis].index) walk(axis + 1, [...place, i]);
+    };
+    walk(0, []);
+    const [descr, Type] = NPY[of.dtype];
+    const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
+    const padded = header + " ".repeat(63 - ((header.length + 10) % 64)) + "\n";
+    const head = Buffer.alloc(10);
+    head.write("\x93NUMPY\x01\x00", "latin1");
+    head.writeUInt16LE(padded.length, 8);
+    return ok("application/x-npy", Buffer.concat([head, Buffer.from(padded, "latin1"), Buffer.from(Type.from(values).buffer)]));
+  };
+
+  const answer = (url) => {
+    const { pathname, searchParams } = new URL(url, "http://mock/");
+    const path = pathname.slice(1);
+    const server = /^api\/v1\/servers\/(\d+)\/tasks$/.exec(path)?.[1];
+    if (path === "api/v1/status") return json(200, status());
+    if (server !== undefined) return tasksOf(Number(server), searchParams);
+    if (path.startsWith("api/v1/preview/")) return preview(path.slice(15), Number(searchParams.get("edge") ?? 512));
+    if (path === "api/v1/traces") return tracesSoFar();
+    if (path.startsWith("slice/")) return slice(path.slice(6), searchParams);
+    if (path === "arrays.zarr/") return ok("text/html; charset=utf-8", Buffer.from("<!doctype html><title>arrays</title>"));
+    return { status: 404, type: "text/plain", body: Buffer.alloc(0) };
+  };
+
+  const report = () => {
+    const middle = `${Math.floor(H / 2)},${Math.floor(W / 2)}`;
+    const urls = [
+      "api/v1/status",
+      ...Array.from({ length: servers }, (_, server) => `api/v1/servers/${server}/tasks`),
+      "api/v1/traces",
+      "api/v1/preview/raw?edge=256",
+      "api/v1/preview/recentered?edge=256",
+      ...ARRAYS.filter(({ name }) => name.endsWith("_frame")).map(({ name, shape }) => {
+        const k = Math.max(1, Math.ceil(Math.max(...shape) / 256));
+        return `slice/${name}?sel=::${k},::${k}&format=npy`;
+      }),
+      ...ARRAYS.filter(({ name }) => /_trace$|^centroids$|^frequency$/.test(name)).map(({ name }) => `slice/${name}?format=npy`),
+      `slice/recentered?sel=:,${middle}&format=npy`,
+      `slice/power?sel=:,${middle}&format=npy`,
+    ];
+    const answers = Object.fromEntries(
+      urls.map((url) => {
+        const { type, body } = answer(url);
+        return [url, type === "application/json" ? { type, body: body.toString() } : { type, base64: gzipSync(body).toString("base64"), gzip: true }];
+      }),
+    );
+    // A "<" in JSON can always be written as an escape, so that no text ends the element.
+    const text = JSON.stringify({ made_ms: Date.now(), answers }).replaceAll("<", "\\u003c");
+    const page = readFileSync(`${DIST}report.html`, "utf8");
+    return page.replace("<!--recorded-->", () => `<script type="application/json" id="recorded">${text}</script>`);
+  };
+
+  const open = new Set();
+  const http = createServer((request, response) => {
+    const path = request.url.replace(new RegExp(`^/t/${mock.token}/`), "/");
+    mock.requests.push({ path, at: Date.now() });
+    const name = path === "/" || path.startsWith("/?") ? "index.html" : path.slice(1);
+    const headers = { "content-security-policy": POLICY, "cache-control": "no-cache", "x-content-type-options": "nosniff" };
+    if (name in TYPES) return response.writeHead(200, { ...headers, "content-type": TYPES[name] }).end(readFileSync(DIST + name));
+    if (mock.locked) return response.writeHead(401, { "content-type": "application/json" }).end('{"error":"this server answers only with the run\'s token"}');
+    if (name === "report") return response.writeHead(200, { "content-type": "text/html; charset=utf-8", "content-disposition": 'attachment; filename="beating-cell.html"' }).end(report());
+    if (name === "api/v1/events") {
+      response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+      const send = () => mock.silent || response.write(`event: status\ndata: ${JSON.stringify(status())}\n\n`);
+      send();
+      let sent = 0;
+      const timer = setInterval(() => (now() > whole + 1 && ++sent % 20 !== 0 ? null : send()), 250);
+      open.add(response);
+      response.on("close", () => (clearInterval(timer), open.delete(response)));
+      return undefined;
+    }
+    const { status: code, type, body } = answer(`/${name}`);
+    return response.writeHead(code, { "content-type": type, ...(code === 503 ? { "retry-after": "1" } : {}) }).end(body);
+  });
+  await new Promise((resolve) => http.listen(port, "127.0.0.1", resolve));
+  mock.url = `http://127.0.0.1:${http.address().port}/`;
+  mock.report = report;
+  /** Ends all event streams, as a server that is lost does. */
+  mock.drop = () => open.forEach((response) => response.destroy());
+  mock.close = () => {
+    mock.drop();
+    http.close();
+    http.closeAllConnections();
+  };
+  return mock;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const option = (name, otherwise) => {
+    const at = process.argv.indexOf(`--${name}`);
+    return at < 0 ? otherwise : Number(process.argv[at + 1]);
+  };
+  const mock = await start({ port: option("port", 8000), seconds: option("seconds", 30), servers: option("servers", 4), tasks: option("tasks", 0), fails: process.argv.includes("--fails") });
+  console.log(mock.url);
+}

@@ -1,0 +1,101 @@
+// Opens the page in a browser, and keeps what went wrong in it.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+/** Starts a browser with an empty profile; `close` ends it and removes the profile. */
+export async function browser() {
+  const profile = mkdtempSync(join(tmpdir(), "arrayjob-browser-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args: ARGUMENTS,
+    acceptDownloads: true,
+    viewport: null,
+  });
+  return {
+    context,
+    open: (url, options) => open(context, url, options),
+    close: async () => {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Opens `url` in a page of its own. `page.wrong` collects console errors, uncaught errors, violations of the content security policy, and
+ * requests that failed, other than those that `expected` (a RegExp over "what: text") allows.
+ */
+export async function open(context, url, { width = 1280, height = 900, dark = false, still = false, expected = null } = {}) {
+  const page = await context.newPage();
+  page.wrong = [];
+  const keep = (line) => {
+    if (expected === null || !expected.test(line)) page.wrong.push(line);
+  };
+  page.on("console", (message) => {
+    // The browser reports a refused request as an error of the console, too; the page expects "later" (503) and copes.
+    if (message.type() === "error" && !/status of (503|401)/.test(message.text())) keep(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => keep(`uncaught: ${error.stack ?? error.message}`));
+  page.on("requestfailed", (request) => {
+    const why = request.failure()?.errorText ?? "";
+    // Requests that the page itself gives up, and downloads, end so.
+    if (!/ERR_ABORTED/.test(why)) keep(`request: ${request.url()} ${why}`);
+  });
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+  });
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: dark ? "dark" : "light", reducedMotion: still ? "reduce" : "no-preference" });
+  await page.goto(url);
+  return page;
+}
+
+/** Waits until `look` returns something true in the page; says what it waited for otherwise. */
+export async function until(page, what, look, argument = null, timeout = 15_000) {
+  try {
+    await page.waitForFunction(look, argument, { timeout, polling: 50 });
+  } catch (error) {
+    throw new Error(`waited ${timeout} ms for: ${what}`, { cause: error });
+  }
+}
+
+/** Number of pixels of the task stream in the colour of each kind's swatch. */
+export function kindPixels(page) {
+  return page.evaluate(() => {
+    const canvas = document.querySelector('[data-testid="stream-canvas"]');
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const words = new Uint32Array(data.buffer);
+    const counts = new Map();
+    for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+    const kinds = {};
+    for (const chip of document.querySelectorAll('[data-testid^="legend-"]')) {
+      const [red, green, blue] = getComputedStyle(chip.querySelector(".swatch")).backgroundColor.match(/[\d.]+/g).map(Number);
+      kinds[chip.dataset.testid.slice(7)] = counts.get(((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0) ?? 0;
+    }
+    return kinds;
+  });
+}
+
+/** Seconds on the axis that the task stream shows: [from, to]. */
+export function viewOf(page) {
+  return page.evaluate(() => document.querySelector('[data-testid="stream-front"]').dataset.view.split(",").map(Number));
+}
+
+/** Clicks the pixel (y, x) of an image of `shape` in the picture of that test id. */
+export async function clickPixel(page, card, [y, x], [height, width]) {
+  const canvas = page.getByTestId(`${card}-canvas`);
+  await canvas.scrollIntoViewIfNeeded();
+  const box = await canvas.boundingBox();
+  await canvas.click({ position: { x: ((x + 0.5) / width) * box.width, y: ((y + 0.5) / height) * box.height } });
+}
+
+/** Whether the page is wider than its window. */
+export function scrollsSideways(page) {
+  return page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+}
