@@ -28,7 +28,7 @@ pub enum Verb {
     Open(Open),
     /// Follow a job of a cluster until it is finished
     Watch(Watch),
-    /// Gather all there is to know about a job of a cluster into one zip file, without secrets
+    /// Keep a job's page as one HTML file, or all that a cluster knows of a job as a zip file, without secrets
     Report(Report),
     /// Run a job and keep serving its arrays until Ctrl-C
     Serve(Serve),
@@ -171,13 +171,15 @@ pub struct Watch {
 /// `arrayjob report`
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Manifest, status, plan, events, pods, logs and metrics. Secrets are not read; tokens and passwords in what is are left out."
+    after_help = "FILE.html is the job's page with all that it shows, readable without a server; FILE.zip is what a cluster knows of the \
+                  job: manifest, status, plan, events, pods, logs and metrics. Secrets are not read; tokens and passwords in what is are \
+                  left out."
 )]
 pub struct Report {
-    /// The ArrayJob
+    /// A job of a cluster, a job that is served here, or a server's URL
     pub job: String,
-    /// Where to; default: arrayjob-JOB-TIME.zip
-    #[arg(short, long, value_name = "FILE.zip")]
+    /// Where to; default: arrayjob-JOB-TIME.zip of a cluster's job, else arrayjob-JOB.html
+    #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The cluster.
     #[command(flatten)]

@@ -19,4 +19,5 @@ pub mod peek;
 pub mod pictures;
 pub mod projector;
 pub mod registry;
+pub mod report;
 pub mod run;

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::paste::{Paste, Readable};
 use crate::progress::Progress;
-use crate::registry;
+use crate::registry::{self, Entry};
 use api::geometry::human_bytes;
 use api::job::Storage;
 use api::next_step::Step;
@@ -62,11 +62,17 @@ impl Local {
         budget: &api::Budget,
         progress: &mut Progress,
         name: &Path,
+        sign: &mut Sign,
     ) -> Result<Turn, Error> {
         // A step that has to be repeated waits for news like any other: the server is not there yet.
         let mut before = None;
         loop {
             let turn = self.turn(manifest, budget, progress, name, false).await?;
+            if let Some(url) = self.url(&turn)
+                && sign.move_to(&url)?
+            {
+                progress.watch(&url, sign.public);
+            }
             match turn.ended() {
                 Some(Ok(())) => return Ok(turn),
                 Some(Err(failure)) => return Err(Error::Job(failure.clone())),
@@ -108,25 +114,22 @@ impl Local {
         budget: &api::Budget,
         progress: &mut Progress,
         name: &Path,
-        url: &str,
+        sign: &mut Sign,
         arrays: &[Readable],
     ) -> Result<(), Error> {
-        let job = manifest.metadata.name.clone().unwrap_or_default();
-        let mut shown = url.to_owned();
-        let mut entry = registry::enter(&job, url)?;
+        let job = sign.job.clone();
         let say = |progress: &Progress, url: &str| {
             let paste = Paste::new(url, &job, &job, arrays);
             let lines = paste.as_ref().map_or_else(String::new, ToString::to_string);
             progress.say(&format!("serving at {url}\n{lines}Ctrl-C ends it"));
             progress.object(&json!({"url": url, "paste": paste.map(|paste| paste.json())}));
         };
-        say(progress, url);
+        say(progress, &sign.url);
         self.keep(manifest, budget, progress, name, |turn, progress| {
-            // The front door moves when its server is lost and comes back elsewhere.
-            if let Some(url) = self.url(turn).filter(|url| *url != shown) {
-                entry.move_to(&url)?;
+            if let Some(url) = self.url(turn)
+                && sign.move_to(&url)?
+            {
                 say(progress, &url);
-                shown = url;
             }
             Ok(())
         })
@@ -158,6 +161,36 @@ impl Local {
             Seen::Up { address, .. } => Some(format!("http://{address}/?{}={}", api::wire::TOKEN, self.key)),
             _ => None,
         })
+    }
+}
+
+/// Where people find the job: the front door moves when its server is lost and comes back elsewhere.
+#[derive(Debug)]
+pub(crate) struct Sign {
+    job: String,
+    /// Whether others find it by the job's name.
+    public: bool,
+    entry: Option<Entry>,
+    url: String,
+}
+
+impl Sign {
+    pub(crate) fn new(job: &str, public: bool) -> Self {
+        Self { job: job.to_owned(), public, entry: None, url: String::new() }
+    }
+
+    /// Where it is now; true when that is news.
+    fn move_to(&mut self, url: &str) -> Result<bool, Error> {
+        if self.url == url {
+            return Ok(false);
+        }
+        url.clone_into(&mut self.url);
+        match &mut self.entry {
+            Some(entry) => entry.move_to(url)?,
+            None if self.public => self.entry = Some(registry::enter(&self.job, url)?),
+            None => {}
+        }
+        Ok(true)
     }
 }
 

@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::args::{Cli, Run, Verb};
 use cli::error::Error;
 use cli::progress::line;
-use cli::{budget, cluster, demo, get, peek, projector, run};
+use cli::{budget, cluster, demo, get, peek, projector, report, run};
 use operator::turn::prepare;
 use operator::validate::Place;
 use std::io::Write as _;
@@ -72,7 +72,7 @@ async fn carry_out(verb: Verb, started: Instant) -> Result<(), Error> {
         Verb::Get(ask) => get::get(ask).await,
         Verb::Open(ask) => cluster::open(ask).await,
         Verb::Watch(ask) => cluster::watch(ask, started).await,
-        Verb::Report(ask) => cluster::report(ask).await,
+        Verb::Report(ask) => report::report(ask).await,
         Verb::Demo(ask) => demo::demo(ask, started).await,
         Verb::Movie(ask) => projector::project(ask).await,
         Verb::Crd => {

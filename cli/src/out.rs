@@ -83,6 +83,7 @@ impl Out {
         if let Some(spectrum) = arrays.iter().find(|array| array.holder == Holder::Tiles(Base::Spectrum)) {
             self.center_spectrum(reader, spectrum).await?;
         }
+        self.write("report.html", &reader.report().await?)?;
         let text = serde_json::to_string_pretty(&summary(outcome)).unwrap_or_default();
         self.write("summary.json", format!("{text}\n").as_bytes())?;
         self.publish()

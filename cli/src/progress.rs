@@ -48,6 +48,15 @@ impl Progress {
         }
     }
 
+    /// Where the job can be watched, which opens with the token: for who sits in front of it, or wants it served. Lines that are
+    /// nobody's to open may be kept in a log for ever.
+    pub fn watch(&self, url: &str, served: bool) {
+        if served || matches!(self.kind, Kind::Bars { .. }) {
+            self.say(&format!("watch it at {url}"));
+        }
+        self.object(&json!({"watch": url}));
+    }
+
     /// One object, in JSON only.
     pub fn object(&self, value: &Value) {
         if matches!(self.kind, Kind::Json) {

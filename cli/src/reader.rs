@@ -10,6 +10,8 @@ use url::Url;
 
 /// Where a server gives one frame as the source has it.
 const PEEK: &str = "/api/v1/peek";
+/// Where a server gives its page as one file.
+const REPORT: &str = "/report";
 /// However long a server asks its clients to wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -67,6 +69,14 @@ impl Reader {
     /// As [`slice`](Self::slice).
     pub async fn frame(&self, index: usize, format: &str) -> Result<Vec<u8>, Error> {
         self.ask(&format!("{PEEK}/{index}"), &[("format", format)]).await
+    }
+
+    /// The job's page with all that it shows, as one HTML file.
+    ///
+    /// # Errors
+    /// As [`slice`](Self::slice).
+    pub async fn report(&self) -> Result<Vec<u8>, Error> {
+        self.ask(REPORT, &[]).await
     }
 
     /// What `path` answers.

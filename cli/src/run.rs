@@ -2,7 +2,7 @@
 
 use crate::args::{ProgressKind, Run};
 use crate::error::Error;
-use crate::local::Local;
+use crate::local::{Local, Sign};
 use crate::out::Out;
 use crate::paste::Readable;
 use crate::progress::Progress;
@@ -103,8 +103,9 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         "servers": plan.servers, "storage": plan.storage.to_string(), "overlap": plan.overlap, "window": plan.window, "peak_bytes": plan.peak_bytes(),
     }}));
     let deadline = manifest.spec.active_deadline_seconds;
+    let mut sign = Sign::new(&job.name, settings.serve);
     let work = async {
-        let drive = local.drive(&manifest, &budget, &mut progress, name);
+        let drive = local.drive(&manifest, &budget, &mut progress, name, &mut sign);
         let last = match deadline {
             None => drive.await?,
             Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), drive).await.map_err(|_| late(seconds))??,
@@ -123,7 +124,7 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
         tell(&progress, &outcome, out.as_ref());
         if settings.serve {
             let arrays: Vec<Readable> = catalog(&outcome.job, &outcome.plan).iter().map(Readable::from).collect();
-            local.serve(&manifest, &budget, &mut progress, name, &url, &arrays).await?;
+            local.serve(&manifest, &budget, &mut progress, name, &mut sign, &arrays).await?;
         }
         Ok(outcome)
     };

@@ -1,6 +1,7 @@
 //! The run's key: a request without it is refused. Header, cookie or `?token=`, as Jupyter takes it; a password; or in front of the path.
 
 use super::problem::Problem;
+use super::{login, page};
 use api::wire::TOKEN;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
@@ -50,8 +51,21 @@ pub(super) async fn check(State(key): State<Key>, mut request: Request, next: Ne
         }
         None => is_shown(&key, &request),
     };
+    let path = request.uri().path();
     if shown {
+        if path == "/"
+            && in_query(&key, request.uri())
+            && let Some(exchanged) = login::exchange(request.headers(), &key.0)
+        {
+            return exchanged;
+        }
         return next.run(request).await;
+    }
+    if page::FREE.contains(&path) {
+        return next.run(request).await;
+    }
+    if login::is_person(path, request.headers()) {
+        return login::ask();
     }
     let sentence = "this server answers only with the run's token (header, cookie, ?token= or /t/TOKEN/ in front of the path)";
     // Not Basic, which is taken too: browsers would ask the user for it in a box of their own.
@@ -78,12 +92,19 @@ fn is_shown(key: &Key, request: &Request) -> bool {
             (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")) && key.is(value.trim())
         }
     });
-    let pairs = |text: &str, separator: char| {
-        text.split(separator).filter_map(|pair| pair.trim().split_once('=')).any(|(name, value)| name == TOKEN && key.is(value))
-    };
-    let cookie = text(header::COOKIE).is_some_and(|cookies| pairs(cookies, ';'));
-    let query = request.uri().query().is_some_and(|query| pairs(query, '&'));
-    authorization || cookie || query
+    let cookie = text(header::COOKIE).is_some_and(|cookies| {
+        pairs(cookies, ';').any(|(name, value)| (name == TOKEN || name.starts_with(login::COOKIE)) && key.is(value))
+    });
+    authorization || cookie || in_query(key, request.uri())
+}
+
+/// Whether an address has the key in its query.
+fn in_query(key: &Key, uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| pairs(query, '&').any(|(name, value)| name == TOKEN && key.is(value)))
+}
+
+fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
+    text.split(separator).filter_map(|pair| pair.trim().split_once('='))
 }
 
 /// The password of HTTP Basic; whoever the user is.
@@ -119,6 +140,16 @@ mod tests {
         assert_eq!(of("/t/secret/t/other/x"), some("secret", "/t/other/x"));
         assert_eq!(of("/t"), None);
         assert_eq!(of("/slice/t/x"), None);
+    }
+
+    #[test]
+    fn a_cookie_of_another_port_does_no_harm() {
+        let shown = |cookies: &str| {
+            let request = Request::builder().uri("/").header(header::COOKIE, cookies).body(axum::body::Body::empty()).unwrap();
+            is_shown(&Key::new("secret".into()), &request)
+        };
+        assert!(shown("token=secret") && shown("token-127-0-0-1-80=other; token-127-0-0-1-81=secret; x=y"));
+        assert!(!shown("token-127-0-0-1-80=other") && !shown("tokens=secret") && !shown("x=secret") && !shown(""));
     }
 
     #[test]

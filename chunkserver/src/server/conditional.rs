@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
 
@@ -24,6 +25,13 @@ pub(super) struct Representation {
 pub(super) struct Tag(String);
 
 impl Tag {
+    /// The tag of these bytes.
+    fn of_bytes(bytes: &[u8]) -> Self {
+        let mut hash = Fnv(OFFSET);
+        hash.add(bytes);
+        Self(format!("\"{:032x}\"", hash.0))
+    }
+
     /// The tag of what `parts` tell from everything else.
     pub(super) fn of(parts: &[&dyn Display]) -> Self {
         let mut hash = Fnv(OFFSET);
@@ -41,9 +49,15 @@ struct Fnv(u128);
 const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
 
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME));
+    }
+}
+
 impl fmt::Write for Fnv {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 = text.bytes().fold(self.0, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+        self.add(text.as_bytes());
         Ok(())
     }
 }
@@ -99,6 +113,19 @@ impl Representation {
             Wanted::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, common, range("*".into())).into_response(),
         }
     }
+}
+
+/// A text, or what a request wants of it.
+pub(super) fn document(content_type: &'static str, text: impl Into<Bytes>, method: &Method, headers: &HeaderMap) -> Response {
+    let bytes: Bytes = text.into();
+    let representation = Representation { content_type, length: bytes.len() as u64, tag: Tag::of_bytes(&bytes) };
+    let wanted = representation.wanted(method, headers);
+    let body = match &wanted {
+        Wanted::All => bytes.into(),
+        Wanted::Part(part) => bytes.slice(part.start as usize..part.end as usize).into(),
+        Wanted::Nothing | Wanted::Head | Wanted::Beyond => Body::empty(),
+    };
+    representation.response(&wanted, body)
 }
 
 /// One range of `length` bytes: `a-b`, `a-` or `-n`. What is none of these, or several, is as if it were not said.

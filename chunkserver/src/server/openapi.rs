@@ -1,5 +1,6 @@
 //! The table of routes comes in, a description of them as OpenAPI 3.1 has it goes out.
 
+use super::page;
 use super::routes::{Answer, Body, Kind, Parameter, Place, READERS, Route};
 use super::status::Status;
 use api::wire::TOKEN;
@@ -40,14 +41,21 @@ pub(super) fn documented(path: &str) -> String {
 
 fn operation(route: &Route) -> Value {
     let mut answers: Map<String, Value> = route.answers.iter().map(|answer| (answer.status.to_string(), response(answer))).collect();
-    let refused = Answer { status: 401, description: "The token is missing or wrong.", body: Body::Json("Problem") };
-    answers.insert(refused.status.to_string(), response(&refused));
-    json!({
+    let free = page::FREE.contains(&route.path);
+    if !free {
+        let refused = Answer { status: 401, description: "The token is missing or wrong.", body: Body::Json("Problem") };
+        answers.insert(refused.status.to_string(), response(&refused));
+    }
+    let mut operation = json!({
         "summary": route.summary,
         "description": route.description,
         "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "responses": answers,
-    })
+    });
+    if free {
+        operation["security"] = json!([]);
+    }
+    operation
 }
 
 fn parameter(parameter: &Parameter) -> Value {

@@ -1,6 +1,6 @@
 //! The routes that readers have, once: the router and the document that describes them are both made of this table.
 
-use super::{dvid, events, probe, readers, status, zarr};
+use super::{dvid, events, page, probe, readers, report, status, zarr};
 use crate::encode::Format;
 use crate::worker::Worker;
 use axum::routing::{MethodRouter, get};
@@ -74,6 +74,50 @@ pub(super) fn router() -> Router<Arc<Worker>> {
 
 /// All of them.
 pub(super) const READERS: &[Route] = &[
+    Route {
+        path: "/",
+        handler: || get(page::index),
+        summary: "The job's page, for a browser",
+        description: "Shows what every server does and what has been found, while the job runs and after. An address with `?token=` is \
+                      answered by the same address without it and a cookie that has it; a browser without a token is asked for one.",
+        parameters: &[],
+        answers: &[
+            Answer { status: 200, description: "The page, with an `ETag`.", body: PAGE },
+            Answer { status: 303, description: "The token came in the query, and goes into a cookie.", body: Body::Nothing },
+            UNCHANGED,
+        ],
+    },
+    Route {
+        path: "/app.js",
+        handler: || get(page::script),
+        summary: "The page's script",
+        description: "Without a token, too: it is in every copy of the program.",
+        parameters: &[],
+        answers: &[
+            Answer { status: 200, description: "The script, with an `ETag`.", body: Body::Bytes(&["text/javascript; charset=utf-8"]) },
+            UNCHANGED,
+        ],
+    },
+    Route {
+        path: "/app.css",
+        handler: || get(page::style),
+        summary: "The page's style",
+        description: "Without a token, too: it is in every copy of the program.",
+        parameters: &[],
+        answers: &[
+            Answer { status: 200, description: "The style, with an `ETag`.", body: Body::Bytes(&["text/css; charset=utf-8"]) },
+            UNCHANGED,
+        ],
+    },
+    Route {
+        path: "/report",
+        handler: || get(report::report),
+        summary: "The page as one file that needs no server",
+        description: "With everything in it that the page would ask for, as far as it is there within two seconds: pictures with edges of \
+                      256 pixels at most, tasks merged where they are dense, and the middle pixel's series and spectrum.",
+        parameters: &[],
+        answers: &[Answer { status: 200, description: "The file.", body: PAGE }, NO_JOB],
+    },
     Route {
         path: "/slice/{array}",
         handler: || get(readers::slice),
@@ -253,6 +297,8 @@ pub(super) const READERS: &[Route] = &[
 
 const PICTURES_AND_BYTES: &[&str] =
     &["application/octet-stream", "image/png", "image/jpeg", "image/tiff", "text/csv; charset=utf-8", "application/json"];
+
+const PAGE: Body = Body::Bytes(&["text/html; charset=utf-8"]);
 
 const PROBLEM: Body = Body::Json("Problem");
 

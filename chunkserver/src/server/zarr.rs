@@ -1,6 +1,6 @@
 //! The arrays of the job as Zarr, under one root: metadata as it is, chunks from wherever they are.
 
-use super::conditional::{Representation, Tag, Wanted};
+use super::conditional::{Representation, Tag, Wanted, document};
 use super::problem::Problem;
 use crate::results::{Content, PATIENCE, Patience, region};
 use crate::worker::{Share, Worker};
@@ -35,16 +35,7 @@ async fn answer(State(worker): State<Arc<Worker>>, path: &str, method: &Method, 
     let share = worker.share().ok_or_else(Problem::idle)?;
     let hierarchy = Hierarchy::new(&share.arrays, &share.plan);
     match hierarchy.find(path)? {
-        Node::Document(Document { content_type, text }) => {
-            let representation = Representation { content_type, length: text.len() as u64, tag: Tag::of(&[&text]) };
-            let wanted = representation.wanted(method, headers);
-            let body = match &wanted {
-                Wanted::All => text.into(),
-                Wanted::Part(bytes) => text.into_bytes()[bytes.start as usize..bytes.end as usize].to_vec().into(),
-                Wanted::Nothing | Wanted::Head | Wanted::Beyond => Body::empty(),
-            };
-            Ok(representation.response(&wanted, body))
-        }
+        Node::Document(Document { content_type, text }) => Ok(document(content_type, text, method, headers)),
         Node::Chunk(chunk) => {
             let representation = representation(&share, &chunk);
             let wanted = representation.wanted(method, headers);

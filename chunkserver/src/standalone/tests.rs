@@ -4,6 +4,7 @@ mod array;
 mod doors;
 mod job;
 mod news;
+mod page;
 mod peers;
 mod readers;
 mod source;
