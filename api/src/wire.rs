@@ -32,6 +32,8 @@ pub mod route {
     pub const PART: &str = "/v1/part";
     /// GET `?base=&kind=`: the receiver's sums.
     pub const SUMS: &str = "/v1/sums";
+    /// GET `?log=&after=&resolution=`: what the receiver has done.
+    pub const TASKS: &str = "/v1/tasks";
     /// POST `?output=&stage=`: write that of an output.
     pub const WRITE: &str = "/v1/write";
     /// POST [`super::ProbeRequest`]: what frames are, as [`super::Probed`].

@@ -29,6 +29,7 @@ pub mod server;
 pub mod tls;
 
 pub mod compute;
+pub mod journal;
 pub mod process;
 pub mod standalone;
 pub mod worker;

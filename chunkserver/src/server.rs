@@ -19,6 +19,7 @@ mod readers;
 mod report;
 mod routes;
 mod status;
+mod tasks;
 mod zarr;
 
 pub use auth::Key;
@@ -68,6 +69,7 @@ fn peer_routes() -> Router<Arc<Worker>> {
         .route(route::BLOCK, get(blocks::block))
         .route(route::PART, get(blocks::part))
         .route(route::SUMS, get(blocks::sums))
+        .route(route::TASKS, get(tasks::own))
         .layer(DefaultBodyLimit::max(COMMAND_BYTES))
 }
 

@@ -18,6 +18,7 @@ pub mod zarr;
 pub use error::{Cause, Error, Reason, Tried};
 pub use secret::{Secret, secret};
 
+use crate::journal::{Event, Journal, Kind, Traffic};
 use crate::objects::Location;
 use error::Failure;
 use std::fmt;
@@ -53,6 +54,8 @@ pub struct Options {
     pub max_bytes: u64,
     /// Whether `file://` is read. Not on a cluster: files there are those of the server, not of the manifest's author.
     pub allow_local_files: bool,
+    /// Where bytes are counted.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             connections: 16,
             max_bytes: 1 << 30,
             allow_local_files: false,
+            traffic: Arc::default(),
         }
     }
 }
@@ -83,7 +87,7 @@ impl fmt::Debug for Options {
             .field("connections", &self.connections)
             .field("max_bytes", &self.max_bytes)
             .field("allow_local_files", &self.allow_local_files)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -91,6 +95,10 @@ impl fmt::Debug for Options {
 #[derive(Clone, Debug)]
 pub struct Source {
     inner: Arc<Inner>,
+    /// Where fetches are noted, if anywhere.
+    journal: Option<Arc<Journal>>,
+    /// Number of the first frame that they are for.
+    frame: usize,
 }
 
 #[derive(Debug)]
@@ -143,7 +151,24 @@ impl Source {
         let client = http::client(&options)?;
         // A semaphore has a largest size; nobody has so many connections.
         let permits = Semaphore::new(options.connections.clamp(1, 1 << 16));
-        Ok(Self { inner: Arc::new(Inner { options, client, permits, trouble: Trouble::default() }) })
+        Ok(Self { inner: Arc::new(Inner { options, client, permits, trouble: Trouble::default() }), journal: None, frame: 0 })
+    }
+
+    /// The same, which notes in `journal` what it fetches.
+    #[must_use]
+    pub fn noting(&self, journal: &Arc<Journal>) -> Self {
+        Self { journal: Some(Arc::clone(journal)), ..self.clone() }
+    }
+
+    /// Where fetches are noted, if anywhere.
+    pub(crate) const fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.as_ref()
+    }
+
+    /// The same, which fetches for frame `frame`.
+    #[must_use]
+    pub fn of_frame(&self, frame: usize) -> Self {
+        Self { frame, ..self.clone() }
     }
 
     /// Fetches `url` into `into`, whose former content is lost and whose memory is used again.
@@ -185,6 +210,9 @@ impl Source {
             };
             let last = failure.reason.is_final() || attempts >= options.attempts;
             let wait = backoff::wait(options.backoff, attempts, failure.retry_after, wanted.name());
+            if let Some(journal) = self.journal.as_ref().filter(|_| !last) {
+                journal.mark(Event::Retry, &format!("fetched again: {}", failure.reason));
+            }
             let error = failure.after(wanted.shown(), Tried { attempts, elapsed: started.elapsed() });
             if last {
                 return Err(error);
@@ -207,7 +235,7 @@ impl Source {
 
     /// One attempt; whether it was exact. Waits for its turn first, and gives it back before any pause.
     async fn attempt(&self, wanted: Wanted<'_>, part: Option<Part>, into: &mut Vec<u8>) -> Result<bool, Failure> {
-        let Inner { options, client, permits, .. } = &*self.inner;
+        let permits = &self.inner.permits;
         let url = match wanted {
             Wanted::Url(url) => Some(Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?),
             Wanted::Object(..) => None,
@@ -215,6 +243,21 @@ impl Source {
         // It fails when the semaphore is closed, which nobody does.
         let _permit = permits.acquire().await;
         into.clear();
+        let task = self.journal.as_ref().map(|journal| journal.begin(Kind::Load, self.frame));
+        let done = self.get(url, wanted, part, into).await;
+        self.inner.options.traffic.received(into.len());
+        let bytes = into.len() as u64;
+        match (task, &done) {
+            (Some(task), Ok(_)) => task.done(bytes),
+            (Some(task), Err(_)) => task.failed(bytes),
+            (None, _) => {}
+        }
+        done
+    }
+
+    /// The GET itself.
+    async fn get(&self, url: Option<Url>, wanted: Wanted<'_>, part: Option<Part>, into: &mut Vec<u8>) -> Result<bool, Failure> {
+        let Inner { options, client, .. } = &*self.inner;
         match (url, wanted) {
             (None, Wanted::Object(place, key)) => object::get(place, key, part, options, into).await,
             (Some(url), _) if ["http", "https"].contains(&url.scheme()) => http::get(client, url, part, options, into).await,

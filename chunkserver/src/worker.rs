@@ -13,6 +13,7 @@ pub(crate) use transform::own_block;
 
 use crate::compute::Compute;
 use crate::exchange::Client;
+use crate::journal::{Event, Journal};
 use crate::objects::Access;
 use crate::source::{self, Secret, Source};
 use api::job::{self, Storage};
@@ -180,7 +181,8 @@ impl Worker {
         let connections = plan.pace.requests;
         let source =
             self.source(&job.source, source::Options { connections, max_bytes: load::largest_body(&job), ..Default::default() })?;
-        let share = Arc::new(Share::new(job, plan, id, source, directions, scratch)?);
+        let journal = Arc::new(Journal::new(self.compute.threads()));
+        let share = Arc::new(Share::new(job, plan, id, source, directions, journal, scratch)?);
         let (job, own) = (&share.job, share.frames());
         tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "assignment taken");
         let tasks = vec![
@@ -203,7 +205,8 @@ impl Worker {
         // A secret stands for any header of its name in the manifest.
         headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         headers.extend(secret);
-        Source::new(source::Options { headers, allow_local_files: self.surroundings.local_files, ..options })
+        let traffic = Arc::clone(&self.client.traffic);
+        Source::new(source::Options { headers, allow_local_files: self.surroundings.local_files, traffic, ..options })
     }
 
     /// Starts writing, once.
@@ -273,6 +276,7 @@ impl Worker {
     /// The job cannot go on; the first reason given is kept.
     pub(crate) fn fail(&self, share: &Share, reason: &str, message: String) {
         tracing::warn!(reason, message, "the job cannot go on");
+        share.journal.mark(Event::Failure, &message);
         share.counters.fail(Failure { reason: reason.to_owned(), message });
         self.tell();
     }

@@ -1,11 +1,13 @@
 //! One block from one peer, asked for until it is there: a GET is idempotent, so a lost answer is asked for again.
 
+use crate::journal::{Event, Kind, Traffic};
 use crate::tls;
 use crate::worker::Share;
 use api::plan::ServerId;
 use api::wire::{self, Peer, route};
 use reqwest::StatusCode;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -20,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub struct Client {
     http: reqwest::Client,
     proof: Proof,
+    /// What this server receives and sends is counted here.
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 #[derive(Clone)]
@@ -80,7 +84,7 @@ impl Client {
     /// # Errors
     /// When the HTTP library cannot be set up.
     pub fn new(key: String) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: builder().build()?, proof: Proof::Key(key) })
+        Ok(Self { http: builder().build()?, proof: Proof::Key(key), traffic: Arc::default() })
     }
 
     /// A client that shows a certificate, and speaks to nobody who has none of the same authority.
@@ -89,7 +93,7 @@ impl Client {
     /// When the identity is of no use, or the HTTP library cannot be set up.
     pub fn secured(identity: &tls::Identity) -> Result<Self, ClientError> {
         let http = builder().https_only(true).tls_backend_preconfigured(tls::client_config(identity)?).build()?;
-        Ok(Self { http, proof: Proof::Certificate })
+        Ok(Self { http, proof: Proof::Certificate, traffic: Arc::default() })
     }
 
     /// A GET to `peer` on behalf of `share`'s job, which the peer refuses unless it is the start of itself that the
@@ -133,6 +137,7 @@ pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: us
                 Ok(()) => return retries,
                 Err(error) => {
                     tracing::debug!(server = from.0, band, error = &error as &dyn std::error::Error, "block asked for again");
+                    share.journal.mark(Event::Retry, &format!("a block of server {} is asked for again: {error}", from.0));
                     retries += 1;
                 }
             }
@@ -144,16 +149,29 @@ pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: us
 }
 
 async fn attempt(client: &Client, share: &Share, peer: &Peer, band: usize, into: &mut [u8]) -> Result<(), PullError> {
-    let mut response = client.get(share, peer, &format!("{}?band={band}", route::BLOCK)).await?;
-    let expected = into.len();
     let mut filled = 0;
-    while let Some(bytes) = response.chunk().await? {
-        let end = filled + bytes.len();
-        let Some(place) = into.get_mut(filled..end) else {
-            return Err(PullError::Length { found: end, expected });
-        };
-        place.copy_from_slice(&bytes);
-        filled = end;
+    // The first bytes may be long in coming, since the peer waits for its own frames; a transfer begins with them.
+    let mut task = None;
+    let filling = async {
+        let mut response = client.get(share, peer, &format!("{}?band={band}", route::BLOCK)).await?;
+        let expected = into.len();
+        while let Some(bytes) = response.chunk().await? {
+            task.get_or_insert_with(|| share.journal.begin(Kind::Transfer, band));
+            client.traffic.received(bytes.len());
+            let end = filled + bytes.len();
+            let Some(place) = into.get_mut(filled..end) else {
+                return Err(PullError::Length { found: end, expected });
+            };
+            place.copy_from_slice(&bytes);
+            filled = end;
+        }
+        if filled == expected { Ok(()) } else { Err(PullError::Length { found: filled, expected }) }
+    };
+    let done = filling.await;
+    let task = task.unwrap_or_else(|| share.journal.begin(Kind::Transfer, band));
+    match &done {
+        Ok(()) => task.done(filled as u64),
+        Err(_) => task.failed(filled as u64),
     }
-    if filled == expected { Ok(()) } else { Err(PullError::Length { found: filled, expected }) }
+    done
 }

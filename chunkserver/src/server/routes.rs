@@ -1,6 +1,6 @@
 //! The routes that readers have, once: the router and the document that describes them are both made of this table.
 
-use super::{dvid, events, page, probe, readers, report, status, zarr};
+use super::{dvid, events, page, probe, readers, report, status, tasks, zarr};
 use crate::encode::Format;
 use crate::worker::Worker;
 use axum::routing::{MethodRouter, get};
@@ -266,6 +266,40 @@ pub(super) const READERS: &[Route] = &[
                       second. Before the server has a job there are none. A comment every 15 s says that the connection lives.",
         parameters: &[],
         answers: &[Answer { status: 200, description: "For as long as one listens.", body: Body::Events("Status") }],
+    },
+    Route {
+        path: "/api/v1/servers/{server}/tasks",
+        handler: || get(tasks::tasks),
+        summary: "What a server has done, task by task",
+        description: "A line of JSON, padded with spaces to a multiple of 8 bytes, then records of 32 bytes: those of finished tasks, then \
+                      those of tasks that go on. Ask again with `log` and `after` for what is new; an answer of another `log` is the \
+                      whole of it.",
+        parameters: &[
+            Parameter {
+                name: "server",
+                place: Place::Path,
+                kind: Kind::Whole { example: 0 },
+                description: "Number of the server, from 0.",
+            },
+            Parameter {
+                name: "log",
+                place: Place::Query,
+                kind: Kind::Text { example: "5f0c-0" },
+                description: "`log` of the last answer.",
+            },
+            Parameter { name: "after", place: Place::Query, kind: Kind::Whole { example: 0 }, description: "`next` of the last answer." },
+            Parameter {
+                name: "resolution",
+                place: Place::Query,
+                kind: Kind::Whole { example: 0 },
+                description: "Microseconds: neighbours of the same lane and kind that together span no more become one record.",
+            },
+        ],
+        answers: &[
+            Answer { status: 200, description: "What it has done.", body: Body::Bytes(&[tasks::TASKS]) },
+            Answer { status: 404, description: "The job has no such server.", body: PROBLEM },
+            Answer { status: 503, description: "No job yet, or that server does not answer now: try again.", body: PROBLEM },
+        ],
     },
     Route {
         path: "/api/v1/peek/{index}",

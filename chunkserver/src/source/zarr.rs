@@ -13,6 +13,7 @@ pub(crate) mod tests;
 pub use keys::{Keys, Taken};
 
 use crate::compute::Compute;
+use crate::journal::Kind;
 use crate::source;
 use api::geometry::FrameSpec;
 use api::job::{self, ArrayLayout};
@@ -103,6 +104,8 @@ pub struct Stack {
     keys: Arc<Keys>,
     array: Array<()>,
     layout: ArrayLayout,
+    /// The job's first frame, as the array counts them.
+    start: usize,
     /// The right to have a piece in hand.
     turns: Semaphore,
 }
@@ -118,7 +121,7 @@ impl Stack {
     pub async fn open(keys: Keys, at_a_time: usize) -> Result<Self, Error> {
         let keys = Arc::new(keys);
         let (array, layout) = metadata::read(&keys).await?;
-        Ok(Self { keys, array, layout, turns: Semaphore::new(at_a_time.max(1)) })
+        Ok(Self { keys, array, layout, start: 0, turns: Semaphore::new(at_a_time.max(1)) })
     }
 
     /// Opens the array of `wanted`, and holds it to what is known of it.
@@ -127,6 +130,7 @@ impl Stack {
     /// As [`Self::open`], or when it is another one now.
     pub async fn open_known(keys: Keys, wanted: &job::Zarr, at_a_time: usize) -> Result<Self, Error> {
         let mut stack = Self::open(keys, at_a_time).await?;
+        stack.start = wanted.start;
         if let Some(known) = wanted.layout {
             let same = |found: &ArrayLayout| (found.shape, found.dtype, found.chunks) == (known.shape, known.dtype, known.chunks);
             if !same(&stack.layout) {
@@ -173,7 +177,12 @@ impl Stack {
             async move {
                 // It fails only when closed, which nobody does.
                 let _turn = self.turns.acquire().await;
-                let done = compute.drive(async move { stack.draw(&drawn, &canvas).await }).await;
+                let (frame, bytes) = (piece.first_frame().saturating_sub(self.start), piece.bytes(&self.layout));
+                let drawing = async move { stack.draw(&drawn, &canvas, frame).await };
+                let done = match self.keys.journal() {
+                    Some(journal) => compute.drive(journal.stretches(Kind::Decode, frame, bytes, drawing)).await,
+                    None => compute.drive(drawing).await,
+                };
                 let lost = || Error::Lost { place: self.keys.shown(), chunk: self.chunk_name(&piece) };
                 done.unwrap_or_else(|| Err(lost())).map_err(|error| (piece, error))
             }
@@ -193,9 +202,9 @@ impl Stack {
         Ok(canvas.frames())
     }
 
-    /// Fetches and decodes a piece, and puts it into its frames.
-    async fn draw(&self, piece: &Piece, canvas: &Canvas) -> Result<(), Error> {
-        let view = Arc::new(View::new(Arc::clone(&self.keys)));
+    /// Fetches and decodes a piece, which the job needs from frame `frame` on, and puts it into its frames.
+    async fn draw(&self, piece: &Piece, canvas: &Canvas, frame: usize) -> Result<(), Error> {
+        let view = Arc::new(View::new(Arc::clone(&self.keys), frame));
         let array = self.array.with_storage(Arc::clone(&view));
         // One stretch of work is one thread's: the pool has others for other pieces.
         let options = CodecOptions::default().with_concurrent_target(1);

@@ -9,6 +9,7 @@ mod peers;
 mod readers;
 mod source;
 mod support;
+mod tasks;
 mod zarr;
 mod zarr_waiting;
 

@@ -5,6 +5,7 @@ use super::share::{FrameNotes, Share};
 use super::{Worker, chain};
 use crate::compute::Lent;
 use crate::decode::{self, Decoder};
+use crate::journal::{Event, Kind, Task};
 use crate::recenter::{self, Total};
 use crate::reduce::{FrameStat, FrameSums};
 use crate::source::zarr::{Frame, Keys, Stack, Taken};
@@ -107,6 +108,51 @@ struct Scratch {
     crops: Option<FrameSums>,
 }
 
+/// Frames of fewer bytes are noted by the batch: to note them one by one would be a part of the work.
+const TINY: usize = 64 << 10;
+
+/// What is noted of the frames of a batch while they are worked on, one after another.
+struct Noted<'a> {
+    share: &'a Share,
+    /// The first of them and how many they are, when they are noted together.
+    together: Option<(usize, usize)>,
+    /// What goes on, and how many bytes it makes.
+    task: Option<(Kind, Task<'a>, usize)>,
+}
+
+impl<'a> Noted<'a> {
+    fn new(share: &'a Share, first: usize, count: usize) -> Self {
+        Self { share, together: (share.plan.frame.bytes() < TINY).then_some((first, count)), task: None }
+    }
+
+    /// Work of that kind on a frame begins, and with it ends what went on.
+    fn frame(&mut self, kind: Kind, frame: usize) {
+        if self.together.is_some() && self.task.as_ref().is_some_and(|(going_on, ..)| *going_on == kind) {
+            return;
+        }
+        self.done();
+        let (first, count) = self.together.unwrap_or((frame, 1));
+        let made = if kind == Kind::Recenter { self.share.plan.stack } else { self.share.plan.frame };
+        self.task = Some((kind, self.share.journal.begin(kind, first).of(count), count * made.bytes()));
+    }
+
+    /// What goes on ends.
+    fn done(&mut self) {
+        if let Some((_, task, bytes)) = self.task.take() {
+            task.done(bytes as u64);
+        }
+    }
+
+    /// What goes on has failed; of a batch, a part of it, which does not show.
+    fn failed(&mut self) {
+        if self.together.is_none()
+            && let Some((_, task, _)) = self.task.take()
+        {
+            task.failed(0);
+        }
+    }
+}
+
 /// What frames are made of.
 #[derive(Debug)]
 enum Feed {
@@ -120,6 +166,8 @@ pub(super) struct Loader {
     worker: Arc<Worker>,
     share: Arc<Share>,
     feed: Feed,
+    /// What fetches, and notes it.
+    source: source::Source,
     scratch: Lent<Scratch>,
     bodies: Lent<Vec<u8>>,
 }
@@ -128,9 +176,10 @@ pub(super) struct Loader {
 pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
     let loaded = async {
         share.counters.load.start();
-        let feed = Feed::open(&worker, &share).await?;
-        let loader =
-            Loader { worker: Arc::clone(&worker), share: Arc::clone(&share), feed, scratch: Lent::default(), bodies: Lent::default() };
+        let source = share.source.noting(&share.journal);
+        let feed = Feed::open(&worker, &share, &source).await?;
+        let (scratch, bodies) = (Lent::default(), Lent::default());
+        let loader = Loader { worker: Arc::clone(&worker), share: Arc::clone(&share), feed, source, scratch, bodies };
         Arc::new(loader).load().await
     };
     if let Err(error) = loaded.await {
@@ -139,12 +188,12 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
 }
 
 impl Feed {
-    async fn open(worker: &Worker, share: &Share) -> Result<Self, FrameError> {
+    async fn open(worker: &Worker, share: &Share, source: &source::Source) -> Result<Self, FrameError> {
         match &share.job.source {
             Source::Images(images) => Ok(Self::Images(images.clone(), Template::parse(&images.url_template)?)),
             Source::Zarr(zarr) => {
                 let access = worker.surroundings.access()?;
-                let keys = Keys::new(share.source.clone(), &access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
+                let keys = Keys::new(source.clone(), &access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
                 let stack = Stack::open_known(keys, zarr, share.plan.pace.requests).await?;
                 Ok(Self::Array(zarr.clone(), Arc::new(stack)))
             }
@@ -224,7 +273,7 @@ impl Loader {
     async fn fetch(&self, images: &Images, template: &Template, frames: Range<usize>) -> Delivery {
         let url = template.url(images.index(frames.start), frames.len());
         let mut body = self.bodies.take().unwrap_or_default();
-        let fetched = self.share.source.fetch(&url, &mut body).await;
+        let fetched = self.source.of_frame(frames.start).fetch(&url, &mut body).await;
         let body = match fetched {
             Ok(fetched) => {
                 self.share.counters.load.retried(u64::from(fetched.retries));
@@ -289,15 +338,22 @@ impl Loader {
             scratch.frames.chunks_exact_mut(spec.bytes()).take(frames.len()).collect()
         };
         let mut bytes = 0;
+        let mut work = Noted::new(share, frames[0].0, frames.len());
         for (&(frame, delivery), place) in frames.iter().zip(&mut places) {
+            work.frame(Kind::Decode, frame);
             match self.decode(&mut scratch.decoder, frame, delivery, place) {
                 Ok(taken) => bytes += taken,
                 Err(error) if share.job.on_error == OnError::Blank => {
+                    work.failed();
                     tracing::warn!(frame, error = chain(&error), "frame is blank");
+                    share.journal.mark_as(Event::Blank, error.reason(), &format!("frame {frame} is blank: {}", chain(&error)));
                     place.fill(0);
                     share.counters.note_blank(frame);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    work.failed();
+                    return Err(error);
+                }
             }
         }
         let decoded: Vec<&[u8]> = places.iter().map(|place| &**place).collect();
@@ -307,7 +363,8 @@ impl Loader {
                 counter.start();
             }
             let mut crops: Vec<SlotWriter<'_>> = frames.iter().filter_map(|&(frame, _)| share.stack.write(slot(frame))).collect();
-            for (image, crop) in decoded.iter().zip(&mut crops) {
+            for ((image, crop), &(frame, _)) in decoded.iter().zip(&mut crops).zip(frames) {
+                work.frame(Kind::Recenter, frame);
                 let centre = recenter::centroid(image, spec, recenter.threshold, &mut scratch.centroid);
                 let corner = recenter::corner([centre.y, centre.x], [spec.height, spec.width], recenter.crop);
                 recenter::crop_into(image, spec, corner, recenter.crop, crop);
@@ -333,6 +390,8 @@ impl Loader {
         if !share.ops.is_empty() {
             scratch.raw.add(&decoded);
         }
+        // The batch is summed within the task of its last frame.
+        work.done();
         raw_slots.into_iter().for_each(SlotWriter::finish);
         self.note(slot(frames[0].0), notes);
         if let Some(counter) = &share.counters.recenter {

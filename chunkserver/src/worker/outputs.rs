@@ -11,6 +11,7 @@ pub use file::write_whole;
 use super::{Share, Worker, chain};
 use crate::encode::{self, Format};
 use crate::exchange::Client;
+use crate::journal::{Kind, Task};
 use crate::objects::{self, Access};
 use crate::results::{self, Gathered, read};
 use crate::source;
@@ -66,7 +67,7 @@ pub(super) enum Error {
 /// Writes a part of an output, or fails the job.
 pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, writing: Writing) {
     let Some(output) = share.job.outputs.get(writing.output) else { return };
-    match write(&worker, &share, output, writing.stage).await {
+    match write(&worker, &share, output, writing.output, writing.stage).await {
         Ok(()) => {
             share.counters.note_written(writing);
             worker.tell();
@@ -79,24 +80,36 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, writing: Writing
     }
 }
 
-async fn write(worker: &Worker, share: &Arc<Share>, output: &Output, stage: Stage) -> Result<(), Error> {
+async fn write(worker: &Worker, share: &Arc<Share>, output: &Output, number: usize, stage: Stage) -> Result<(), Error> {
     let access = worker.surroundings.access()?;
+    let task = || share.journal.begin(Kind::Write, number);
     match stage {
-        Stage::Open => array::open(&access, output, &share.job.uid).await,
-        Stage::Close => array::close(&access, share, output).await,
+        Stage::Open => noted(task(), array::open(&access, output, &share.job.uid).await.map(|()| 0)),
+        Stage::Close => noted(task(), array::close(&access, share, output).await.map(|()| 0)),
         Stage::Part | Stage::Whole => {
             // One after another: the plan has memory for the largest, not for all. It fails only when closed, which nobody does.
             let _turn = worker.writing.acquire().await;
             if let Some(counter) = &share.counters.write {
                 counter.start();
             }
-            if stage == Stage::Part {
+            let task = task();
+            let written = if stage == Stage::Part {
                 array::write_part(&worker.client, share, &access, output).await
             } else {
                 file::write(&worker.client, share, &access, output, Format::from_path(output.path())?).await
-            }
+            };
+            noted(task, written)
         }
     }
+}
+
+/// The end of a stage that has written so many bytes.
+fn noted(task: Task<'_>, written: Result<u64, Error>) -> Result<(), Error> {
+    match &written {
+        Ok(bytes) => task.done(*bytes),
+        Err(_) => task.failed(0),
+    }
+    written.map(drop)
 }
 
 /// Reads, and asks again while peers are being replaced.

@@ -1,6 +1,7 @@
 //! One server's share of one job: its slabs, its tile, its sums, and what it knows of its peers.
 
 use super::counters::Counters;
+use crate::journal::Journal;
 use crate::reduce::{FrameStat, FrameSums, Ops};
 use crate::source::Source;
 use crate::spectrum::BandSums;
@@ -13,7 +14,7 @@ use api::plan::{Plan, ServerId};
 use api::wire::Peer;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::watch;
 
 /// Where the peers are and how far the work may go; the operator changes it, tasks follow it.
@@ -82,6 +83,8 @@ pub struct Share {
     pub summed: watch::Sender<Summed>,
     /// How far it is.
     pub counters: Counters,
+    /// What was done, and when.
+    pub journal: Arc<Journal>,
     /// Where the peers are.
     pub directions: watch::Sender<Directions>,
 }
@@ -100,7 +103,15 @@ impl Share {
     ///
     /// # Errors
     /// When the system refuses the memory or the disk.
-    pub fn new(job: Job, plan: Plan, id: ServerId, source: Source, directions: Directions, scratch: Option<&Path>) -> Result<Self, Error> {
+    pub fn new(
+        job: Job,
+        plan: Plan,
+        id: ServerId,
+        source: Source,
+        directions: Directions,
+        journal: Arc<Journal>,
+        scratch: Option<&Path>,
+    ) -> Result<Self, Error> {
         let scratch = scratch.filter(|_| plan.storage == Storage::Disk);
         let (frames, bands, pixels) = (plan.frames_of(id).len(), plan.bands_of(id).len(), plan.pixels_of(id).len());
         let raw_apart = job.recenter.is_some() && plan.keeps(Kept::Raw);
@@ -121,6 +132,7 @@ impl Share {
             summed: watch::Sender::new(Summed::default()),
             counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some(), objects),
             directions: watch::Sender::new(directions),
+            journal,
             raw,
             stack,
             rechunked,

@@ -3,6 +3,7 @@
 use super::{Share, Worker};
 use crate::compute::Lent;
 use crate::exchange::{cut_block, paste_block, pull_block};
+use crate::journal::Kind;
 use crate::spectrum::{BandSums, Scratch, Segment, Spectrum};
 use crate::store::Mapping;
 use api::phase::{Phase, reason};
@@ -118,6 +119,8 @@ impl Bands {
         let slot = band - share.bands().start;
         let segments = self.segments(band, row, buffer);
         if let Some(mut tile) = share.rechunked.as_ref().and_then(|slots| slots.write(slot)) {
+            let task = share.journal.begin(Kind::Gather, band);
+            let bytes = tile.len() as u64;
             let mut rest = &mut *tile;
             for segment in &segments {
                 let (rows, behind) = rest.split_at_mut(segment.frames * row);
@@ -125,10 +128,12 @@ impl Bands {
                 rest = behind;
             }
             tile.finish();
+            task.done(bytes);
         }
         let (Some(spectrum), Some(counter)) = (&self.spectrum, &share.counters.fft) else { return };
         counter.start();
         let Some(mut place) = share.spectrum.as_ref().and_then(|slots| slots.write(slot)) else { return };
+        let task = share.journal.begin(Kind::Fft, band);
         let mut scratch = self.scratch.take().unwrap_or_else(|| spectrum.scratch());
         let pixels = share.plan.band(band).len();
         let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.frames, share.ops, share.plan.band(band).start));
@@ -137,6 +142,7 @@ impl Bands {
         place.finish();
         self.scratch.put(scratch);
         self.add_up(sums);
+        task.done(bytes);
         if counter.done(1, bytes) {
             self.worker.tell();
         }
@@ -162,5 +168,8 @@ pub(crate) fn own_block(share: &Share, band: usize, frames: std::ops::Range<usiz
     let item = share.plan.stack.dtype.size();
     let pixels = share.plan.band(band);
     let bytes = share.stack.read(frames)?;
-    Some(cut_block(bytes, share.plan.stack.bytes(), pixels.start * item..pixels.end * item))
+    let task = share.journal.begin(Kind::Gather, band);
+    let block = cut_block(bytes, share.plan.stack.bytes(), pixels.start * item..pixels.end * item);
+    task.done(block.len() as u64);
+    Some(block)
 }

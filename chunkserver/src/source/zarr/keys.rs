@@ -1,5 +1,6 @@
 //! Keys of a Zarr store as objects of a store, files, or paths below a URL; and the view of them that a decoder has.
 
+use crate::journal::Journal;
 use crate::objects::{Access, Error as StoreError, Location};
 use crate::source::{Error, Part, Source, redacted};
 use async_trait::async_trait;
@@ -80,6 +81,11 @@ impl Keys {
         }
     }
 
+    /// Where fetches are noted, if anywhere.
+    pub(super) const fn journal(&self) -> Option<&Arc<Journal>> {
+        self.source.journal()
+    }
+
     /// Whether every store of this kind sends parts of what it holds.
     pub(super) const fn knows_ranges(&self) -> Option<bool> {
         // Of web servers some do.
@@ -94,12 +100,12 @@ impl Keys {
         Taken { bytes: self.bytes.swap(0, Ordering::Relaxed), retries: self.retries.swap(0, Ordering::Relaxed) }
     }
 
-    /// The value of `key`, or a part of it; none when there is no such key.
-    pub(super) async fn get(self: &Arc<Self>, key: &str, part: Option<Part>) -> Result<Option<Got>, Error> {
+    /// The value of `key`, or a part of it, for frame `frame`; none when there is no such key.
+    pub(super) async fn get(self: &Arc<Self>, key: &str, part: Option<Part>, frame: usize) -> Result<Option<Got>, Error> {
         let (this, key) = (Arc::clone(self), key.to_owned());
         // In a set, since that aborts the request when nobody waits for it any more.
         let mut request = JoinSet::new();
-        request.spawn_on(async move { this.get_here(&key, part).await }, &self.runtime);
+        request.spawn_on(async move { this.get_here(&key, part, frame).await }, &self.runtime);
         match request.join_next().await {
             Some(Ok(got)) => got,
             // The runtime ends, and everything with it.
@@ -107,15 +113,16 @@ impl Keys {
         }
     }
 
-    async fn get_here(&self, key: &str, part: Option<Part>) -> Result<Option<Got>, Error> {
+    async fn get_here(&self, key: &str, part: Option<Part>, frame: usize) -> Result<Option<Got>, Error> {
+        let source = self.source.of_frame(frame);
         let mut body = Vec::new();
         let fetched = match &self.place {
             Place::Url(url) => {
                 let mut url = url.clone();
                 append(&mut url, key);
-                self.source.fetch_part(url.as_str(), part, &mut body).await
+                source.fetch_part(url.as_str(), part, &mut body).await
             }
-            Place::Objects(location) => self.source.fetch_object(location, key, part, &mut body).await,
+            Place::Objects(location) => source.fetch_object(location, key, part, &mut body).await,
         };
         match fetched {
             Ok(fetched) => {
@@ -140,12 +147,14 @@ fn append(url: &mut Url, path: &str) {
 /// The keys as the decoder of one piece sees them. It keeps the failure, which the decoder knows as text only.
 pub(super) struct View {
     keys: Arc<Keys>,
+    /// The first frame that the piece is of.
+    frame: usize,
     failure: Mutex<Option<Arc<Error>>>,
 }
 
 impl View {
-    pub(super) fn new(keys: Arc<Keys>) -> Self {
-        Self { keys, failure: Mutex::default() }
+    pub(super) fn new(keys: Arc<Keys>, frame: usize) -> Self {
+        Self { keys, frame, failure: Mutex::default() }
     }
 
     /// Why a key could not be had.
@@ -154,7 +163,7 @@ impl View {
     }
 
     async fn part(&self, key: &StoreKey, part: Option<Part>) -> Result<MaybeBytes, StorageError> {
-        match self.keys.get(key.as_str(), part).await {
+        match self.keys.get(key.as_str(), part, self.frame).await {
             Ok(got) => Ok(got.map(|got| got.body.into())),
             Err(error) => {
                 let text = error.to_string();

@@ -40,7 +40,7 @@ pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, ArrayLayout), E
 
 /// A document. Asked for as a range from its first byte on, which says whether the server knows ranges.
 async fn get(keys: &Arc<Keys>, key: &str) -> Result<Option<Got>, Error> {
-    keys.get(key, Some(Part::From(0, None))).await.map_err(|error| Error::Fetch(Arc::new(error)))
+    keys.get(key, Some(Part::From(0, None)), 0).await.map_err(|error| Error::Fetch(Arc::new(error)))
 }
 
 fn ranges(keys: &Keys, got: &Got) -> bool {

@@ -24,6 +24,11 @@ impl Piece {
         self.within.iter().zip(layout.chunks).all(|(range, chunk)| *range == (0..chunk))
     }
 
+    /// Bytes of it, decoded.
+    pub(super) fn bytes(&self, layout: &Layout) -> u64 {
+        self.within.iter().map(|range| range.len() as u64).product::<u64>() * layout.dtype.size() as u64
+    }
+
     /// The first frame that needs it.
     pub(super) const fn first_frame(&self) -> usize {
         self.frames.start

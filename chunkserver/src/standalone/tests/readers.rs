@@ -7,7 +7,7 @@ use api::wire::route;
 #[tokio::test]
 async fn each_port_has_its_own_routes() {
     let cluster = Cluster::start(1, &[]);
-    let commands = [route::PROGRESS, route::ASSIGNMENT, route::WRITE, route::PROBE, route::BLOCK, route::PART, route::SUMS];
+    let commands = [route::PROGRESS, route::ASSIGNMENT, route::WRITE, route::PROBE, route::BLOCK, route::PART, route::SUMS, route::TASKS];
     for path in commands {
         assert_eq!(cluster.read(0, path).await.status, 404, "{path} is no reader's");
         assert_eq!(cluster.get(cluster.metrics_url(0, path)).await.status, 404, "{path} is no watcher's");

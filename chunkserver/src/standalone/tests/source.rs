@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What every request has to carry in the header `X-Api-Key`.
@@ -21,10 +22,13 @@ pub(super) fn pixels(index: usize) -> Vec<u8> {
     (0..FRAME.pixels()).map(|pixel| (index * 7 + pixel * 3 + pixel / FRAME.width) as u8).collect()
 }
 
-#[derive(Default)]
 struct Shared {
     down: AtomicBool,
     served: AtomicUsize,
+    /// Requests for frames so far.
+    asked: AtomicUsize,
+    /// How many of them are answered; the others wait.
+    answered: watch::Sender<usize>,
 }
 
 pub(super) struct FrameServer {
@@ -43,7 +47,8 @@ impl FrameServer {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let (down, served, asked) = Default::default();
+        let shared = Arc::new(Shared { down, served, asked, answered: watch::Sender::new(usize::MAX) });
         let router = Router::new()
             .route("/frame/{index}", get(frame))
             .route("/page/{index}", get(|| async { "<html>no such specimen</html>" }))
@@ -61,6 +66,11 @@ impl FrameServer {
         self.shared.down.store(down, Ordering::Relaxed);
     }
 
+    /// Only so many requests for frames are answered, counted from the first, and the others wait.
+    pub(super) fn answer_only(&self, requests: usize) {
+        self.shared.answered.send_replace(requests);
+    }
+
     /// Frames it has given away.
     pub(super) fn served(&self) -> usize {
         self.shared.served.load(Ordering::Relaxed)
@@ -74,6 +84,8 @@ async fn frame(State(shared): State<Arc<Shared>>, Path(index): Path<usize>, head
     if headers.get("x-api-key").is_none_or(|key| key != SECRET) {
         return StatusCode::FORBIDDEN.into_response();
     }
+    let number = shared.asked.fetch_add(1, Ordering::Relaxed);
+    let _ = shared.answered.subscribe().wait_for(|&answered| number < answered).await;
     shared.served.fetch_add(1, Ordering::Relaxed);
     let array = ArrayRef { element: FRAME.dtype.into(), shape: &[FRAME.height, FRAME.width], data: &pixels(index) };
     encode(&array, Format::Png).unwrap().into_response()

@@ -100,12 +100,12 @@ async fn replaceable(place: &Place) -> Result<Vec<String>, Error> {
     if ours && !file { Ok(there) } else { Err(Error::Foreign(place.shown.clone())) }
 }
 
-/// Writes every object that this server owns and that is not there yet.
-pub(super) async fn write_part(client: &Client, share: &Arc<Share>, access: &Access, output: &Output) -> Result<(), Error> {
+/// Writes every object that this server owns and that is not there yet; how many bytes.
+pub(super) async fn write_part(client: &Client, share: &Arc<Share>, access: &Access, output: &Output) -> Result<u64, Error> {
     let place = Place::of(access, output, &share.job.uid)?;
     if !place.is_open(&share.job.uid).await? {
         // It was closed, and this server is another's replacement: all is written.
-        return Ok(());
+        return Ok(0);
     }
     let layout = Layout::new(output, &share.arrays, &share.plan)?;
     let there = place.sink.list().await?;
@@ -116,16 +116,18 @@ pub(super) async fn write_part(client: &Client, share: &Arc<Share>, access: &Acc
         let (items, counts) = layout.items(&index);
         let shape = Shape { chunk: &layout.chunks, shard: layout.shards.as_deref(), item: layout.array.element.size() };
         let bytes = shape.object_bytes(&counts) as u64;
-        if there.get(&key) != Some(&bytes) {
+        let new = there.get(&key) != Some(&bytes);
+        if new {
             let gathered = read_patiently(client, share, &layout.array.name, &items).await?;
             place.sink.put(&key, shape.object(gathered.data, &counts)).await?;
         }
         if let Some(counter) = &share.counters.write {
             counter.done(1, bytes);
         }
-        Ok::<_, Error>(())
+        Ok::<_, Error>(if new { bytes } else { 0 })
     });
-    futures_util::stream::iter(written).buffer_unordered(layout.at_once()).try_collect().await
+    let written = futures_util::stream::iter(written).buffer_unordered(layout.at_once());
+    written.try_fold(0, |sum, bytes| std::future::ready(Ok(sum + bytes))).await
 }
 
 /// Writes the metadata, which makes the array readable.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use url::Url;
 
 /// Gathers, encodes and writes it.
-pub(super) async fn write(client: &Client, share: &Arc<Share>, access: &Access, output: &Output, format: Format) -> Result<(), Error> {
+pub(super) async fn write(client: &Client, share: &Arc<Share>, access: &Access, output: &Output, format: Format) -> Result<u64, Error> {
     // Before anything is gathered: what cannot be written need not be.
     let place = access.open(&output.url)?;
     let selection = Selection::parse(&output.select)?;
@@ -30,7 +30,7 @@ pub(super) async fn write(client: &Client, share: &Arc<Share>, access: &Access, 
     if let Some(counter) = &share.counters.write {
         counter.done(1, length);
     }
-    Ok(())
+    Ok(length)
 }
 
 /// Removes the half of a file.

@@ -1,0 +1,65 @@
+//! What each server has done, asked of any of them.
+
+use super::blocks::current;
+use super::problem::Problem;
+use crate::journal::{Asked, Telling};
+use crate::worker::{Share, Worker};
+use api::plan::ServerId;
+use api::wire::route;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Its media type.
+pub(super) const TASKS: &str = "application/vnd.arrayjob.tasks";
+/// A server that has not told by then does not answer now.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Fewer records than this are written within a millisecond or so.
+const FEW: usize = 1 << 15;
+
+/// What this server has done, for a peer.
+pub(super) async fn own(State(worker): State<Arc<Worker>>, Query(asked): Query<Asked>, headers: HeaderMap) -> Result<Response, Problem> {
+    let share = current(&worker, &headers)?;
+    written(tell(&worker, &share, &asked)).await
+}
+
+/// What server `server` has done.
+pub(super) async fn tasks(
+    State(worker): State<Arc<Worker>>,
+    Path(server): Path<usize>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let share = worker.share().ok_or_else(Problem::idle)?;
+    if server >= share.plan.servers {
+        let last = share.plan.servers - 1;
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no server {server}: the job has servers 0 to {last}")));
+    }
+    if server == share.id.0 {
+        return written(tell(&worker, &share, &asked)).await;
+    }
+    let absent = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("server {server} does not answer now; try again"));
+    let peer = share.peer(ServerId(server)).ok_or_else(absent)?;
+    let answer = async {
+        let response = worker.client.get(&share, &peer, &format!("{}?{}", route::TASKS, asked.query())).await.ok()?;
+        response.bytes().await.ok()
+    };
+    let bytes = tokio::time::timeout(PATIENCE, answer).await.ok().flatten().ok_or_else(absent)?;
+    Ok(([(header::CONTENT_TYPE, TASKS)], bytes).into_response())
+}
+
+fn tell(worker: &Worker, share: &Share, asked: &Asked) -> Telling {
+    share.journal.tell(asked, share.id.0, &worker.boot.0)
+}
+
+/// The answer, made apart from the threads that answer HTTP when there is much to write.
+async fn written(telling: Telling) -> Result<Response, Problem> {
+    let bytes = if telling.records() < FEW {
+        telling.into_bytes()
+    } else {
+        let written = tokio::task::spawn_blocking(move || telling.into_bytes()).await;
+        written.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+    };
+    Ok(([(header::CONTENT_TYPE, TASKS)], bytes).into_response())
+}

@@ -1,0 +1,215 @@
+//! What servers note of their work, asked of any of them.
+
+use super::source::{FrameServer, SECRET, pixels};
+use super::support::{Answer, Cluster, FRAME, FRAMES, job};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// One record of an answer.
+#[derive(Clone, Debug, PartialEq)]
+struct Record {
+    start: f64,
+    duration: f32,
+    busy: f32,
+    count: u32,
+    item: usize,
+    bytes: f32,
+    lane: String,
+    kind: String,
+    flags: u8,
+}
+
+/// An answer, taken apart.
+#[derive(Clone, Debug)]
+struct Tasks {
+    header: Value,
+    finished: Vec<Record>,
+    running: Vec<Record>,
+}
+
+impl Tasks {
+    fn of(answer: &Answer) -> Self {
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/vnd.arrayjob.tasks"), "{}", answer.text());
+        let line = answer.body.iter().position(|&byte| byte == b'\n').unwrap();
+        assert_eq!((line + 1) % 8, 0);
+        let header: Value = serde_json::from_slice(&answer.body[..line]).unwrap();
+        let name = |list: &str, index: usize| header[list][index].as_str().unwrap_or_else(|| panic!("no {index} in {list}")).to_owned();
+        let record = |bytes: &[u8]| Record {
+            start: f64::from_le_bytes(bytes[..8].try_into().unwrap()),
+            duration: f32::from_le_bytes(bytes[8..12].try_into().unwrap()),
+            busy: f32::from_le_bytes(bytes[12..16].try_into().unwrap()),
+            count: u32::from_le_bytes(bytes[16..20].try_into().unwrap()),
+            item: u32::from_le_bytes(bytes[20..24].try_into().unwrap()) as usize,
+            bytes: f32::from_le_bytes(bytes[24..28].try_into().unwrap()),
+            lane: name("lanes", usize::from(u16::from_le_bytes(bytes[28..30].try_into().unwrap()))),
+            kind: name("kinds", usize::from(bytes[30])),
+            flags: bytes[31],
+        };
+        let mut finished: Vec<Record> = answer.body[line + 1..].chunks_exact(32).map(record).collect();
+        let running = finished.split_off(header["finished"].as_u64().unwrap() as usize);
+        assert_eq!(header["running"], running.len());
+        assert_eq!((answer.body.len() - line - 1) % 32, 0);
+        Self { header, finished, running }
+    }
+
+    /// Of server `server`, asked of `asked`.
+    async fn ask(cluster: &Cluster, asked: usize, server: usize, query: &str) -> Self {
+        Self::of(&cluster.read(asked, &format!("/api/v1/servers/{server}/tasks{query}")).await)
+    }
+
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Record> {
+        self.finished.iter().filter(move |record| record.kind == kind)
+    }
+
+    /// Frames or bands of which there are finished tasks that did not fail.
+    fn items(&self, kind: &str) -> BTreeSet<usize> {
+        self.of_kind(kind).filter(|record| record.flags == 0).flat_map(|record| record.item..record.item + record.count as usize).collect()
+    }
+
+    /// What is asked to have what is new since this.
+    fn again(&self) -> String {
+        format!("?log={}&after={}", self.header["log"].as_str().unwrap(), self.header["next"])
+    }
+}
+
+#[tokio::test]
+async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
+    let mut job = job(&frames);
+    job.outputs.clear();
+    job.recenter = Some(api::job::Recenter { crop: [100, 80], threshold: None });
+    cluster.assign(&job).await;
+    cluster.until_computed().await;
+    let plan = cluster.workers[0].share().unwrap().plan.clone();
+    let mut fetched = 0.0;
+    for id in plan.ids() {
+        let all = Tasks::ask(&cluster, 0, id.0, "").await;
+        assert_eq!((&all.header["server"], all.running.len()), (&Value::from(id.0), 0));
+        assert_eq!(all.header["boot"], cluster.workers[id.0].boot.0);
+        let own: BTreeSet<usize> = plan.frames_of(id).collect();
+        for kind in ["load", "decode", "recenter"] {
+            assert_eq!(all.items(kind), own, "{kind} of server {}", id.0);
+            assert_eq!(all.of_kind(kind).map(|record| record.count).sum::<u32>(), own.len() as u32, "{kind}");
+        }
+        let bands: BTreeSet<usize> = plan.bands_of(id).collect();
+        assert_eq!((all.items("fft"), all.items("transfer")), (bands.clone(), bands.clone()));
+        let bytes = |kind| all.of_kind(kind).map(|record| f64::from(record.bytes)).sum::<f64>();
+        assert_eq!(bytes("decode"), (own.len() * FRAME.bytes()) as f64);
+        assert_eq!(bytes("recenter"), (own.len() * plan.stack.bytes()) as f64);
+        let others = FRAMES - own.len();
+        assert_eq!(bytes("transfer"), (plan.pixels_of(id).len() * others) as f64);
+        assert_eq!(bytes("gather"), ((plan.stack.pixels() - plan.pixels_of(id).len()) * own.len()) as f64, "what the other one pulled");
+        assert_eq!(bytes("fft"), (plan.pixels_of(id).len() * plan.spectrum_bytes()) as f64);
+        fetched += bytes("load");
+        for record in &all.finished {
+            let place = record.lane.split(' ').next().unwrap();
+            let expected = match record.kind.as_str() {
+                "load" => "fetch",
+                "transfer" => "transfer",
+                "gather" => "serve",
+                _ => "compute",
+            };
+            // A peer that has no job yet is asked again.
+            let failed = record.flags == 2 && record.kind == "transfer" && record.bytes == 0.0;
+            assert!(place == expected && (record.flags == 0 || failed), "{record:?}");
+            assert!(record.start >= 0.0 && record.duration >= 0.0 && record.busy == record.duration, "{record:?}");
+        }
+        // A lane has one task at a time.
+        for lane in all.header["lanes"].as_array().unwrap() {
+            let mut of_lane: Vec<&Record> = all.finished.iter().filter(|record| lane == &record.lane).collect();
+            of_lane.sort_by(|a, b| a.start.total_cmp(&b.start));
+            let apart = |pair: &[&Record]| pair[0].start + f64::from(pair[0].duration) <= pair[1].start + 1.0;
+            assert!(of_lane.windows(2).all(apart), "{lane}");
+        }
+        // Whoever is asked, the answer is the same.
+        let other = Tasks::ask(&cluster, 1, id.0, "").await;
+        assert_eq!((&other.finished, &other.header["log"]), (&all.finished, &all.header["log"]));
+        // Nothing is new since.
+        let again = Tasks::ask(&cluster, 1, id.0, &all.again()).await;
+        assert_eq!((again.finished.len(), again.running.len(), &again.header["log"]), (0, 0, &all.header["log"]));
+        // More coarsely, it is as much.
+        let coarse = Tasks::ask(&cluster, 0, id.0, "?resolution=1e9").await;
+        let sum = |tasks: &Tasks, of: fn(&Record) -> f64| tasks.finished.iter().map(of).sum::<f64>();
+        assert!(coarse.finished.len() < all.finished.len() && coarse.finished.iter().any(|record| record.count > 8));
+        let amounts: [fn(&Record) -> f64; 3] = [|r| f64::from(r.count), |r| f64::from(r.busy), |r| f64::from(r.bytes)];
+        for amount in amounts {
+            let (fine, coarse) = (sum(&all, amount), sum(&coarse, amount));
+            assert!((fine - coarse).abs() <= 1e-5 * fine, "{coarse} of {fine}");
+        }
+    }
+    let sizes = (0..FRAMES).map(|frame| {
+        let array =
+            crate::encode::ArrayRef { element: FRAME.dtype.into(), shape: &[FRAME.height, FRAME.width], data: &pixels(100 + 2 * frame) };
+        crate::encode::encode(&array, crate::encode::Format::Png).unwrap().len()
+    });
+    assert_eq!(fetched, sizes.sum::<usize>() as f64);
+    let (status, _, error) = cluster.read(0, "/api/v1/servers/2/tasks").await.problem();
+    assert_eq!((status, error.as_str()), (404, "there is no server 2: the job has servers 0 to 1"));
+}
+
+#[tokio::test]
+async fn what_goes_on_is_seen_and_then_what_is_new() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
+    frames.answer_only(3);
+    let mut job = job(&frames);
+    job.outputs.clear();
+    cluster.assign(&job).await;
+    let mut seen = Tasks::ask(&cluster, 1, 0, "").await;
+    for _ in 0..500 {
+        if !seen.running.is_empty() && frames.served() == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        seen = Tasks::ask(&cluster, 1, 0, "").await;
+    }
+    let running = &seen.running[0];
+    assert_eq!((running.kind.as_str(), running.flags, running.lane.split(' ').next()), ("load", 1, Some("fetch")));
+    let now = seen.header["now_us"].as_u64().unwrap() - seen.header["epoch_us"].as_u64().unwrap();
+    assert!((running.start + f64::from(running.duration) - now as f64).abs() < 2.0, "it goes on until now");
+    frames.answer_only(usize::MAX);
+    cluster.until_computed().await;
+    let new = Tasks::ask(&cluster, 1, 0, &seen.again()).await;
+    let all = Tasks::ask(&cluster, 1, 0, "").await;
+    assert_eq!(new.header["log"], seen.header["log"]);
+    assert_eq!([seen.finished, new.finished].concat(), all.finished, "told once each, in order");
+    assert!(new.running.is_empty());
+}
+
+#[tokio::test]
+async fn a_job_that_is_new_has_a_log_of_its_own() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    assert_eq!(cluster.read(0, "/api/v1/servers/0/tasks").await.status, 503);
+    let mut job = job(&frames);
+    job.outputs.clear();
+    cluster.assign(&job).await;
+    cluster.until_computed().await;
+    let first = Tasks::ask(&cluster, 0, 0, "").await;
+    job.generation = 2;
+    cluster.assign(&job).await;
+    cluster.until_computed().await;
+    let second = Tasks::ask(&cluster, 0, 0, &first.again()).await;
+    assert_ne!(first.header["log"], second.header["log"]);
+    assert_eq!(second.items("load"), (0..FRAMES).collect(), "all of it is told, whatever was known of the other");
+}
+
+#[tokio::test]
+async fn what_is_tried_again_is_noted_with_its_reason() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    frames.set_down(true);
+    let mut job = job(&frames);
+    job.outputs.clear();
+    cluster.assign(&job).await;
+    cluster.until(0, |progress| progress.trouble.is_some()).await;
+    frames.set_down(false);
+    cluster.until_computed().await;
+    let all = Tasks::ask(&cluster, 0, 0, "").await;
+    let failed: Vec<&Record> = all.finished.iter().filter(|record| record.flags == 2).collect();
+    assert!(failed.len() >= 2 && failed.iter().all(|record| record.kind == "load"), "{failed:?}");
+    let marks = all.header["marks"].as_array().unwrap();
+    let told: u64 = marks.iter().filter(|mark| mark["kind"] == "retry").map(|mark| mark["count"].as_u64().unwrap()).sum();
+    assert_eq!(told, failed.len() as u64, "{marks:?}");
+    assert!(marks.iter().all(|mark| mark["text"].as_str().unwrap().contains("503 Service Unavailable")), "{marks:?}");
+    assert!(marks.len() < failed.len(), "equal ones are one: {marks:?}");
+    assert_eq!(all.items("load"), (0..FRAMES).collect());
+}
