@@ -25,7 +25,7 @@ impl Piece {
     }
 
     /// Bytes of it, decoded.
-    pub(super) fn bytes(&self, layout: &Layout) -> u64 {
+    pub(super) fn bytes(&self, layout: &ArrayLayout) -> u64 {
         self.within.iter().map(|range| range.len() as u64).product::<u64>() * layout.dtype.size() as u64
     }
 
