@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check examples test-cluster cluster cluster-env cluster-down images crds openapi bench bench-kernels clean fmt
+.PHONY: help demo test check examples test-cluster cluster cluster-env cluster-down images crds openapi bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,10 @@ bench: ## the whole job beside Dask and an expert's script, on the same frames; 
 bench-readers: ## reading a job's arrays over HTTP beside reading them from a local Zarr folder
 	$(CARGO) build --release --locked -p cli
 	python3 benches/readers.py
+
+bench-watched: ## the same job with ten pages open, beside nobody watching
+	$(CARGO) build --release --locked -p cli
+	python3 benches/watched.py
 
 bench-kernels: ## the kernels alone
 	$(CARGO) bench --locked -p benches

@@ -63,7 +63,7 @@ def say(text):
 # ---------------------------------------------------------------- what the runs need
 
 
-def enter_venv():
+def enter_venv(script=__file__):
     """Go on inside the peers' own virtual environment, made on first use and again when requirements.txt changes."""
     wanted = (PEERS / "requirements.txt").read_text() + sys.version.split()[0]
     stamp, python = VENV / "requirements.installed", VENV / "bin" / "python"
@@ -74,7 +74,7 @@ def enter_venv():
             subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", PEERS / "requirements.txt"], check=True)
             stamp.write_text(wanted)
-        os.execv(python, [python, __file__, *sys.argv[1:]])
+        os.execv(python, [python, script, *sys.argv[1:]])
 
 
 def frames(count, size):
@@ -378,6 +378,12 @@ def machine():
     return model, len(os.sched_getaffinity(0)), int(memory.split()[1]) / 2**20
 
 
+def folder_of_today(suffix=""):
+    """Where today's report of this kind of machine goes."""
+    slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|cpu|@.*", " ", machine()[0].lower())).strip("-")
+    return ROOT / "benches" / "runs" / f"{datetime.date.today()}-{slug}{suffix}"
+
+
 def versions(results):
     from importlib.metadata import version
 
@@ -530,10 +536,7 @@ def main():
     text = report(results, args, frame_digest, referee, wrong, load_before)
     print(text)
 
-    out = args.out
-    if out is None and not args.quick:
-        slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|cpu|@.*", " ", machine()[0].lower())).strip("-")
-        out = ROOT / "benches" / "runs" / f"{datetime.date.today()}-{slug}"
+    out = args.out or (None if args.quick else folder_of_today())
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "README.md").write_text(text)
