@@ -33,7 +33,9 @@ export async function browser() {
  */
 export async function open(context, url, { width = 1280, height = 900, dark = false, still = false, expected = null } = {}) {
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   page.wrong = [];
+  page.on("crash", () => page.wrong.push("the page crashed"));
   const keep = (line) => {
     if (expected === null || !expected.test(line)) page.wrong.push(line);
   };
@@ -49,6 +51,20 @@ export async function open(context, url, { width = 1280, height = 900, dark = fa
   });
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+  });
+  // How many requests the page has under way at a time: servers count on few.
+  await page.addInitScript(() => {
+    const plain = window.fetch.bind(window);
+    let now = 0;
+    window.mostInFlight = 0;
+    window.fetch = async (...request) => {
+      window.mostInFlight = Math.max(window.mostInFlight, ++now);
+      try {
+        return await plain(...request);
+      } finally {
+        now -= 1;
+      }
+    };
   });
   await page.setViewportSize({ width, height });
   await page.emulateMedia({ colorScheme: dark ? "dark" : "light", reducedMotion: still ? "reduce" : "no-preference" });
@@ -93,6 +109,17 @@ export async function clickPixel(page, card, [y, x], [height, width]) {
   await canvas.scrollIntoViewIfNeeded();
   const box = await canvas.boundingBox();
   await canvas.click({ position: { x: ((x + 0.5) / width) * box.width, y: ((y + 0.5) / height) * box.height } });
+}
+
+/** Number of different colours in a picture's canvas, and the colour (red, green, blue) in its middle. */
+export function lookAt(page, card) {
+  return page.evaluate((id) => {
+    const canvas = document.querySelector(`[data-testid="${id}-canvas"]`);
+    if (canvas === null || canvas.hidden || canvas.width === 0) return { width: 0, height: 0, colours: 0, middle: [] };
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const at = 4 * ((canvas.height >> 1) * canvas.width + (canvas.width >> 1));
+    return { width: canvas.width, height: canvas.height, colours: new Set(new Uint32Array(data.buffer)).size, middle: [...data.slice(at, at + 3)] };
+  }, card);
 }
 
 /** Whether the page is wider than its window. */

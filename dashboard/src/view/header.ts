@@ -92,7 +92,7 @@ export class Header {
     if (this.lostUntil > 0) {
       const left = Math.max(0, Math.ceil((this.lostUntil - Date.now()) / 1000));
       const known = this.status === null ? "" : " What this page shows is what it last heard.";
-      this.connection.show("No connection", `${this.lostWhy}. ${left > 0 ? `Next attempt in ${left} s.` : "Trying …"}${known}`);
+      this.connection.show("No news of the job:", `${this.lostWhy}. ${left > 0 ? `Next attempt in ${left} s.` : "Trying …"}${known}`);
     }
     if (this.status === null) return;
     setText(byId("elapsed"), elapsedText(this.status, this.now()));

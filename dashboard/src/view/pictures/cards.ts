@@ -107,7 +107,7 @@ class MeanCard implements Card {
     const array = arrayNamed(status, `${this.stack}_mean_frame`);
     const begun = (phaseNamed(status, phase)?.done ?? 0) > 0;
     if (array !== undefined && isDone(status, phase) && !this.refused) this.ask(() => this.whole(array));
-    else if (begun || isOver(status)) this.ask(() => this.soFar(isDone(status, phase) || isOver(status)));
+    else if (begun || isOver(status)) this.ask(() => this.soFar(isOver(status), isDone(status, phase)));
     else this.picture.say("Waits for the first frame.");
   }
 
@@ -136,11 +136,11 @@ class MeanCard implements Card {
       // Then the sums that previews are made of may still be there.
       if (!(error instanceof Refused) || error.later) throw error;
       this.refused = true;
-      await this.soFar(true);
+      await this.soFar(true, true);
     }
   }
 
-  private async soFar(last: boolean): Promise<void> {
+  private async soFar(over: boolean, done: boolean): Promise<void> {
     const edge = this.source.recorded ? EDGE_IN_REPORT : EDGE;
     const preview = readPreview(await this.source.get(`api/v1/preview/${this.stack}?edge=${edge}`, "page"));
     const all = preview.frames >= preview.of;
@@ -156,7 +156,7 @@ class MeanCard implements Card {
       file: `${this.stack}_mean_frame`,
       npy: null,
     });
-    this.settled = last && (all || this.source.recorded);
+    this.settled = this.source.recorded || over || (done && all);
   }
 }
 
