@@ -9,6 +9,9 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const dist = `${here}dist/`;
 const PLACE_OF_ANSWERS = "<!--recorded-->";
 
+// What uPlot's licence asks for in every copy.
+const notice = `/* uPlot\n${(await readFile(`${here}node_modules/uplot/LICENSE`, "utf8")).trim()}\n*/`;
+
 const bundle = async (entry) => {
   const { outputFiles } = await build({
     absWorkingDir: here,
@@ -20,6 +23,7 @@ const bundle = async (entry) => {
     target: ["chrome123", "firefox120", "safari17.5"],
     charset: "utf8",
     legalComments: "none",
+    banner: entry.endsWith(".ts") ? { js: notice } : {},
     logLevel: "warning",
   });
   return outputFiles[0].text.trimEnd();

@@ -134,7 +134,9 @@ test("numbers are told in few digits", () => {
   check(bytes(999), "999 B");
   check(bytes(1_234_567), "1.23 MB");
   check(bytes(40e9), "40 GB");
-  check(digits(0.123456), "0.1235");
+  check(digits(0.123456), "0.123");
+  check(digits(0.5), "0.5");
+  check(span(5760e6), "1 h 36 min");
   check(digits(133.33), "133");
   check(digits(12.345), "12.3");
   check(digits(NaN), "–");

@@ -36,7 +36,7 @@ const centroid = (t) => [
 ];
 const corner = (t) => centroid(t).map((at, axis) => Math.min(Math.max(0, Math.trunc(at) - [H, W][axis] / 2), [HEIGHT - H, WIDTH - W][axis]));
 /** A cell that beats: a soft disc with a nucleus and some grains. */
-const cell = (t, y, x) => {
+const drawnCell = (t, y, x) => {
   const [dy, dx] = [(y - H / 2) / (0.36 * H), (x - W / 2) / (0.36 * W)];
   const r = Math.hypot(dy, dx) * (1 + 0.08 * Math.cos(5 * Math.atan2(dy, dx)));
   const body = 1 / (1 + Math.exp(14 * (r - 1)));
@@ -46,11 +46,17 @@ const cell = (t, y, x) => {
   return Math.min(255, Math.max(0, Math.round(22 + 6 * noise(t, y, x) + 120 * body * (0.6 + nucleus + grains) * beat)));
 };
 const background = (t, y, x) => Math.round(22 + 6 * noise(t, y + 1000, x));
-const raw = (t, y, x) => {
+/** Everything that is slow to make, made before the job begins: a server that is played answers at once. */
+const rendered = (height, width, value) => {
+  const stack = Uint8Array.from({ length: FRAMES * height * width }, (_, at) => value(Math.floor(at / (height * width)), Math.floor(at / width) % height, at % width));
+  return (t, y, x) => stack[(t * height + y) * width + x];
+};
+const cell = rendered(H, W, drawnCell);
+const raw = rendered(HEIGHT, WIDTH, (t, y, x) => {
   const [top, left] = corner(t);
   const [cy, cx] = [y - top, x - left];
   return cy >= 0 && cx >= 0 && cy < H && cx < W ? cell(t, cy, cx) : background(t, y, x);
-};
+});
 const series = (y, x) => Float64Array.from({ length: FRAMES }, (_, t) => cell(t, y, x));
 const power = (y, x) => {
   const values = series(y, x);

@@ -20,7 +20,7 @@ export function digits(value: number): string {
   if (size === 0) return "0";
   if (size >= 999_500 || size < 0.001) return value.toExponential(2).replace("e+", "e");
   if (size >= 99.95) return String(Math.round(value));
-  return value.toFixed(size >= 9.995 ? 1 : size >= 0.9995 ? 2 : 4).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return (size >= 0.9995 ? value.toFixed(size >= 9.995 ? 1 : 2) : value.toPrecision(3)).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
 /** A value of a pixel: integers as they are, others with five significant digits. */
@@ -50,7 +50,7 @@ export function span(us: number): string {
   if (us < 1e6) return `${digits(us / 1000)} ms`;
   if (us < 120e6) return `${digits(us / 1e6)} s`;
   const seconds = Math.round(us / 1e6);
-  if (seconds < 7200) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 

@@ -67,7 +67,7 @@ export class Pixel {
     this.seriesFile.hidden = true;
     this.spectrumFile.hidden = true;
     whenSeen(root, (seen) => {
-      this.seen = seen;
+      this.seen = seen || source.recorded;
       this.refresh();
     });
     setInterval(() => this.refresh(), 500);

@@ -40,7 +40,8 @@ export class TracesView {
     this.pathBox = h("div", { hidden: true }, h("h3", {}, "Path of the centroid"), h("p", { class: "note" }, "from dark (first frame) to bright (last)"), this.path.box);
     root.append(h("div", { class: "lines" }, this.meansBox, this.centroidsBox), this.pathBox);
     whenSeen(root, (seen) => {
-      this.seen = seen;
+      // A report is all there, and may be printed.
+      this.seen = seen || source.recorded;
       this.refresh();
     });
     setInterval(() => this.refresh(), 500);

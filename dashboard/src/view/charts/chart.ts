@@ -101,7 +101,7 @@ export class Chart {
         },
         axes: [
           { ...axis, label: curves.xName, size: 26, space: 60, values: (_, splits) => splits.map((value) => (value == null ? "" : short(value))) },
-          { ...axis, label: curves.yName, size: 52, space: 30, ...(log ? { splits: (_: uPlot, __: number, min: number, max: number) => decades(min, max) } : {}), values: (_, splits) => splits.map((value) => (value == null ? "" : short(value))) },
+          { ...axis, label: curves.yName, size: 52, space: 30, ...(log ? DECADES : {}), values: (_, splits) => splits.map((value) => (value == null ? "" : short(value))) },
         ],
         series: [{}, ...curves.lines.map((line) => ({ label: line.name, stroke: colour(line.ink), width: 1.25, spanGaps: false, points: { show: false } }))],
         hooks: {
@@ -229,6 +229,12 @@ function alike(a: Curves, b: Curves): boolean {
     a.lines.map((line) => line.name).join() === b.lines.map((line) => line.name).join()
   );
 }
+
+const DECADES = {
+  splits: (_plot: uPlot, _axis: number, min: number, max: number) => decades(min, max),
+  // uPlot would leave out labels of a logarithmic axis; these are few already.
+  filter: (_plot: uPlot, splits: number[]) => splits,
+};
 
 /** At most six powers of ten in [min, max]. */
 function decades(min: number, max: number): number[] {

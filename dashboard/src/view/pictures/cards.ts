@@ -57,7 +57,8 @@ export class Cards {
     for (const card of this.cards) {
       root.append(card.picture.box);
       whenSeen(card.picture.box, (seen) => {
-        if (seen) this.seen.add(card);
+        // A report is all there, and may be printed.
+        if (seen || source.recorded) this.seen.add(card);
         else this.seen.delete(card);
         this.refresh();
       });
