@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check examples test-cluster cluster cluster-env cluster-down images crds openapi bench bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,19 @@ openapi: ## writes docs/openapi.json as the routes give it
 	$(CARGO) build --locked --quiet -p cli
 	target/debug/arrayjob openapi > docs/openapi.json.new
 	mv docs/openapi.json.new docs/openapi.json
+
+dashboard: ## bundles the page into dashboard/dist, which is committed
+	tests/browser/prepare dashboard
+	cd dashboard && npm run --silent check && npm run --silent build
+
+test-browser: ## the page's tests in headless Chromium
+	$(CARGO) build --locked --quiet -p cli
+	tests/browser/run
+
+screenshots: ## makes the README's pictures of the page anew, from a job that it runs
+	$(CARGO) build --release --locked -p cli
+	ARRAYJOB=target/release/arrayjob tests/browser/run --only-real --shots target/browser
+	cp target/browser/dashboard.png target/browser/dashboard-pictures.png docs/images/
 
 bench: ## the whole job beside Dask and an expert's script, on the same frames; results in benches/runs/
 	$(CARGO) build --release --locked -p cli
