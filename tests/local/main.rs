@@ -9,6 +9,7 @@ mod faults;
 mod flaky;
 mod memory;
 mod open_anywhere;
+mod page;
 mod partial;
 mod peek;
 mod reference;
