@@ -2,6 +2,7 @@
 
 use crate::common::{PATIENCE, QUICK_MOVIE, SOON, quick_job, quick_slices, slow_job};
 use std::io::Read as _;
+use tests::browser::must_show;
 use tests::cluster::{Plugin, Stage, refereed};
 use tests::http;
 use tests::job::job;
@@ -54,6 +55,23 @@ fn results_open_anywhere() {
     // How HTTP is spoken is known from one machine; here it goes through whatever stands between.
     let said = python_alone("open_anywhere", &[&open.url, folder.to_str().unwrap(), "--brief"], &[]);
     assert!(said.as_ref().is_ok_and(|said| said.contains("ways agree")), "{said:?}");
+    stage.end();
+}
+
+#[test]
+fn the_page_opens_by_the_jobs_name() {
+    let stage = Stage::new("page");
+    let source = stage.movie(&["--frames", "80"]);
+    let job = job(&source.url, 80).frame(512, 512, "uint8").recenter(256, 256).fft("power").reduce(&["mean"]);
+    stage.start("paged", &job.servers(2).each("500m", "192Mi")).must_complete(PATIENCE);
+    let plugin = Plugin::of(&stage.namespace);
+    let open = plugin.open("paged");
+    // The nucleus, in the middle, beats once in eight frames.
+    must_show(&open.url, [128, 128], 10);
+    plugin.call("report", &["paged", "-o", "paged.html"]).must_succeed();
+    let page = String::from_utf8(plugin.read("paged.html")).unwrap();
+    let token = open.url.split_once("token=").unwrap().1;
+    assert!(page.contains("api/v1/servers/1/tasks") && !page.contains(token), "the report lacks a server, or has the token in it");
     stage.end();
 }
 

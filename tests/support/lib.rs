@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up should say so and stop")]
 
+pub mod browser;
 pub mod cluster;
 pub mod http;
 pub mod job;
