@@ -8,7 +8,7 @@ import { isOver } from "./wire/status.ts";
 import type { Status } from "./wire/status.ts";
 import { TaskPoll } from "./source/poll.ts";
 import { Arrays } from "./view/arrays.ts";
-import { byId } from "./view/dom.ts";
+import { byId, wantsStillness } from "./view/dom.ts";
 import { Header, startedMs } from "./view/header.ts";
 import { Phases } from "./view/phases.ts";
 import { Cards } from "./view/pictures/cards.ts";
@@ -18,6 +18,10 @@ import { Servers } from "./view/servers.ts";
 import { Stream } from "./view/stream/stream.ts";
 import { startTheme } from "./view/theme.ts";
 import { TracesView } from "./view/traces.ts";
+
+const TOGETHER_MS = 60;
+// A panel below the pictures: what was chosen in them would show out of sight.
+const ONE_COLUMN = "(max-width: 1100px)";
 
 start();
 
@@ -34,14 +38,27 @@ function start(): void {
     pixel.choose(of);
     cards.mark(of);
   };
-  const cards = new Cards(byId("cards"), source, choose);
+  const cards = new Cards(byId("cards"), source, (of) => {
+    choose(of);
+    if (matchMedia(ONE_COLUMN).matches) byId("pixel").scrollIntoView({ block: "start", behavior: wantsStillness() ? "auto" : "smooth" });
+  });
   const pixel = new Pixel(byId("pixel"), source, choose);
   const traces = new TracesView(byId("traces"), byId("traces-sum"), source);
   const arrays = new Arrays(byId("arrays"), byId("arrays-note"), source);
   let over = false;
+  // Answers of many servers come one upon the other: they are shown together.
+  let shown = 0;
+  const streamLater = (): void => {
+    if (shown === 0) {
+      shown = window.setTimeout(() => {
+        shown = 0;
+        stream.update(over);
+      }, TOGETHER_MS);
+    }
+  };
   const poll = new TaskPoll(source, store, (answer) => {
     if (answer.vitals.length > 0) servers.recall(answer);
-    stream.update(over);
+    streamLater();
   });
   source.watch(
     (status: Status) => {
@@ -53,7 +70,7 @@ function start(): void {
       servers.update(status, now);
       store.startAt(startedMs(status));
       poll.update(status);
-      stream.update(over);
+      streamLater();
       cards.update(status);
       pixel.update(status);
       traces.update(status);

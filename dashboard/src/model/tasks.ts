@@ -35,6 +35,17 @@ export interface Total {
   failed: number;
 }
 
+// Between two answers a task that has lasted longer than that is taken to go on; a shorter one has most likely ended.
+const LASTING_US = 1e6;
+// A server that was not heard of for so long may have ended its tasks.
+const GROWS_MS = 3000;
+
+/** µs by which a running task has grown since its server answered; `nowMs` is this page's monotonic clock, null when nothing runs any more. */
+export function growth(server: ServerTasks, task: Running, nowMs: number | null): number {
+  if (nowMs === null || task.duration < LASTING_US) return 0;
+  return Math.min(GROWS_MS, Math.max(0, nowMs - server.answeredMs)) * 1000;
+}
+
 /** One server's log. */
 export class ServerTasks {
   readonly server: number;
@@ -126,8 +137,8 @@ export class TaskStore {
     return sum;
   }
 
-  /** First start and last end, in seconds on the axis; [0, 1] when there is nothing. */
-  extent(): [number, number] {
+  /** First start and last end, in seconds on the axis, while it runs up to the latest answer at least; [0, 1] when there is nothing. */
+  extent(nowMs: number | null = null): [number, number] {
     let first = 0;
     let last = 0;
     for (const server of this.servers.values()) {
@@ -136,7 +147,8 @@ export class TaskStore {
         first = Math.min(first, this.seconds(server, lane.start[0]!));
         last = Math.max(last, this.seconds(server, lane.end));
       }
-      for (const task of server.running) last = Math.max(last, this.seconds(server, task.start + task.duration));
+      for (const task of server.running) last = Math.max(last, this.seconds(server, task.start + task.duration + growth(server, task, nowMs)));
+      if (nowMs !== null) last = Math.max(last, this.seconds(server, server.nowUs));
       for (const mark of server.marks) last = Math.max(last, this.seconds(server, mark.atUs));
     }
     return last > first ? [first, last] : [first, first + 1];

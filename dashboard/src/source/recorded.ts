@@ -32,7 +32,9 @@ export class Recorded implements Source {
     const answer = Object.hasOwn(this.answers, url) ? this.answers[url] : undefined;
     if (answer === undefined) throw new Refused(404, NOT_IN_REPORT);
     if (answer.base64 === undefined) return buffered(new TextEncoder().encode(answer.body ?? ""));
-    const bytes = Uint8Array.from(atob(answer.base64), (letter) => letter.charCodeAt(0));
+    const letters = atob(answer.base64);
+    const bytes = new Uint8Array(letters.length);
+    for (let at = 0; at < letters.length; at++) bytes[at] = letters.charCodeAt(at);
     if (answer.gzip !== true) return buffered(bytes);
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   }

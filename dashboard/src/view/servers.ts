@@ -11,26 +11,30 @@ import { colour, onTheme } from "./theme.ts";
 const COLUMNS = ["Server", "CPU", "Memory", "In", "Out", "Waits for", "Phases"];
 // A hundred rows four times a second would cost more than they tell.
 const LEAST_MS = 900;
+const PER_SERVER_MS = 20;
 
 /** The table of servers. */
 export class Servers {
   private readonly histories = new Map<number, VitalsHistory>();
   private readonly rows = new Map<number, Row>();
   private readonly body = h("tbody");
+  private readonly root: HTMLElement;
   private readonly sum: HTMLElement;
   private drawnMs = -Infinity;
 
   constructor(root: HTMLElement, sum: HTMLElement) {
     this.sum = sum;
+    this.root = root;
     const head = h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, name)));
-    root.append(h("table", { class: "grid" }, h("thead", {}, head), this.body));
-    onTheme(() => this.rows.forEach((row) => row.draw()));
+    root.append(h("table", { class: "grid fixed" }, h("thead", {}, head), this.body));
+    onTheme(() => this.drawLines());
+    root.addEventListener("scroll", () => this.drawLines());
   }
 
   /** Shows a status that arrived at `ms` by this page's monotonic clock. */
   update(status: Status, ms: number): void {
     for (const member of status.fleet) if (member.vitals !== null) this.history(member.server).look(member.vitals);
-    if (ms - this.drawnMs < LEAST_MS && !isOver(status)) return;
+    if (ms - this.drawnMs < Math.max(LEAST_MS, status.servers * PER_SERVER_MS) && !isOver(status)) return;
     this.drawnMs = ms;
     for (const member of status.fleet) {
       let row = this.rows.get(member.server);
@@ -41,6 +45,7 @@ export class Servers {
       }
       row.update(member, isOver(status));
     }
+    this.drawLines();
     const answering = status.fleet.filter((member) => member.answers).length;
     const usages = status.fleet.map((member) => this.history(member.server).usage);
     const total = (of: "received" | "sent"): string => bytes(usages.reduce((sum, usage) => sum + (usage?.[of] ?? 0), 0));
@@ -52,7 +57,20 @@ export class Servers {
   /** Takes in what a log of tasks remembers of the time before this page was opened. */
   recall(answer: TasksAnswer): void {
     this.history(answer.server).recall(answer);
-    this.rows.get(answer.server)?.draw();
+  }
+
+  /** Draws the lines of the rows that show. */
+  private drawLines(): void {
+    const first = this.rows.values().next().value;
+    if (first === undefined) return;
+    const height = Math.max(1, first.box.offsetHeight);
+    const from = Math.floor(this.root.scrollTop / height) - 2;
+    const until = from + Math.ceil(this.root.clientHeight / height) + 4;
+    let at = 0;
+    for (const row of this.rows.values()) {
+      if (at >= from && at <= until) row.draw();
+      at += 1;
+    }
   }
 
   private history(server: number): VitalsHistory {
@@ -115,7 +133,6 @@ class Row {
     setText(this.waits, !member.answers ? "does not answer" : over ? "" : waits.length > 0 ? waits.join(", ") : "");
     const parts = member.phases.filter((phase) => phase.total > 0);
     for (const phase of parts) this.mini(phase);
-    this.draw();
   }
 
   /** A small bar for each phase; its words are for pointers and screen readers. */

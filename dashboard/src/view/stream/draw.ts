@@ -2,6 +2,7 @@
 
 import { BEGINS, ENDS, KINDS, KIND_COUNT } from "../../model/lane.ts";
 import type { Raster } from "../../model/lane.ts";
+import { growth } from "../../model/tasks.ts";
 import type { TaskStore } from "../../model/tasks.ts";
 import { colour, colourWord } from "../theme.ts";
 import { ticks } from "./axis.ts";
@@ -40,8 +41,6 @@ export interface Scene {
 /** Height of the axis and of the strip of marks below it. */
 export const AXIS_HEIGHT = 22;
 export const MARKS_HEIGHT = 16;
-// A server that was not heard of for so long may have ended its tasks: they stop growing.
-const GROWS_MS = 3000;
 
 /** Draws scenes onto one canvas, whose memory it keeps. */
 export class Painter {
@@ -152,13 +151,12 @@ export class Painter {
     const scale = (box.width - box.gutter) / (view.to - view.from);
     for (const row of rows) {
       if (row.server.running.length === 0 || row.y + row.height < scrolled || row.y > scrolled + box.height) continue;
-      const grown = Math.min(GROWS_MS, Math.max(0, scene.nowMs - row.server.answeredMs)) * 1000;
       const part = row.height / row.lanes.length;
       for (const task of row.server.running) {
         const place = row.lanes.indexOf(task.lane);
         if (place < 0 || scene.shown[task.kind] === false) continue;
         const from = box.gutter + (store.seconds(row.server, task.start) - view.from) * scale;
-        const to = box.gutter + (store.seconds(row.server, task.start + task.duration + grown) - view.from) * scale;
+        const to = box.gutter + (store.seconds(row.server, task.start + task.duration + growth(row.server, task, scene.nowMs)) - view.from) * scale;
         if (to < box.gutter || from > box.width) continue;
         const y = box.top + row.y - scrolled + row.height - part * (place + 1);
         const ink = colour(`--kind-${KINDS[task.kind] ?? "other"}`);
@@ -199,7 +197,6 @@ export class Painter {
   private labels(scene: Scene): void {
     const { box, rows, scrolled } = scene;
     const context = this.context;
-    const narrow = box.gutter < 100;
     context.save();
     context.beginPath();
     context.rect(0, box.top, box.gutter - 4, box.height - box.top);
@@ -218,7 +215,7 @@ export class Painter {
       context.font = "10px system-ui, sans-serif";
       context.fillStyle = colour("--muted");
       context.textAlign = "right";
-      context.fillText(narrow ? row.name.replace(/^(\w)\w*(\w) /, "$1$2 ") : row.name, box.gutter - 8, y);
+      context.fillText(row.name, box.gutter - 8, y);
     }
     context.restore();
   }

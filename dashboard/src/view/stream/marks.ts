@@ -13,13 +13,14 @@ export class MarkLog {
   private readonly list = h("ol", { class: "log", reversed: true, testid: "stream-log" });
   private readonly copy = h("button", { type: "button", class: "button small", onclick: () => void this.copied() }, "Copy");
   readonly box = h("details", { class: "marks", testid: "stream-marks", hidden: true }, this.summary, this.copy, this.list);
-  private length = 0;
+  private shown = "";
 
   /** Shows all marks, which come oldest first. */
   update(marks: readonly { mark: ServerMark; seconds: number }[]): void {
     this.box.hidden = marks.length === 0;
-    if (marks.length === this.length && this.list.childElementCount > 0) return;
-    this.length = marks.length;
+    const shown = `${marks.length} ${marks[0]?.seconds} ${marks.at(-1)?.seconds}`;
+    if (shown === this.shown) return;
+    this.shown = shown;
     const kinds = new Map<string, number>();
     for (const { mark } of marks) kinds.set(mark.kind, (kinds.get(mark.kind) ?? 0) + mark.count);
     setText(this.summary, `What happened: ${[...kinds].map(([kind, times]) => `${kind} ×${times}`).join(", ")}`);

@@ -1,5 +1,6 @@
 // Servers with lanes come in, rows of the drawing go out: one for each lane, or one for each server.
 
+import { plural } from "../../model/format.ts";
 import type { ServerTasks, TaskStore } from "../../model/tasks.ts";
 
 /** A row: some lanes of one server, at `y` CSS pixels below the first. */
@@ -30,7 +31,7 @@ export function rows(store: TaskStore, grouping: Grouping): { rows: Row[]; heigh
     const lanes = server.lanes.flatMap((lane, at) => (lane.length > 0 || server.running.some((task) => task.lane === at) ? [at] : []));
     if (lanes.length === 0) continue;
     if (grouping === "servers") {
-      made.push({ server, lanes, name: `${lanes.length} lanes`, y, height: SERVER_HEIGHT, first: true });
+      made.push({ server, lanes, name: plural(lanes.length, "lane"), y, height: SERVER_HEIGHT, first: true });
       y += SERVER_HEIGHT + SERVER_GAP;
       continue;
     }

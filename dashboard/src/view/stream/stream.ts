@@ -2,6 +2,7 @@
 
 import { bytes, count, percent, plural, span } from "../../model/format.ts";
 import { KINDS } from "../../model/lane.ts";
+import { growth } from "../../model/tasks.ts";
 import type { ServerMark, TaskStore } from "../../model/tasks.ts";
 import { h, setAttribute, setText, wantsStillness, whenSeen } from "../dom.ts";
 import { colour, onTheme } from "../theme.ts";
@@ -19,7 +20,7 @@ const MOST_HEIGHT = 460;
 // So many lanes are more than anybody scrolls through at first.
 const MANY_LANES = 120;
 const LEAST_SECONDS = 20e-6;
-const GROWTH_MS = 100;
+const GROWTH_MS = 250;
 const STILL_GROWTH_MS = 1000;
 
 /** Where the drawing moves by itself: to show all, to keep the latest in sight, or nowhere. */
@@ -70,6 +71,8 @@ export class Stream {
   private chosenGrouping = false;
   private rows: Row[] = [];
   private height = 0;
+  /** Of the drawing, CSS pixels; observed rather than asked for, which would lay out the page once a frame. */
+  private width = 0;
   private marks: { mark: ServerMark; seconds: number; kind: string }[] = [];
   private view: View = { from: 0, to: 1 };
   private follow: Follow = "all";
@@ -111,16 +114,20 @@ export class Stream {
       this.seen = seen;
       this.redraw();
     });
-    new ResizeObserver(() => this.redraw()).observe(this.scroller);
+    new ResizeObserver((entries) => {
+      this.width = Math.floor(entries.at(-1)?.contentRect.width ?? 0);
+      this.redraw();
+    }).observe(this.space);
     setInterval(() => this.grow(), GROWTH_MS);
   }
 
   /** Shows what the store holds now; `over` when nothing will run any more. */
   update(over: boolean): void {
+    const turned = this.ended !== over;
     this.ended = over;
     this.latest.hidden = over;
     if (over && this.follow === "latest") this.follow = "none";
-    if (this.version === this.store.version) return this.redraw();
+    if (this.version === this.store.version && !turned) return;
     this.version = this.store.version;
     this.marks = this.store.marks().map(({ mark, seconds }) => ({ mark, seconds, kind: mark.kind }));
     this.log.update(this.marks);
@@ -154,7 +161,7 @@ export class Stream {
       setAttribute(chip.button, "title", `${plural(total.count, "task")}, ${bytes(total.bytes)}${failed}. Click to hide or show.`);
     });
     const tasks = totals.reduce((sum, total) => sum + total.count, 0);
-    const running = [...this.store.servers.values()].reduce((sum, server) => sum + server.running.length, 0);
+    const running = this.ended ? 0 : [...this.store.servers.values()].reduce((sum, server) => sum + server.running.length, 0);
     const [first, last] = this.store.extent();
     setText(
       this.sum,
@@ -201,7 +208,7 @@ export class Stream {
   }
 
   private measure(): void {
-    const width = this.scroller.clientWidth;
+    const { width } = this;
     const top = AXIS_HEIGHT + (this.marks.length > 0 ? MARKS_HEIGHT : 0);
     const height = Math.min(MOST_HEIGHT, top + this.height + 2);
     const gutter = width < 560 ? NARROW_GUTTER : GUTTER;
@@ -228,13 +235,7 @@ export class Stream {
 
   /** The run as far as it has come. */
   private extent(): [number, number] {
-    const [first, last] = this.store.extent();
-    if (this.ended) return [first, last];
-    let now = last;
-    for (const server of this.store.servers.values()) {
-      now = Math.max(now, this.store.seconds(server, server.nowUs) + Math.min(3, (performance.now() - server.answeredMs) / 1000));
-    }
-    return [first, now];
+    return this.store.extent(this.ended ? null : performance.now());
   }
 
   private grow(): void {
@@ -242,7 +243,8 @@ export class Stream {
     const now = performance.now();
     if (now - this.grownMs < (wantsStillness() ? STILL_GROWTH_MS : GROWTH_MS) - 5) return;
     this.grownMs = now;
-    this.redraw();
+    // Between two answers nothing else moves.
+    if ([...this.store.servers.values()].some((server) => server.running.some((task) => growth(server, task, now) > 0))) this.redraw();
   }
 
   private fit(): void {
@@ -318,11 +320,11 @@ export class Stream {
     const { server } = row;
     const us = (this.timeAt(x) - this.store.seconds(server, 0)) * 1e6;
     const perPixel = ((this.view.to - this.view.from) * 1e6) / (this.box.width - this.box.gutter);
-    const grown = this.ended ? 0 : Math.min(3000, performance.now() - server.answeredMs) * 1000;
+    const nowMs = this.ended ? null : performance.now();
     if (row.lanes.length === 1) {
       const lane = server.lanes[row.lanes[0]!]!;
-      const task = server.running.find((running) => running.lane === row.lanes[0] && us >= running.start && us <= running.start + running.duration + grown);
-      if (task !== undefined && this.shown[task.kind] === true) return ofRunning(this.store, server, task, task.duration + grown);
+      const task = server.running.find((running) => running.lane === row.lanes[0] && us >= running.start && us <= running.start + running.duration + growth(server, running, nowMs));
+      if (nowMs !== null && task !== undefined && this.shown[task.kind] === true) return ofRunning(this.store, server, task, task.duration + growth(server, task, nowMs));
       const crowd = lane.before(us + 1.5 * perPixel) - lane.before(us - 1.5 * perPixel);
       const at = lane.near(us, 2 * perPixel);
       if (at >= 0 && (crowd <= 2 || lane.duration[at]! > 3 * perPixel)) return ofTask(this.store, server, lane, at);
