@@ -156,6 +156,44 @@ pub struct Progress {
     pub trouble: Option<Failure>,
     /// Largest resident memory so far, in bytes.
     pub peak_rss_bytes: u64,
+    /// What it takes and waits for; only for who asks for it, since it never stays the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vitals: Option<Vitals>,
+}
+
+/// What a server takes and waits for at a moment. Rates are differences.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vitals {
+    /// When, in milliseconds of Unix time.
+    pub at_ms: u64,
+    /// Compute threads.
+    pub cores: u64,
+    /// CPU time of the process since its start, in milliseconds.
+    pub cpu_ms: u64,
+    /// Resident memory, in bytes.
+    pub resident_bytes: u64,
+    /// Bytes of memory that it may take; 0 when nothing limits it.
+    pub memory_limit_bytes: u64,
+    /// Bytes from the source and from peers, since its start.
+    pub received_bytes: u64,
+    /// Bytes to peers and to readers, since its start.
+    pub sent_bytes: u64,
+    /// What there is more to do for, while there is nothing to compute with.
+    pub waits: Vec<Wait>,
+}
+
+/// What a server waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// Frames.
+    Source,
+    /// Blocks.
+    Peers,
+    /// Another output to be out of memory.
+    Memory,
+    /// An output to be written.
+    Store,
 }
 
 impl Progress {

@@ -22,7 +22,7 @@ pub const TOKEN: &str = "token";
 
 /// Routes between programs.
 pub mod route {
-    /// GET: [`super::Progress`]; `?milestone=&wait_ms=` waits for the next milestone.
+    /// GET: [`super::Progress`]; `?milestone=&wait_ms=` waits for the next milestone, `?vitals=true` has them with it.
     pub const PROGRESS: &str = "/v1/progress";
     /// PUT: [`super::Assignment`].
     pub const ASSIGNMENT: &str = "/v1/assignment";

@@ -26,10 +26,12 @@ pub use auth::Key;
 pub use listen::{serve, serve_secured};
 pub use openapi::document as openapi;
 
+use crate::journal::Traffic;
 use crate::worker::Worker;
 use api::wire::route;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::Next;
 use axum::routing::{get, post, put};
 use std::sync::Arc;
 
@@ -38,17 +40,20 @@ const COMMAND_BYTES: usize = 16 << 20;
 
 /// All routes of a server on loopback, for whoever has the run's key.
 pub fn router(worker: Arc<Worker>, key: Key) -> Router {
-    guarded(peer_routes().merge(reader_routes()).with_state(worker), key)
+    let traffic = Arc::clone(&worker.client.traffic);
+    counted(guarded(peer_routes().merge(reader_routes()).with_state(worker), key), traffic)
 }
 
 /// What the operator and the peers of a cluster's server ask for. Who may connect is the listener's to say.
 pub fn peers(worker: Arc<Worker>) -> Router {
-    peer_routes().with_state(worker)
+    let traffic = Arc::clone(&worker.client.traffic);
+    counted(peer_routes().with_state(worker), traffic)
 }
 
 /// What readers of a cluster's server ask for, with their token.
 pub fn readers(worker: Arc<Worker>, token: Key) -> Router {
-    guarded(reader_routes().with_state(worker), token)
+    let traffic = Arc::clone(&worker.client.traffic);
+    counted(guarded(reader_routes().with_state(worker), token), traffic)
 }
 
 /// Probes and metrics.
@@ -76,6 +81,14 @@ fn peer_routes() -> Router<Arc<Worker>> {
 /// Those of the table, which is also what is documented.
 fn reader_routes() -> Router<Arc<Worker>> {
     routes::router()
+}
+
+/// Routes whose answers are counted.
+fn counted(routes: Router, traffic: Arc<Traffic>) -> Router {
+    let count = |State(traffic): State<Arc<Traffic>>, request: Request, next: Next| async move {
+        next.run(request).await.map(|body| traffic.counted(body))
+    };
+    routes.layer(axum::middleware::from_fn_with_state(traffic, count))
 }
 
 /// Routes for those who have the key. It is checked before a route is looked for: it may stand in front of the path.

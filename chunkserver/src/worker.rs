@@ -3,8 +3,10 @@
 mod counters;
 mod load;
 mod outputs;
+mod peers;
 mod share;
 mod transform;
+mod vitals;
 
 pub use counters::Counters;
 pub use outputs::{discard, write_whole};
@@ -99,6 +101,7 @@ pub struct Worker {
     pub(crate) peeking: Semaphore,
     /// Grows with each event that the loop may act on.
     milestone: watch::Sender<u64>,
+    gauge: vitals::Gauge,
 }
 
 #[derive(Debug)]
@@ -125,6 +128,7 @@ impl Worker {
             writing: Semaphore::new(1),
             peeking: Semaphore::new(PEEKS),
             milestone: watch::Sender::new(0),
+            gauge: vitals::Gauge::default(),
         }
     }
 
@@ -160,7 +164,8 @@ impl Worker {
                 return Err(Error::Stale { found: assignment.job.generation, current: generation });
             }
             if assignment.job.generation == generation {
-                at_work.share.directions.send_replace(directions);
+                let before = at_work.share.directions.send_replace(directions);
+                at_work.share.note_peers(&before.peers);
                 self.tell();
                 return Ok(());
             }
@@ -188,6 +193,7 @@ impl Worker {
         let tasks = vec![
             tokio::spawn(load::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share))),
+            tokio::spawn(vitals::watch(Arc::downgrade(self), Arc::downgrade(&share))),
         ];
         *current = Some(Current { share, tasks });
         drop(current);
@@ -239,6 +245,7 @@ impl Worker {
                 failure: None,
                 trouble: None,
                 peak_rss_bytes,
+                vitals: None,
             },
             Some(share) => {
                 let (writing, written) = share.counters.outputs();
@@ -258,9 +265,15 @@ impl Worker {
                     failure: share.counters.failure(),
                     trouble: trouble.map(|message| Failure { reason: reason::SOURCE_UNAVAILABLE.into(), message }),
                     peak_rss_bytes,
+                    vitals: None,
                 }
             }
         }
+    }
+
+    /// The same with what the server takes and waits for.
+    pub fn progress_and_vitals(&self) -> Progress {
+        Progress { vitals: Some(self.vitals()), ..self.progress() }
     }
 
     /// Follows milestones.

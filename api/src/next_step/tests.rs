@@ -84,6 +84,7 @@ impl World {
             failure: None,
             trouble: None,
             peak_rss_bytes: 0,
+            vitals: None,
         };
         Seen::Up { address: address.unwrap_or_else(|| format!("h:{}", self.starts)), progress: Box::new(progress) }
     }

@@ -9,6 +9,7 @@ use api::arrays::Array;
 use api::plan::ServerId;
 use api::selection::Axis;
 use api::wire::route;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
 
 /// Server `id`'s part of `window`, `bytes` long, as soon as it has begun to answer.
@@ -61,8 +62,19 @@ async fn ask(client: &Client, share: &Arc<Share>, id: ServerId, path: &str) -> R
         () = moved => return Err(Error::PeerAbsent(server)),
     };
     match response {
-        Ok(response) => Ok(Piece::of(response, server)),
+        Ok(response) => Ok(counted(Piece::of(response, server), client)),
         Err(PullError::Failed(sentence)) => Err(Error::Failed(sentence)),
         Err(source) => Err(Error::Peer { server, source }),
+    }
+}
+
+/// The same, whose bytes are counted as they come.
+fn counted(piece: Piece, client: &Client) -> Piece {
+    match piece {
+        Piece::Here(bytes) => Piece::Here(bytes),
+        Piece::Coming { length, stream } => {
+            let traffic = Arc::clone(&client.traffic);
+            Piece::Coming { length, stream: stream.inspect_ok(move |bytes| traffic.received(bytes.len())).boxed() }
+        }
     }
 }

@@ -20,9 +20,10 @@ const LONGEST_WAIT_MS: u64 = 10_000;
 pub(super) struct Wait {
     milestone: u64,
     wait_ms: u64,
+    vitals: bool,
 }
 
-/// How far the worker is; with `wait_ms`, after the next milestone beyond `milestone` or that long.
+/// How far the worker is; with `wait_ms`, after the next milestone beyond `milestone` or that long. With `vitals` also what it takes.
 pub(super) async fn progress(State(worker): State<Arc<Worker>>, Query(wait): Query<Wait>) -> Json<Progress> {
     if wait.wait_ms > 0 {
         let mut milestones = worker.milestones();
@@ -30,7 +31,7 @@ pub(super) async fn progress(State(worker): State<Arc<Worker>>, Query(wait): Que
         // Time passed is an answer too.
         let _ = tokio::time::timeout(Duration::from_millis(wait.wait_ms.min(LONGEST_WAIT_MS)), wanted).await;
     }
-    Json(worker.progress())
+    Json(if wait.vitals { worker.progress_and_vitals() } else { worker.progress() })
 }
 
 #[derive(Debug, Deserialize)]

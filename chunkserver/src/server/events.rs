@@ -13,11 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Between two events, at least.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-/// Between two looks while nothing changes, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Between two looks while nothing changes, at most; then what servers take is told, if nothing else.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The same once the job has ended.
+const LONGEST_PAUSE_AT_REST: Duration = Duration::from_millis(2500);
+/// What servers take is told so often once the job has ended.
+const PAUSE_OF_VITALS_AT_REST: Duration = Duration::from_secs(5);
 /// For each server that is asked: a hundred questions a second at most.
 const PAUSE_PER_SERVER: Duration = Duration::from_millis(10);
 /// A connection on which nothing happens is told that it still is one.
@@ -90,24 +95,46 @@ pub(super) async fn events(
     Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
+/// What was told last, without what is never the same.
+struct Told {
+    status: Status,
+    at: Instant,
+}
+
+impl Told {
+    /// Whether what servers take is to be told again, though nothing else has changed.
+    fn is_old(&self, now: Instant) -> bool {
+        // The look may be a little early, and the next one is far.
+        let pause = if self.status.has_ended() { PAUSE_OF_VITALS_AT_REST } else { LONGEST_PAUSE };
+        now.duration_since(self.at) + Duration::from_millis(20) >= pause
+    }
+}
+
 /// Looks again and again, whatever the job is by then.
 async fn follow(worker: Arc<Worker>, told: watch::Sender<Option<News>>, count: Arc<AtomicU64>) {
     let mut milestones = worker.milestones();
-    let mut last: Option<Status> = None;
+    let mut last: Option<Told> = None;
     let mut pause = SHORTEST_PAUSE;
     loop {
         milestones.mark_unchanged();
         let share = worker.share();
         let shortest = SHORTEST_PAUSE.max(PAUSE_PER_SERVER * share.as_ref().map_or(0, |share| share.plan.servers) as u32);
-        pause = (pause * 2).clamp(shortest, LONGEST_PAUSE.max(shortest));
+        let at_rest = last.as_ref().is_some_and(|last| last.status.has_ended());
+        let longest = if at_rest { LONGEST_PAUSE_AT_REST } else { LONGEST_PAUSE };
+        pause = (pause * 2).clamp(shortest, longest.max(shortest));
         if let Some(share) = share {
             let status = look(&worker, &share).await;
-            if last.as_ref() != Some(&status)
+            let (now, without) = (Instant::now(), status.without_vitals());
+            let news = last.as_ref().is_none_or(|last| last.status != without);
+            if (news || last.as_ref().is_some_and(|last| last.is_old(now)))
                 && let Ok(text) = serde_json::to_string(&status)
             {
                 let id = count.fetch_add(1, Ordering::Relaxed) + 1;
                 told.send_replace(Some(News { id, text: text.into() }));
-                (last, pause) = (Some(status), shortest);
+                last = Some(Told { status: without, at: now });
+            }
+            if news {
+                pause = shortest;
             }
         }
         tokio::time::sleep(shortest).await;

@@ -154,6 +154,12 @@ fn a_servers_progress() -> Value {
     let writing = json!({"output": count(), "stage": {"type": "string", "enum": ["whole", "open", "part", "close"]}});
     let writings = || json!({"type": "array", "items": object("A server's part in an output of the manifest.", &writing, &[])});
     let failure = object("Why.", &json!({"reason": {"type": "string"}, "message": {"type": "string"}}), &[]);
+    let vitals = json!({
+        "at_ms": count(), "cores": count(), "cpu_ms": count(), "resident_bytes": count(), "memory_limit_bytes": count(),
+        "received_bytes": count(), "sent_bytes": count(),
+        "waits": {"type": "array", "items": {"type": "string", "enum": ["source", "peers", "memory", "store"]}},
+    });
+    let vitals = object("What it takes and waits for at a moment. Rates are differences; a limit of 0 is none.", &vitals, &[]);
     let properties = json!({
         "boot": {"type": "string", "description": "This start of the server."},
         "assignment": {
@@ -166,8 +172,9 @@ fn a_servers_progress() -> Value {
         "failure": {"anyOf": [failure.clone(), {"type": "null"}]},
         "trouble": failure,
         "peak_rss_bytes": count(),
+        "vitals": vitals,
     });
-    object("What a server says of itself.", &properties, &["trouble"])
+    object("What a server says of itself.", &properties, &["trouble", "vitals"])
 }
 
 fn volume() -> Value {

@@ -126,6 +126,21 @@ struct Member {
     progress: Option<Progress>,
 }
 
+impl Status {
+    /// It without what servers take, which is never the same.
+    pub(super) fn without_vitals(&self) -> Self {
+        let mut status = self.clone();
+        let all = status.fleet.iter_mut().filter_map(|member| member.progress.as_mut()).chain([&mut status.progress]);
+        all.for_each(|progress| (progress.vitals, progress.peak_rss_bytes) = (None, 0));
+        status
+    }
+
+    /// Whether nothing more is to be done.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, Standing::Finished | Standing::Failed)
+    }
+}
+
 /// The job as it stands.
 pub(super) async fn status(State(worker): State<Arc<Worker>>) -> Result<Json<Status>, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
@@ -139,16 +154,17 @@ pub(super) async fn look(worker: &Worker, share: &Arc<Share>) -> Status {
         Member { server: id.0, answers: progress.is_some(), progress }
     });
     let fleet = futures_util::stream::iter(asked).buffered(ASKED_AT_A_TIME).collect().await;
-    sum_up(share, worker.progress(), fleet)
+    sum_up(share, worker.progress_and_vitals(), fleet)
 }
 
 async fn ask(worker: &Worker, share: &Share, id: ServerId) -> Option<Progress> {
     if id == share.id {
-        return Some(worker.progress());
+        return Some(worker.progress_and_vitals());
     }
     let peer = share.peer(id)?;
+    let path = format!("{}?vitals=true", route::PROGRESS);
     let answer = async {
-        let response = worker.client.get(share, &peer, route::PROGRESS).await.ok()?;
+        let response = worker.client.get(share, &peer, &path).await.ok()?;
         serde_json::from_slice(&response.bytes().await.ok()?).ok()
     };
     tokio::time::timeout(PEER_PATIENCE, answer).await.ok().flatten()

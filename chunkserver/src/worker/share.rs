@@ -1,6 +1,7 @@
 //! One server's share of one job: its slabs, its tile, its sums, and what it knows of its peers.
 
 use super::counters::Counters;
+use super::peers;
 use crate::journal::Journal;
 use crate::reduce::{FrameStat, FrameSums, Ops};
 use crate::source::Source;
@@ -87,6 +88,8 @@ pub struct Share {
     pub journal: Arc<Journal>,
     /// Where the peers are.
     pub directions: watch::Sender<Directions>,
+    /// Which starts of them were heard of last.
+    pub(super) known_peers: Mutex<peers::Known>,
 }
 
 /// Objects of outputs that the server writes; a file is one object, of the server that [`api::next_step`] gives it to.
@@ -131,6 +134,7 @@ impl Share {
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
             counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some(), objects),
+            known_peers: Mutex::new(peers::known(&directions.peers)),
             directions: watch::Sender::new(directions),
             journal,
             raw,

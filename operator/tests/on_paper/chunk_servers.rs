@@ -163,6 +163,7 @@ impl Server {
             failure: None,
             trouble: None,
             peak_rss_bytes: 1 << 20,
+            vitals: None,
         };
         Self(Arc::new(Mutex::new(Work { progress, goal: Phase::Load, units: 0 })))
     }

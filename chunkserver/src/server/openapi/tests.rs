@@ -1,5 +1,5 @@
 use super::*;
-use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress, Stage, Writing};
+use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress, Stage, Vitals, Wait, Writing};
 use std::collections::BTreeSet;
 
 /// The names of an object's properties.
@@ -81,6 +81,7 @@ fn a_servers_progress_is_described_as_it_is_sent() {
         failure: failure(),
         trouble: failure(),
         peak_rss_bytes: 0,
+        vitals: Some(Vitals::default()),
     };
     let (sent, described) = (serde_json::to_value(progress).unwrap(), a_servers_progress());
     assert_eq!(names(&sent), names(&described["properties"]));
@@ -90,5 +91,9 @@ fn a_servers_progress_is_described_as_it_is_sent() {
         assert_eq!(names(sent), names(written));
         assert!(written["stage"]["enum"].as_array().unwrap().contains(&sent["stage"]), "{sent}");
     }
+    let vitals = &described["properties"]["vitals"]["properties"];
+    assert_eq!(names(&sent["vitals"]), names(vitals));
+    let waits = serde_json::to_value([Wait::Source, Wait::Peers, Wait::Memory, Wait::Store]).unwrap();
+    assert_eq!(vitals["waits"]["items"]["enum"], waits);
     assert_eq!(names(&sent["trouble"]), names(&described["properties"]["trouble"]["properties"]));
 }

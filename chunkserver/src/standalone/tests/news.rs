@@ -71,6 +71,24 @@ async fn any_server_tells_the_whole_job() {
         let loaded: u64 = fleet.iter().map(|member| member["progress"]["phases"][0]["done"].as_u64().unwrap()).sum();
         assert_eq!(loaded, FRAMES as u64);
         assert_eq!(status["progress"]["boot"], fleet[server]["progress"]["boot"]);
+        for (id, member) in fleet.iter().enumerate() {
+            let vitals = &member["progress"]["vitals"];
+            let (received, sent) = cluster.workers[id].client.traffic.bytes();
+            assert_eq!(vitals["cores"], 2);
+            // All servers are one process here.
+            assert!(vitals["cpu_ms"].as_u64() > Some(10) && vitals["resident_bytes"].as_u64() > Some(1 << 20), "{vitals}");
+            let blocks = member["progress"]["phases"][1]["bytes"].as_u64().unwrap();
+            let told = vitals["received_bytes"].as_u64().unwrap();
+            assert!(
+                blocks > 0 && (blocks + member["progress"]["phases"][0]["bytes"].as_u64().unwrap()..=received).contains(&told),
+                "{vitals}"
+            );
+            // Each has sent as many as it has pulled, more or less.
+            assert!((blocks / 2..=sent).contains(&vitals["sent_bytes"].as_u64().unwrap()), "{vitals}");
+            assert_eq!(vitals["waits"], json!([]));
+        }
+        // The loop has them not: they would be news each time.
+        assert_eq!(cluster.progress(server).await.vitals, None);
         let raw = &status["arrays"][0];
         assert_eq!((&raw["name"], &raw["chunks"]), (&json!("raw"), &json!([4, 120, 100])));
         assert_eq!((&status["blank"], &status["failure"]), (&json!([]), &Value::Null));
@@ -96,6 +114,16 @@ async fn listeners_hear_of_a_job_of_its_end_and_of_a_loss() {
     let (count, finished) = early.until(|status| status["state"] == "Finished").await;
     assert!(count as f64 <= 4.0 * started.elapsed().as_secs_f64() + 1.0, "{count} events in {:?}", started.elapsed());
     assert_eq!(finished["phases"][2]["done"], finished["phases"][2]["total"]);
+
+    // At rest only what servers take is told, now and then.
+    let rest = tokio::time::Instant::now() + Duration::from_millis(7500);
+    let (mut count, mut last) = (0, finished.clone());
+    while let Ok((_, status)) = tokio::time::timeout_at(rest, early.next()).await {
+        (count, last) = (count + 1, status);
+    }
+    assert!((1..=4).contains(&count), "{count} events");
+    let at = |status: &Value| status["fleet"][1]["progress"]["vitals"]["at_ms"].as_u64().unwrap();
+    assert!(at(&last) > at(&finished) && last["state"] == "Finished");
 
     let mut late = Listener::of(&cluster, 0).await;
     let (id, status) = tokio::time::timeout(Duration::from_secs(5), late.next()).await.expect("the first event comes at once");

@@ -87,6 +87,8 @@ async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
         let all = Tasks::ask(&cluster, 0, id.0, "").await;
         assert_eq!((&all.header["server"], all.running.len()), (&Value::from(id.0), 0));
         assert_eq!(all.header["boot"], cluster.workers[id.0].boot.0);
+        let vitals = all.header["vitals"].as_array().unwrap();
+        assert!(!vitals.is_empty() && vitals.iter().all(|row| row[2].as_u64() > Some(1 << 20)), "{vitals:?}");
         let own: BTreeSet<usize> = plan.frames_of(id).collect();
         for kind in ["load", "decode", "recenter"] {
             assert_eq!(all.items(kind), own, "{kind} of server {}", id.0);
@@ -212,4 +214,28 @@ async fn what_is_tried_again_is_noted_with_its_reason() {
     assert!(marks.iter().all(|mark| mark["text"].as_str().unwrap().contains("503 Service Unavailable")), "{marks:?}");
     assert!(marks.len() < failed.len(), "equal ones are one: {marks:?}");
     assert_eq!(all.items("load"), (0..FRAMES).collect());
+}
+
+#[tokio::test]
+async fn what_becomes_of_peers_is_noted() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
+    let mut job = job(&frames);
+    job.outputs.clear();
+    cluster.assign(&job).await;
+    let mut peers = cluster.table();
+    peers[1] = None;
+    cluster.assign_among(&job, peers.clone()).await;
+    cluster.assign(&job).await;
+    peers[1] = cluster.table()[1].clone().map(|peer| api::wire::Peer { boot: api::phase::BootId("another".into()), ..peer });
+    cluster.assign_among(&job, peers).await;
+    let all = Tasks::ask(&cluster, 0, 0, "").await;
+    let marks = all.header["marks"].as_array().unwrap();
+    let told: Vec<&str> = marks.iter().map(|mark| mark["kind"].as_str().unwrap()).filter(|kind| *kind != "retry").collect();
+    assert_eq!(told, ["lost", "recovered", "replaced"], "{marks:?}");
+    let share = cluster.workers[0].share().unwrap();
+    cluster.workers[0].fail(&share, "Because", "the lens cap is on".into());
+    let new = Tasks::ask(&cluster, 0, 0, &all.again()).await;
+    let marks = new.header["marks"].as_array().unwrap();
+    let last = marks.last().unwrap();
+    assert_eq!((&last["kind"], &last["text"]), (&"failure".into(), &"the lens cap is on".into()));
 }
