@@ -63,7 +63,7 @@ test-browser: ## the page's tests in headless Chromium
 
 screenshots: ## makes the README's pictures of the page anew, from a job that it runs
 	$(CARGO) build --release --locked -p cli
-	ARRAYJOB=target/release/arrayjob tests/browser/run --only-real --shots target/browser
+	ARRAYJOB=target/release/arrayjob tests/browser/run --pictures target/browser
 	cp target/browser/dashboard.png target/browser/dashboard-pictures.png docs/images/
 
 bench: ## the whole job beside Dask and an expert's script, on the same frames; results in benches/runs/

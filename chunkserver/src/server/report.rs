@@ -120,7 +120,9 @@ fn questions(status: &Value) -> Vec<Question> {
         all.push(Question::plain(format!("slice/{name}?sel=:,{pixel}&format=npy")));
         let spectra = ["power", "amplitude", "spectrum"];
         if let Some((name, _)) = arrays.iter().find(|(name, _)| spectra.contains(name)) {
-            all.push(Question::plain(format!("slice/{name}?sel=:{},{pixel}&format=npy", frames / 2 + 1)));
+            // The second half of the bins mirrors the first.
+            let of = |bins: &str| format!("slice/{name}?sel=:{bins},{pixel}&format=npy");
+            all.push(Question { key: of(""), asked: of(&(frames / 2 + 1).to_string()) });
         }
     }
     all
@@ -193,9 +195,10 @@ mod tests {
             "slice/raw_mean_trace?format=npy",
             "slice/frequency?format=npy",
             "slice/recentered?sel=:,10,15&format=npy",
-            "slice/power?sel=:5,10,15&format=npy",
+            "slice/power?sel=:,10,15&format=npy",
         ];
         assert_eq!(keys, expected);
+        assert_eq!(questions.last().unwrap().asked, "slice/power?sel=:5,10,15&format=npy");
         // A minute of 2 servers.
         assert_eq!(questions[1].asked, "api/v1/servers/1/tasks?resolution=16000");
     }

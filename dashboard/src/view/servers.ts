@@ -21,6 +21,7 @@ export class Servers {
   private readonly root: HTMLElement;
   private readonly sum: HTMLElement;
   private drawnMs = -Infinity;
+  private status: Status | null = null;
 
   constructor(root: HTMLElement, sum: HTMLElement) {
     this.sum = sum;
@@ -36,6 +37,11 @@ export class Servers {
     for (const member of status.fleet) if (member.vitals !== null) this.history(member.server).look(member.vitals);
     if (ms - this.drawnMs < Math.max(LEAST_MS, status.servers * PER_SERVER_MS) && !isOver(status)) return;
     this.drawnMs = ms;
+    this.show(status);
+  }
+
+  private show(status: Status): void {
+    this.status = status;
     for (const member of status.fleet) {
       let row = this.rows.get(member.server);
       if (row === undefined) {
@@ -57,6 +63,7 @@ export class Servers {
   /** Takes in what a log of tasks remembers of the time before this page was opened. */
   recall(answer: TasksAnswer): void {
     this.history(answer.server).recall(answer);
+    if (this.status !== null && isOver(this.status)) this.show(this.status);
   }
 
   /** Draws the lines of the rows that show. */

@@ -20,6 +20,10 @@ export type Grouping = "lanes" | "servers";
 
 const LANE_HEIGHT = 12;
 const LANE_GAP = 1;
+// What is on its way is many lanes of which few matter by themselves: they are told apart from others, and pointed at.
+const CLASSES = ["fetch", "transfer", "serve", "write"];
+const SLIM_HEIGHT = 5;
+const CLASS_GAP = 4;
 const SERVER_HEIGHT = 28;
 const SERVER_GAP = 5;
 
@@ -35,9 +39,17 @@ export function rows(store: TaskStore, grouping: Grouping): { rows: Row[]; heigh
       y += SERVER_HEIGHT + SERVER_GAP;
       continue;
     }
-    lanes.forEach((lane, at) => {
-      made.push({ server, lanes: [lane], name: server.lanes[lane]!.name, y, height: LANE_HEIGHT, first: at === 0 });
-      y += LANE_HEIGHT + LANE_GAP;
+    const classOf = (lane: number): number => CLASSES.indexOf(server.lanes[lane]!.name.split(" ")[0]!);
+    const sorted = [...lanes].sort((a, b) => classOf(a) - classOf(b) || a - b);
+    sorted.forEach((lane, at) => {
+      const own = classOf(lane);
+      const [before, after] = [sorted[at - 1], sorted[at + 1]].map((other) => (other === undefined ? undefined : classOf(other)));
+      const alone = before !== own && after !== own;
+      const slim = own >= 0 && !alone;
+      const name = own < 0 ? server.lanes[lane]!.name : before === own ? "" : CLASSES[own]!;
+      const height = slim ? SLIM_HEIGHT : LANE_HEIGHT;
+      made.push({ server, lanes: [lane], name, y, height, first: at === 0 });
+      y += height + (after !== own && (own >= 0 || (after ?? -1) >= 0) ? CLASS_GAP : LANE_GAP);
     });
     y += SERVER_GAP;
   }
