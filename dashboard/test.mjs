@@ -23,8 +23,10 @@ try {
     sourcemap: "inline",
     logLevel: "warning",
   });
+  // Programs read what is not read on a terminal.
+  const reporter = process.stdout.isTTY ? [] : ["--test-reporter=tap"];
   const built = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
-  code = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...built], { stdio: "inherit" }).status ?? 1;
+  code = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...reporter, ...built], { stdio: "inherit" }).status ?? 1;
 } finally {
   rmSync(out, { recursive: true, force: true });
 }
