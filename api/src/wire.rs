@@ -34,6 +34,10 @@ pub mod route {
     pub const SUMS: &str = "/v1/sums";
     /// GET `?log=&after=&resolution=`: what the receiver has done.
     pub const TASKS: &str = "/v1/tasks";
+    /// GET `?array=&stride=`: some pixels of the receiver's sums so far.
+    pub const PREVIEW: &str = "/v1/preview";
+    /// GET: what the receiver knows of its frames so far.
+    pub const TRACES: &str = "/v1/traces";
     /// POST `?output=&stage=`: write that of an output.
     pub const WRITE: &str = "/v1/write";
     /// POST [`super::ProbeRequest`]: what frames are, as [`super::Probed`].

@@ -12,6 +12,7 @@ mod traffic;
 pub use marks::Event;
 pub use process::{Usage, memory_limit_bytes, usage};
 pub use record::Kind;
+pub(crate) use told::packed;
 pub use told::{Asked, Telling};
 pub use traffic::Traffic;
 

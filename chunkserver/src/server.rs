@@ -8,11 +8,13 @@ mod control;
 mod cors;
 mod dvid;
 mod events;
+mod gathered;
 mod listen;
 mod login;
 mod monitor;
 mod openapi;
 mod page;
+mod preview;
 mod probe;
 mod problem;
 mod readers;
@@ -20,6 +22,7 @@ mod report;
 mod routes;
 mod status;
 mod tasks;
+mod traces;
 mod zarr;
 
 pub use auth::Key;
@@ -29,10 +32,10 @@ pub use openapi::document as openapi;
 use crate::journal::Traffic;
 use crate::worker::Worker;
 use api::wire::route;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::Next;
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use std::sync::Arc;
 
 /// The largest command: an assignment with its plan.
@@ -75,6 +78,8 @@ fn peer_routes() -> Router<Arc<Worker>> {
         .route(route::PART, get(blocks::part))
         .route(route::SUMS, get(blocks::sums))
         .route(route::TASKS, get(tasks::own))
+        .route(route::PREVIEW, get(preview::own).layer(Extension(Arc::new(gathered::Gathered::default()))))
+        .route(route::TRACES, get(traces::own))
         .layer(DefaultBodyLimit::max(COMMAND_BYTES))
 }
 

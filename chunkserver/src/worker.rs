@@ -5,12 +5,14 @@ mod load;
 mod outputs;
 mod peers;
 mod share;
+mod tally;
 mod transform;
 mod vitals;
 
 pub use counters::Counters;
 pub use outputs::{discard, write_whole};
 pub use share::{Directions, FrameNotes, Share};
+pub use tally::{Partial, Stack};
 pub(crate) use transform::own_block;
 
 use crate::compute::Compute;

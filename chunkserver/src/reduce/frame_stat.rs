@@ -117,6 +117,15 @@ impl FrameStat {
         }
     }
 
+    /// The mean; NaN of no pixels.
+    pub fn mean(&self) -> f64 {
+        let sum = match self.sum {
+            Total::Whole(sum) => sum as f64,
+            Total::Real(sum) => sum.value(),
+        };
+        sum / self.pixels as f64
+    }
+
     /// The sums as part of a message to another server.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut to = Writer::with_capacity(Self::BYTES);

@@ -127,6 +127,21 @@ impl FrameSums {
         self.frames += other.frames;
     }
 
+    /// Every `stride`-th sum of every `stride`-th row of frames that are `width` pixels wide, into `to`, whose former content is
+    /// lost. Sums that are not kept are zero.
+    pub fn every(&self, width: usize, stride: usize, to: &mut Vec<f64>) {
+        to.clear();
+        let (width, stride) = (width.max(1), stride.max(1));
+        let value = |pixel| match &self.sum {
+            Sums::Whole(counter) => counter.get(pixel) as f64,
+            Sums::Real(doubles) => doubles.get(pixel).value(),
+            Sums::Unwanted => 0.0,
+        };
+        for row in (0..self.pixels / width).step_by(stride) {
+            to.extend((row * width..(row + 1) * width).step_by(stride).map(value));
+        }
+    }
+
     /// One frame of results. Mean, std and var are float64; sum is uint64 of integers and float64 of float32; min and max are of
     /// the input's type.
     ///

@@ -1,6 +1,6 @@
 //! The routes that readers have, once: the router and the document that describes them are both made of this table.
 
-use super::{dvid, events, page, probe, readers, report, status, tasks, zarr};
+use super::{dvid, events, gathered, page, preview, probe, readers, report, status, tasks, traces, zarr};
 use crate::encode::Format;
 use crate::worker::Worker;
 use axum::routing::{MethodRouter, get};
@@ -300,6 +300,37 @@ pub(super) const READERS: &[Route] = &[
             Answer { status: 404, description: "The job has no such server.", body: PROBLEM },
             Answer { status: 503, description: "No job yet, or that server does not answer now: try again.", body: PROBLEM },
         ],
+    },
+    Route {
+        path: "/api/v1/preview/{array}",
+        handler: || get(preview::preview).layer(Extension(Arc::new(gathered::Gathered::default()))),
+        summary: "The mean of the frames that have come so far, small",
+        description: "A line of JSON, padded with spaces to a multiple of 8 bytes, then float32 in C order: every k-th pixel of the mean \
+                      over all frames that are loaded, on all servers; NaN before there are any. Frames of a server that does not \
+                      answer, or are lost with one, are not in it.",
+        parameters: &[
+            Parameter { name: "array", place: Place::Path, kind: Kind::Text { example: "raw" }, description: "`raw` or `recentered`." },
+            Parameter {
+                name: "edge",
+                place: Place::Query,
+                kind: Kind::Whole { example: 512 },
+                description: "The most pixels of an edge: 16 to 512, which is what it is when nothing is said; more counts as 512.",
+            },
+        ],
+        answers: &[
+            Answer { status: 200, description: "The mean.", body: Body::Bytes(&[preview::PREVIEW]) },
+            Answer { status: 404, description: "That array is not summed: the sentence says why.", body: PROBLEM },
+            NO_JOB,
+        ],
+    },
+    Route {
+        path: "/api/v1/traces",
+        handler: || get(traces::traces).layer(Extension(Arc::new(gathered::Gathered::default()))),
+        summary: "What is known of each frame so far",
+        description: "A line of JSON, padded with spaces to a multiple of 8 bytes, then a column of float32 after another, with a number for \
+                      each frame: NaN where it is not known yet, or not any more.",
+        parameters: &[],
+        answers: &[Answer { status: 200, description: "The columns.", body: Body::Bytes(&[traces::TRACES]) }, NO_JOB],
     },
     Route {
         path: "/api/v1/peek/{index}",

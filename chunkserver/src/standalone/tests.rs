@@ -3,6 +3,7 @@
 mod array;
 mod doors;
 mod job;
+mod looks;
 mod news;
 mod page;
 mod peers;

@@ -2,6 +2,7 @@
 //! are in cache. Frames of a Zarr array come decoded.
 
 use super::share::{FrameNotes, Share};
+use super::tally::Sums;
 use super::{Worker, chain};
 use crate::compute::Lent;
 use crate::decode::{self, Decoder};
@@ -98,14 +99,12 @@ enum Content {
     Pixels(Frame),
 }
 
-/// Scratch of one compute thread, lent to one group at a time. The sums in it are added up at the end.
-#[derive(Debug)]
+/// Scratch of one compute thread, lent to one group at a time.
+#[derive(Debug, Default)]
 struct Scratch {
     decoder: Decoder,
     centroid: recenter::Scratch,
     frames: Vec<u8>,
-    raw: FrameSums,
-    crops: Option<FrameSums>,
 }
 
 /// Frames of fewer bytes are noted by the batch: to note them one by one would be a part of the work.
@@ -217,11 +216,9 @@ impl Loader {
 
     /// Sums of all threads become the share's, and scratch is let go.
     fn add_up(&self) {
-        let mut all = self.scratch.drain().into_iter().map(|scratch| (scratch.raw, scratch.crops));
-        let (mut raw, mut crops) = all.next().unwrap_or_else(|| {
-            let empty = self.new_scratch();
-            (empty.raw, empty.crops)
-        });
+        self.scratch.drain();
+        let mut all = self.share.tally.drain().into_iter().map(|sums| (sums.raw, sums.crops));
+        let (mut raw, mut crops) = all.next().unwrap_or_else(|| self.new_sums());
         for (more_raw, more_crops) in all {
             raw.merge(&more_raw);
             if let (Some(crops), Some(more)) = (&mut crops, more_crops) {
@@ -230,19 +227,14 @@ impl Loader {
         }
         // Set once: a share is loaded once.
         let _ = self.share.sums.set((raw, crops));
+        self.share.tally.close();
         self.share.summed.send_modify(|summed| summed.frames = true);
     }
 
-    fn new_scratch(&self) -> Scratch {
+    fn new_sums(&self) -> (FrameSums, Option<FrameSums>) {
         let share = &self.share;
         let sums = |spec: api::geometry::FrameSpec| FrameSums::new(spec.dtype, spec.pixels(), share.ops);
-        Scratch {
-            decoder: Decoder::new(),
-            centroid: recenter::Scratch::default(),
-            frames: Vec::new(),
-            raw: sums(share.plan.frame),
-            crops: share.job.recenter.map(|_| sums(share.plan.stack)),
-        }
+        (sums(share.plan.frame), share.job.recenter.map(|_| sums(share.plan.stack)))
     }
 
     /// Fetches a group and has it computed.
@@ -300,12 +292,14 @@ impl Loader {
 
     /// Decodes, sums and recenters the frames of a group, on a compute thread.
     fn compute(&self, deliveries: Vec<Delivery>) -> Result<(), FrameError> {
-        let mut scratch = self.scratch.take().unwrap_or_else(|| self.new_scratch());
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        let mut sums = self.share.tally.take(|| self.new_sums());
         let mut result = Ok(());
         for batch in deliveries.chunks(GROUP) {
             let frames: Vec<(usize, &Delivery)> = batch.iter().flat_map(|d| d.frames.clone().map(move |frame| (frame, d))).collect();
             for eight in frames.chunks(GROUP) {
-                result = result.and_then(|()| self.batch(eight, &mut scratch));
+                result = result.and_then(|()| self.batch(eight, &mut scratch, &mut sums));
+                self.share.tally.answer(&mut sums);
             }
         }
         for delivery in deliveries {
@@ -314,11 +308,12 @@ impl Loader {
             }
         }
         self.scratch.put(scratch);
+        self.share.tally.put(sums);
         result
     }
 
     /// At most eight frames.
-    fn batch(&self, frames: &[(usize, &Delivery)], scratch: &mut Scratch) -> Result<(), FrameError> {
+    fn batch(&self, frames: &[(usize, &Delivery)], scratch: &mut Scratch, sums: &mut Sums) -> Result<(), FrameError> {
         let share = &self.share;
         let own = share.frames();
         let slot = |frame: usize| frame - own.start;
@@ -375,8 +370,8 @@ impl Loader {
                     crop: Some(FrameStat::of(spec.dtype, crop, share.ops)),
                 });
             }
-            if let Some(sums) = &mut scratch.crops {
-                sums.add(&crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
+            if let Some(crops_summed) = &mut sums.crops {
+                crops_summed.add(&crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
             }
             crops.into_iter().for_each(SlotWriter::finish);
         } else {
@@ -388,7 +383,7 @@ impl Loader {
             }));
         }
         if !share.ops.is_empty() {
-            scratch.raw.add(&decoded);
+            sums.raw.add(&decoded);
         }
         // The batch is summed within the task of its last frame.
         work.done();

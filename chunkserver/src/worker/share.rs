@@ -2,6 +2,7 @@
 
 use super::counters::Counters;
 use super::peers;
+use super::tally::{Partial, Stack, Tally};
 use crate::journal::Journal;
 use crate::reduce::{FrameStat, FrameSums, Ops};
 use crate::source::Source;
@@ -76,6 +77,8 @@ pub struct Share {
     pub spectrum: Option<Slots>,
     /// Notes of each own frame, in order.
     pub notes: Mutex<Vec<Option<FrameNotes>>>,
+    /// The same while frames still come.
+    pub tally: Tally,
     /// Sums over axis 0 of raw frames and of crops, once all own frames have passed.
     pub sums: OnceLock<(FrameSums, Option<FrameSums>)>,
     /// Sums of spectra over this server's pixels, and per pixel.
@@ -130,6 +133,7 @@ impl Share {
             arrays,
             ops: Ops::of(&job.reduce),
             notes: Mutex::new(vec![None; frames]),
+            tally: Tally::new([plan.frame.width, plan.stack.width]),
             sums: OnceLock::new(),
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
@@ -161,6 +165,18 @@ impl Share {
     /// The array of that name.
     pub fn array(&self, name: &str) -> Option<&Array> {
         api::arrays::find(&self.arrays, name)
+    }
+
+    /// Sums over axis 0 of the own frames that are there so far: every `stride`-th pixel.
+    pub async fn so_far(&self, stack: Stack, stride: usize) -> Partial {
+        let finished = || {
+            let (raw, crops) = self.sums.get()?;
+            match stack {
+                Stack::Raw => Some(Partial::of(raw, self.plan.frame.width, stride)),
+                Stack::Recentered => crops.as_ref().map(|crops| Partial::of(crops, self.plan.stack.width, stride)),
+            }
+        };
+        self.tally.so_far(stack, stride, finished).await
     }
 
     /// Where a peer is now, if it is up.

@@ -7,7 +7,18 @@ use api::wire::route;
 #[tokio::test]
 async fn each_port_has_its_own_routes() {
     let cluster = Cluster::start(1, &[]);
-    let commands = [route::PROGRESS, route::ASSIGNMENT, route::WRITE, route::PROBE, route::BLOCK, route::PART, route::SUMS, route::TASKS];
+    let commands = [
+        route::PROGRESS,
+        route::ASSIGNMENT,
+        route::WRITE,
+        route::PROBE,
+        route::BLOCK,
+        route::PART,
+        route::SUMS,
+        route::TASKS,
+        route::PREVIEW,
+        route::TRACES,
+    ];
     for path in commands {
         assert_eq!(cluster.read(0, path).await.status, 404, "{path} is no reader's");
         assert_eq!(cluster.get(cluster.metrics_url(0, path)).await.status, 404, "{path} is no watcher's");
