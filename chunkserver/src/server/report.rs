@@ -14,7 +14,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -35,8 +34,6 @@ const LARGEST: usize = 4 << 20;
 const TASKS: u64 = 60_000;
 /// Lanes of a server, as a rule of thumb.
 const LANES: u64 = 8;
-/// Answers that are made at a time.
-const AT_A_TIME: usize = 4;
 
 /// An answer to be recorded: what the page asks for, and what is asked for in its stead where that would be too much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +59,12 @@ pub(super) async fn report(State(worker): State<Arc<Worker>>) -> Result<Response
     let known: Value = serde_json::from_slice(&status.1).unwrap_or_default();
     let mut answers = Map::new();
     answers.insert(key(route::STATUS).to_owned(), text(&status));
-    let asked = questions(&known).into_iter().map(|question| {
-        let router = &router;
-        async move { ask(router, &format!("/{}", question.asked)).await.map(|answer| (question.key, packed(&answer))) }
-    });
-    let found: Vec<Option<(String, Value)>> = futures_util::stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
-    answers.extend(found.into_iter().flatten());
+    // One after another: each is gathered whole, and the plan has memory for one.
+    for question in questions(&known) {
+        if let Some(answer) = ask(&router, &format!("/{}", question.asked)).await {
+            answers.insert(question.key, packed(&answer));
+        }
+    }
     let made_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let page = page(&json!({"made_ms": made_ms, "answers": answers}));
     let headers: [(HeaderName, &str); 2] = [(header::CONTENT_DISPOSITION, &name), (header::CACHE_CONTROL, "no-store")];
