@@ -1,11 +1,17 @@
 //! The routes that readers have, once: the router and the document that describes them are both made of this table.
 
+mod words;
+
 use super::{dvid, events, gathered, page, preview, probe, readers, report, status, tasks, traces, zarr};
 use crate::encode::Format;
 use crate::worker::Worker;
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
 use std::sync::Arc;
+use words::{
+    ARRAY, DVID, FAILED, JOB, LATER, NO_JOB, NO_VOLUME, OFFSET, OUTSIDE, PAGE, PICTURES_AND_BYTES, PROBLEM, SHAPE, SIZE, UNCHANGED,
+    ZARR_LISTING,
+};
 
 /// A GET that readers may send.
 pub(super) struct Route {
@@ -359,74 +365,3 @@ pub(super) const READERS: &[Route] = &[
         ],
     },
 ];
-
-const PICTURES_AND_BYTES: &[&str] =
-    &["application/octet-stream", "image/png", "image/jpeg", "image/tiff", "text/csv; charset=utf-8", "application/json"];
-
-const PAGE: Body = Body::Bytes(&["text/html; charset=utf-8"]);
-
-const PROBLEM: Body = Body::Json("Problem");
-
-const NO_JOB: Answer = Answer { status: 503, description: "No job yet.", body: PROBLEM };
-
-const FAILED: Answer =
-    Answer { status: 409, description: "The job has failed, and what is asked for will not be computed.", body: PROBLEM };
-
-const ZARR_LISTING: Answer =
-    Answer { status: 200, description: "One link for each array, with an `ETag`.", body: Body::Bytes(&["text/html; charset=utf-8"]) };
-
-const UNCHANGED: Answer = Answer { status: 304, description: "`If-None-Match` names what is there.", body: Body::Nothing };
-
-const LATER: Answer =
-    Answer { status: 503, description: "No job yet, a server is being replaced, or not computed within 30 s: try again.", body: PROBLEM };
-
-const ARRAY: Parameter = Parameter {
-    name: "array",
-    place: Place::Path,
-    kind: Kind::Text { example: "power" },
-    description: "Name of an array, as in the status.",
-};
-
-const JOB: Parameter = Parameter {
-    name: "job",
-    place: Place::Path,
-    kind: Kind::Text { example: "cell" },
-    description: "The job's name, where DVID has a node.",
-};
-
-const SHAPE: Parameter = Parameter {
-    name: "shape",
-    place: Place::Path,
-    kind: Kind::OneOf(&dvid::SHAPES),
-    description: "`xy` or `0_1` for a plane, `0_1_2` for a subvolume.",
-};
-
-const SIZE: Parameter = Parameter {
-    name: "size",
-    place: Place::Path,
-    kind: Kind::Text { example: "64_64" },
-    description: "Width_height; for a subvolume width_height_frames.",
-};
-
-const OFFSET: Parameter = Parameter {
-    name: "offset",
-    place: Place::Path,
-    kind: Kind::Text { example: "0_0_5" },
-    description: "Of the first voxel: x_y_t; for a spectrum x_y_bin.",
-};
-
-const DVID: &str = "An array of three axes; complex ones by their magnitudes. Planes are gray: uint8 as it is, uint16 as it is in a PNG \
-                    of 16 bits, anything else scaled to 8 bits from the least to the greatest finite value of the plane. DVID would pad \
-                    what lies outside with zeros; here that is an error.";
-
-const OUTSIDE: Answer = Answer {
-    status: 400,
-    description: "It reaches beyond the array, whose extents the sentence tells; or shape, size, offset or format cannot be read.",
-    body: PROBLEM,
-};
-
-const NO_VOLUME: Answer = Answer {
-    status: 404,
-    description: "There is no such job, or no such array of three axes; the sentence says which there are.",
-    body: PROBLEM,
-};
