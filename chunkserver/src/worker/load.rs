@@ -1,12 +1,14 @@
 //! URLs in, slabs out: groups of frames are fetched together, then decoded, summed and recentered in one go while they
 //! are in cache. Frames of a Zarr array come decoded.
 
+mod noted;
+
 use super::share::{FrameNotes, Share};
 use super::tally::Sums;
 use super::{Worker, chain};
 use crate::compute::Lent;
 use crate::decode::{self, Decoder};
-use crate::journal::{Event, Kind, Task};
+use crate::journal::{Event, Kind};
 use crate::recenter::{self, Total};
 use crate::reduce::{FrameStat, FrameSums};
 use crate::source::zarr::{Frame, Keys, Stack, Taken};
@@ -17,6 +19,7 @@ use api::job::{GROUP, Images, Job, OnError, Source, Zarr};
 use api::phase::reason;
 use api::template::{Template, TemplateError};
 use futures_util::StreamExt as _;
+use noted::Noted;
 use std::ops::{DerefMut, Range};
 use std::sync::{Arc, PoisonError};
 use thiserror::Error;
@@ -105,51 +108,6 @@ struct Scratch {
     decoder: Decoder,
     centroid: recenter::Scratch,
     frames: Vec<u8>,
-}
-
-/// Frames of fewer bytes are noted by the batch: to note them one by one would be a part of the work.
-const TINY: usize = 64 << 10;
-
-/// What is noted of the frames of a batch while they are worked on, one after another.
-struct Noted<'a> {
-    share: &'a Share,
-    /// The first of them and how many they are, when they are noted together.
-    together: Option<(usize, usize)>,
-    /// What goes on, and how many bytes it makes.
-    task: Option<(Kind, Task<'a>, usize)>,
-}
-
-impl<'a> Noted<'a> {
-    fn new(share: &'a Share, first: usize, count: usize) -> Self {
-        Self { share, together: (share.plan.frame.bytes() < TINY).then_some((first, count)), task: None }
-    }
-
-    /// Work of that kind on a frame begins, and with it ends what went on.
-    fn frame(&mut self, kind: Kind, frame: usize) {
-        if self.together.is_some() && self.task.as_ref().is_some_and(|(going_on, ..)| *going_on == kind) {
-            return;
-        }
-        self.done();
-        let (first, count) = self.together.unwrap_or((frame, 1));
-        let made = if kind == Kind::Recenter { self.share.plan.stack } else { self.share.plan.frame };
-        self.task = Some((kind, self.share.journal.begin(kind, first).of(count), count * made.bytes()));
-    }
-
-    /// What goes on ends.
-    fn done(&mut self) {
-        if let Some((_, task, bytes)) = self.task.take() {
-            task.done(bytes as u64);
-        }
-    }
-
-    /// What goes on has failed; of a batch, a part of it, which does not show.
-    fn failed(&mut self) {
-        if self.together.is_none()
-            && let Some((_, task, _)) = self.task.take()
-        {
-            task.failed(0);
-        }
-    }
 }
 
 /// What frames are made of.

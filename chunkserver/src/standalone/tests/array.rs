@@ -2,6 +2,7 @@
 
 use super::source::FrameServer;
 use super::support::{Answer, Cluster, job};
+use super::tasks::{Record, Tasks};
 use crate::source::zarr::tests::shelf::Shelf;
 use crate::source::zarr::tests::{SHAPE, sharded, v3, value, write};
 use api::geometry::{Dtype, FrameSpec};
@@ -54,6 +55,14 @@ async fn an_array_is_looked_at_loaded_by_all_servers_and_peeked_into() {
         assert!(cluster.read(server, "/slice/raw?format=raw").await.body == stack, "server {server} gives other frames than the store");
         let load = cluster.progress(server).await.phases.remove(0);
         assert!(load.bytes > 0 && load.retries == 0, "{load:?}");
+        let tasks = Tasks::ask(&cluster, 0, server, "").await;
+        let own = cluster.workers[server].share().unwrap().frames();
+        assert_eq!(tasks.items("decode"), own.clone().collect());
+        // Requests are for pieces, whose first frames they name: none is of another server's.
+        let fetched = tasks.items("load");
+        assert!(fetched.contains(&own.start) && fetched.iter().all(|frame| *frame == 0 || own.contains(frame)), "{fetched:?} of {own:?}");
+        let bytes: f64 = tasks.of_kind("load").map(Record::size).sum();
+        assert!(bytes >= load.bytes as f64 && bytes < load.bytes as f64 + 1e4, "{bytes} of {}, and metadata", load.bytes);
     }
     let peeked = cluster.read(0, &format!("{}/8?format=npy", route::PEEK)).await;
     assert!(peeked.status == 200 && peeked.body.ends_with(&pixels(8)), "{}", peeked.text());
@@ -78,6 +87,12 @@ async fn frames_of_a_chunk_that_cannot_be_had_are_blank_or_fail_the_job() {
         }
         cluster.until_computed().await;
         assert_eq!(cluster.progress(0).await.blank, [2, 3, 4, 5]);
+        let tasks = Tasks::ask(&cluster, 0, 0, "").await;
+        let marks = tasks.header["marks"].as_array().unwrap();
+        let blank: Vec<_> = marks.iter().filter(|mark| mark["kind"] == "blank").collect();
+        assert_eq!(blank.iter().map(|mark| mark["count"].as_u64().unwrap()).sum::<u64>(), 4, "{marks:?}");
+        let text = blank[0]["text"].as_str().unwrap();
+        assert!(text.starts_with("frame 2 is blank: ") && text.contains("403 Forbidden"), "{text}");
         let blank = vec![0; FRAME.bytes()];
         let stack: Vec<u8> = (0..job.frames).flat_map(|t| if (2..6).contains(&t) { blank.clone() } else { pixels(t) }).collect();
         assert!(cluster.read(0, "/slice/raw?format=raw").await.body == stack);

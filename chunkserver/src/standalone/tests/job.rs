@@ -33,6 +33,7 @@ async fn two_servers_do_a_job_and_keep_its_secret() {
         assert_eq!(turned, stack.iter().rev().step_by(3).flat_map(row).collect::<Vec<_>>());
         said.push(cluster.read(server, route::STATUS).await.text());
         said.push(cluster.read(server, "/slice/nothing").await.text());
+        said.push(cluster.read(server, &format!("/api/v1/servers/{server}/tasks")).await.text());
         said.push(serde_json::to_string(&cluster.progress(server).await).unwrap());
         said.push(cluster.get(cluster.metrics_url(server, "/metrics")).await.text());
     }

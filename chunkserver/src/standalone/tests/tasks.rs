@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// One record of an answer.
 #[derive(Clone, Debug, PartialEq)]
-struct Record {
+pub(super) struct Record {
     start: f64,
     duration: f32,
     busy: f32,
@@ -20,10 +20,16 @@ struct Record {
     flags: u8,
 }
 
+impl Record {
+    pub(super) fn size(&self) -> f64 {
+        f64::from(self.bytes)
+    }
+}
+
 /// An answer, taken apart.
 #[derive(Clone, Debug)]
-struct Tasks {
-    header: Value,
+pub(super) struct Tasks {
+    pub(super) header: Value,
     finished: Vec<Record>,
     running: Vec<Record>,
 }
@@ -54,16 +60,16 @@ impl Tasks {
     }
 
     /// Of server `server`, asked of `asked`.
-    async fn ask(cluster: &Cluster, asked: usize, server: usize, query: &str) -> Self {
+    pub(super) async fn ask(cluster: &Cluster, asked: usize, server: usize, query: &str) -> Self {
         Self::of(&cluster.read(asked, &format!("/api/v1/servers/{server}/tasks{query}")).await)
     }
 
-    fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Record> {
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Record> {
         self.finished.iter().filter(move |record| record.kind == kind)
     }
 
     /// Frames or bands of which there are finished tasks that did not fail.
-    fn items(&self, kind: &str) -> BTreeSet<usize> {
+    pub(super) fn items(&self, kind: &str) -> BTreeSet<usize> {
         self.of_kind(kind).filter(|record| record.flags == 0).flat_map(|record| record.item..record.item + record.count as usize).collect()
     }
 
