@@ -143,6 +143,23 @@ def zarr_not_consolidated(served):
 
 
 @way
+def zarr_obstore(served):
+    """On a store whose client is no Python: as a group, and without a word about versions."""
+    import zarr
+    from obstore.store import HTTPStore
+    from zarr.storage import ObjectStore
+
+    def store(url):
+        return ObjectStore(HTTPStore(url, client_options={"allow_http": True}), read_only=True)
+
+    group = zarr.open_group(store(served.root), mode="r")
+    assert sorted(name for name, _ in group.arrays()) == sorted(served.arrays)
+    for name, array in group.arrays():
+        same(array[...], served.arrays[name], name)
+        same(zarr.open(store(f"{served.root}/{name}"), mode="r")[...], served.arrays[name], f"{name} by itself")
+
+
+@way
 def zarr_v2(served):
     import zarr
 

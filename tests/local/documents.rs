@@ -106,6 +106,7 @@ fn lines_to_paste_work_as_they_are_printed() {
     };
     check("numpy", "assert power.shape == series.shape == (40,) and (power == series).all()");
     check("zarr", "assert (power[:, 32, 32] == series).all()");
+    check("obstore", "assert (power[:, 32, 32] == series).all()");
     check("dask", "assert (power[:, 32, 32].compute() == series).all()");
     check("tensorstore", "assert (power[:, 32, 32].read().result() == series).all()");
     check("skimage", "assert frame.shape == (64, 64) and frame.dtype == numpy.uint8 and frame.any()");
