@@ -101,6 +101,8 @@ pub struct Plan {
     pub decoded_frames: u64,
     /// Memory of each server at its peak, part by part.
     pub memory: Vec<Memory>,
+    /// Bytes that a server may take beyond its peak, for what readers ask for.
+    pub spare: u64,
 }
 
 impl Plan {
@@ -130,8 +132,8 @@ impl Plan {
         let mut needed = u64::MAX;
         for plan in candidates(job, servers, threads) {
             needed = needed.min(plan.peak_bytes());
-            if plan.peak_bytes() <= allowed {
-                return Ok(plan);
+            if let Some(spare) = allowed.checked_sub(plan.peak_bytes()) {
+                return Ok(Self { spare, ..plan });
             }
         }
         Err(match budget.memory {
@@ -310,6 +312,7 @@ impl Plan {
             pace: Pace { group: 1, groups: 1, requests: job.concurrency },
             decoded_frames: job.frames as u64,
             memory: Vec::new(),
+            spare: 0,
         };
         plan.chunks = job.rechunk.unwrap_or_else(|| square_chunks(&plan));
         plan

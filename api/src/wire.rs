@@ -143,4 +143,6 @@ pub struct Welcome {
     pub threads: usize,
     /// Folder for scratch files, when the plan stores on disk.
     pub scratch: Option<String>,
+    /// What became of the server in whose place this one is started; none for the first.
+    pub after: Option<String>,
 }

@@ -46,7 +46,7 @@ pub fn run() -> Result<(), Error> {
     crate::source::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
     let compute = Compute::new(welcome.threads)?;
-    let surroundings = Surroundings { scratch: welcome.scratch.map(PathBuf::from), local_files: true, secret: None };
+    let surroundings = Surroundings { scratch: welcome.scratch.map(PathBuf::from), local_files: true, secret: None, after: welcome.after };
     let worker = Worker::new(boot_id(), compute, Client::new(welcome.key.clone())?, surroundings);
     let served = runtime.block_on(serve(Arc::new(worker), Key::new(welcome.key)));
     // What still computes is of no use to anyone.

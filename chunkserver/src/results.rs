@@ -8,6 +8,7 @@ mod paint;
 mod part;
 mod patience;
 mod peer;
+mod room;
 mod sums;
 mod take;
 mod window;
@@ -16,6 +17,8 @@ pub use content::{Content, Piece};
 pub use gather::{Gathered, read, read_patiently, region};
 pub use part::own_part;
 pub use patience::{PATIENCE, Patience};
+pub(crate) use room::kept;
+pub use room::{Room, Taken};
 pub use sums::{Kind, own_sums};
 pub(crate) use take::{put, take};
 pub use window::{Aspect, Cube, Window};
@@ -90,6 +93,8 @@ pub enum Error {
     TooLarge { bytes: u64, limit: u64 },
     #[error("still being computed; try again")]
     Late,
+    #[error("other readers take the memory that this server has for them; try again")]
+    Crowded,
     #[error("this will not be computed: {0}")]
     Failed(String),
 }

@@ -102,7 +102,12 @@ impl Server {
             tempfile::tempfile_in(path).map_err(|source| Error::Scratch { path: path.clone(), source })?;
         }
         let compute = Compute::new(settings.threads)?;
-        let surroundings = Surroundings { scratch: settings.scratch.clone(), local_files: false, secret: settings.source.clone() };
+        let surroundings = Surroundings {
+            scratch: settings.scratch.clone(),
+            local_files: false,
+            secret: settings.source.clone(),
+            after: settings.after.clone(),
+        };
         let worker = Arc::new(Worker::new(boot_id(), compute, client, surroundings));
         let listen = |what, port| bind::listen(port).map_err(|source| Error::Listen { what, port, source });
         let (peers, peers_at) = listen("peers", settings.ports.peers)?;

@@ -26,6 +26,7 @@ use api::plan::ServerId;
 use api::template::{Template, TemplateError};
 use api::wire::Assignment;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
@@ -71,6 +72,8 @@ pub struct Surroundings {
     pub local_files: bool,
     /// Folder of the job's secret, as [`source::secret`] reads it.
     pub secret: Option<PathBuf>,
+    /// What became of the server in whose place this one was started; none for the first.
+    pub after: Option<String>,
 }
 
 impl Surroundings {
@@ -104,6 +107,8 @@ pub struct Worker {
     /// Grows with each event that the loop may act on.
     milestone: watch::Sender<u64>,
     gauge: vitals::Gauge,
+    /// Whether it was given work before.
+    begun: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -131,6 +136,7 @@ impl Worker {
             peeking: Semaphore::new(PEEKS),
             milestone: watch::Sender::new(0),
             gauge: vitals::Gauge::default(),
+            begun: AtomicBool::new(false),
         }
     }
 
@@ -189,6 +195,11 @@ impl Worker {
         let source =
             self.source(&job.source, source::Options { connections, max_bytes: load::largest_body(&job), ..Default::default() })?;
         let journal = Arc::new(Journal::new(self.compute.threads()));
+        if let Some(fate) = &self.surroundings.after
+            && !self.begun.swap(true, Ordering::Relaxed)
+        {
+            peers::note_start(&journal, id, fate);
+        }
         let share = Arc::new(Share::new(job, plan, id, source, directions, journal, scratch)?);
         let (job, own) = (&share.job, share.frames());
         tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "assignment taken");

@@ -32,13 +32,8 @@ pub async fn demo(ask: Demo, started: Instant) -> Result<(), Error> {
     line(&format!("a movie of {} frames is at http://{address}/0.png; the job over it:\n\n{text}", ask.frames));
     let manifest = manifest::parse(&text).map_err(|source| Error::Manifest { path: "demo".into(), source })?;
     let out = ask.out.clone();
-    let settings = Settings { out: Some(ask.out), memory: None, serve: false, progress: ask.progress, started };
-    let outcome = run_manifest(Path::new("demo"), manifest.clone(), settings.clone()).await?;
-    check(&out, &movie, outcome.seconds)?;
-    if ask.serve {
-        run_manifest(Path::new("demo"), manifest, Settings { out: None, serve: true, ..settings }).await?;
-    }
-    Ok(())
+    let settings = Settings { out: Some(ask.out), memory: None, serve: ask.serve, progress: ask.progress, started };
+    run_manifest(Path::new("demo"), manifest, settings, |outcome| check(&out, &movie, outcome.seconds)).await.map(drop)
 }
 
 fn job(ask: &Demo, address: &str) -> String {

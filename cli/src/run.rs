@@ -67,14 +67,19 @@ pub async fn run(ask: Run, started: Instant) -> Result<Outcome, Error> {
     }
     let memory = ask.memory.as_deref().map(budget::parse).transpose()?;
     let settings = Settings { out: ask.out, memory, serve: ask.serve, progress: ask.progress, started };
-    run_manifest(&ask.file, manifest, settings).await
+    run_manifest(&ask.file, manifest, settings, |_| Ok(())).await
 }
 
-/// Runs a manifest; `name` is what errors call it.
+/// Runs a manifest; `name` is what errors call it. What came out is shown to `check` before it is served.
 ///
 /// # Errors
-/// As [`run`].
-pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Settings) -> Result<Outcome, Error> {
+/// As [`run`], and those of `check`.
+pub async fn run_manifest(
+    name: &Path,
+    mut manifest: ArrayJob,
+    settings: Settings,
+    check: impl FnOnce(&Outcome) -> Result<(), Error>,
+) -> Result<Outcome, Error> {
     let invalid = |source: operator::turn::Error| Error::Invalid { path: name.to_owned(), source };
     fill_in(name, &mut manifest).await?;
     let mut budget = budget::here();
@@ -122,6 +127,7 @@ pub async fn run_manifest(name: &Path, mut manifest: ArrayJob, settings: Setting
             }
         }
         tell(&progress, &outcome, out.as_ref());
+        check(&outcome)?;
         if settings.serve {
             let arrays: Vec<Readable> = catalog(&outcome.job, &outcome.plan).iter().map(Readable::from).collect();
             local.serve(&manifest, &budget, &mut progress, name, &mut sign, &arrays).await?;

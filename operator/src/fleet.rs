@@ -9,6 +9,9 @@ use api::plan::ServerId;
 use std::future::Future;
 use thiserror::Error;
 
+/// What is said of a server that runs and does not answer.
+pub(crate) const SILENT: &str = "it did not answer";
+
 /// A server as its fleet sees it, before it is asked anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sighting {

@@ -4,6 +4,7 @@ use api::geometry::Dtype;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::ops::Range;
+use std::process::Command;
 use std::time::Duration;
 use tests::job::{Job, job};
 use tests::movie::Movie;
@@ -173,7 +174,8 @@ fn slice(place: &Place, of: &str) -> Vec<u8> {
     std::fs::read(place.path("slice.npy")).unwrap()
 }
 
-fn check_loss_while_serving(server: usize, of: impl Fn(&str) -> String) {
+/// The job goes on being served at the URL that is given.
+fn check_loss_while_serving(server: usize, of: impl Fn(&str) -> String) -> (Stage, String) {
     let mut stage = Stage::holding(&[], &["--serve"]);
     let url = stage.running.until_served();
     let before = slice(&stage.place, &of(&url));
@@ -181,16 +183,25 @@ fn check_loss_while_serving(server: usize, of: impl Fn(&str) -> String) {
     until("three servers are up", || stage.running.servers().len() == SERVERS);
     assert_eq!(slice(&stage.place, &of(&url)), before);
     Stage::check_requests(&stage.source, &[server]);
+    (stage, url)
 }
 
 #[test]
-fn a_server_lost_while_serving_comes_back_with_the_same_bytes() {
-    check_loss_while_serving(1, str::to_owned);
+fn a_server_lost_while_serving_comes_back_with_the_same_bytes_and_says_why_it_was_lost() {
+    let (stage, url) = check_loss_while_serving(1, str::to_owned);
+    let mut asked = Command::new("curl");
+    asked.args(["-sf", &url.replace("/?", "/api/v1/servers/1/tasks?")]);
+    let told = stage.place.run(asked);
+    told.must_succeed();
+    let line: Value = serde_json::from_str(told.text().lines().next().unwrap()).unwrap();
+    let why = "server 1 was started anew (killed by signal 9, perhaps for lack of memory): its frames are loaded again";
+    assert!(line["marks"][0]["text"].as_str().unwrap().starts_with(why), "{}", line["marks"]);
+    assert_eq!((&line["marks"][0]["kind"], &line["marks"][0]["count"]), (&"replaced".into(), &1.into()));
 }
 
 #[test]
 fn the_front_door_is_found_by_name_after_its_server_is_lost() {
-    check_loss_while_serving(0, |_| "disturbed".to_owned());
+    let _ = check_loss_while_serving(0, |_| "disturbed".to_owned());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! A server takes as much memory as its plan says.
 
 use api::geometry::Dtype;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Barrier;
 use tests::job::{Job, job};
 use tests::movie::Movie;
 use tests::place::Place;
@@ -94,4 +97,51 @@ fn servers_of_bytes_that_write_take_what_their_plan_says() {
 #[test]
 fn servers_of_floats_that_write_take_what_their_plan_says() {
     check("float32, written", FLOATS, floats_job, &["--out", "out"]);
+}
+
+/// A slice's length in bytes, as a reader gets it who begins to read once all have asked.
+fn read_late(address: &str, path: &str, all_have_asked: &Barrier) -> usize {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    all_have_asked.wait();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&answer[..end]);
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    answer.len() - end - 4
+}
+
+#[test]
+fn readers_who_ask_at_once_take_turns_for_what_the_plan_leaves() {
+    const READERS: usize = 12;
+    /// What readers have in any case.
+    const LEAST: f64 = 64.0 * MIB;
+    let place = Place::default();
+    let source = FrameServer::ready((0..8).map(|index| FLOATS.raw(index)).collect());
+    let job = job(&source.url("{index}"), 200).frame_of(FLOATS).fft("power").keep(&["power"]);
+    let manifest = place.manifest("read", &job);
+    let manifest = manifest.to_str().unwrap();
+    let planned = planned(&place, manifest, SERVERS);
+    // As little as the same plan fits into.
+    let most = planned.iter().copied().fold(0.0, f64::max) + MIB;
+    let memory = format!("{:.0}", most * SERVERS as f64);
+    let mut running = place.start(["run", manifest, "--servers", "2", "--memory", &memory, "--progress", "json", "--serve"]);
+    let told = running.until_told("a plan", |line| line["plan"]["peak_bytes"].as_f64());
+    assert!((told / most - 1.0).abs() < 0.05, "{told} bytes are another plan than {most}");
+    let url = running.until_served();
+    let (address, query) = url.strip_prefix("http://").unwrap().split_once("/?").unwrap();
+    // 64 rows of 500 columns and 200 bins, from both servers.
+    let path = format!("/slice/power?sel=:,218:282,:&format=raw&{query}");
+    let all_have_asked = Barrier::new(READERS);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(|| read_late(address, &path, &all_have_asked))).collect();
+        readers.into_iter().for_each(|reader| assert_eq!(reader.join().unwrap(), 200 * 64 * 500 * 4));
+    });
+    for (server, (process, planned)) in running.servers().iter().zip(&planned).enumerate() {
+        let beyond = process.peak_rss_bytes() as f64 - planned;
+        let said = format!("server {server} took {:.1} MiB beyond its plan of {:.1} MiB", beyond / MIB, planned / MIB);
+        println!("{said}");
+        assert!(beyond < LEAST + 0.15 * planned, "{said}");
+    }
 }

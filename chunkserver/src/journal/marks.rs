@@ -23,7 +23,7 @@ pub enum Event {
     Lost,
     /// A peer is there again as it was.
     Recovered,
-    /// A peer was started anew.
+    /// This server was started in the place of one that was lost.
     Replaced,
     /// The work cannot go on.
     Failure,

@@ -1,5 +1,6 @@
 //! What a reader is given: bytes that are here, and bytes that are still on their way from a peer, one after another.
 
+use super::room::{Taken, kept};
 use super::{Error, changed};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
@@ -73,46 +74,52 @@ impl Piece {
 
 /// What a reader is given.
 #[derive(Debug)]
-pub struct Content(Vec<Piece>);
+pub struct Content {
+    pub(super) pieces: Vec<Piece>,
+    /// Its part of the readers' memory.
+    pub(super) taken: Option<Taken>,
+}
 
 impl From<Vec<Piece>> for Content {
     fn from(pieces: Vec<Piece>) -> Self {
-        Self(pieces)
+        Self { pieces, taken: None }
     }
 }
 
 impl From<Vec<u8>> for Content {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(vec![Piece::Here(bytes.into())])
+        vec![Piece::Here(bytes.into())].into()
     }
 }
 
 impl Content {
     /// Number of bytes.
     pub fn length(&self) -> u64 {
-        self.0.iter().map(Piece::length).sum()
+        self.pieces.iter().map(Piece::length).sum()
     }
 
     /// These of its bytes.
     pub fn cut(self, range: &Range<u64>) -> Self {
         let mut start = 0;
-        let pieces = self.0.into_iter().filter_map(|piece| {
+        let pieces = self.pieces.into_iter().filter_map(|piece| {
             let (first, length) = (start, piece.length());
             start += length;
             let own = range.start.clamp(first, start) - first..range.end.clamp(first, start) - first;
             if own == (0..length) { Some(piece) } else { (!own.is_empty()).then(|| piece.cut(own)) }
         });
-        Self(pieces.collect())
+        Self { pieces: pieces.collect(), taken: self.taken }
     }
 
-    /// The bytes as they are: here, or as they come.
+    /// The bytes as they are: here, or as they come. They keep what this has taken.
     pub fn into_body(mut self) -> Result<Bytes, BoxStream<'static, Result<Bytes, Error>>> {
-        match (self.0.pop(), self.0.is_empty()) {
+        let taken = self.taken;
+        match (self.pieces.pop(), self.pieces.is_empty()) {
             (None, _) => Ok(Bytes::new()),
-            (Some(Piece::Here(bytes)), true) => Ok(bytes),
+            (Some(Piece::Here(bytes)), true) => Ok(kept(bytes, taken)),
             (Some(last), _) => {
-                self.0.push(last);
-                Err(futures_util::stream::iter(self.0).flat_map(Piece::into_stream).boxed())
+                self.pieces.push(last);
+                let all = futures_util::stream::iter(self.pieces).flat_map(Piece::into_stream);
+                Err(all.inspect(move |_| _ = &taken).boxed())
             }
         }
     }
@@ -124,7 +131,7 @@ impl Content {
     pub async fn into_vec(self) -> Result<Vec<u8>, Error> {
         let total = usize::try_from(self.length()).unwrap_or(usize::MAX);
         let mut all = Vec::new();
-        for piece in self.0 {
+        for piece in self.pieces {
             match piece {
                 // Nobody else has it: it is had as it is.
                 Piece::Here(bytes) if bytes.len() == total && bytes.is_unique() => all = bytes.into(),

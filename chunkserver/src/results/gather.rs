@@ -1,9 +1,11 @@
 //! The front door: any server reads any selection, from itself and from its peers.
 
 use super::content::{Content, Piece};
+use super::held::is_run;
 use super::paint::{Place, scatter, tiles};
-use super::part::{own_part, own_pixels, until_ready};
+use super::part::{frame_store, own_part, own_pixels, until_ready};
 use super::patience::Patience;
+use super::room::Taken;
 use super::take::{put, take};
 use super::window::{Aspect, Cube, Extent, Window};
 use super::{Error, filled, made, peer, sums};
@@ -11,6 +13,7 @@ use crate::exchange::Client;
 use crate::worker::Share;
 use api::arrays::{Array, Holder};
 use api::geometry::Element;
+use api::plan::ServerId;
 use api::selection::{self, Axis, Item};
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, select_all};
 use std::ops::Range;
@@ -20,7 +23,7 @@ use std::sync::Arc;
 const LIMIT: u64 = 8 << 30;
 
 /// A selection's elements.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Gathered {
     /// Their type.
     pub element: Element,
@@ -28,6 +31,8 @@ pub struct Gathered {
     pub shape: Vec<usize>,
     /// Little-endian, C order.
     pub data: Vec<u8>,
+    /// Its part of the readers' memory, with as much again for what it is encoded as.
+    pub taken: Option<Taken>,
 }
 
 /// Reads `items` of array `name`, waiting for what is still being computed.
@@ -56,12 +61,12 @@ pub async fn read_patiently(
     let bytes = axes.iter().map(|axis| axis.count as u64).product::<u64>() * item as u64;
     within_limit(bytes)?;
     let reading = Reading { client, share, array, patience };
-    let data = if let Holder::Frames(_) | Holder::Tiles(_) = array.holder {
+    let (data, taken) = if let Holder::Frames(_) | Holder::Tiles(_) = array.holder {
         reading.cube(&axes).await?
     } else {
-        take(&reading.small().await?, item, &array.shape, &axes)
+        (take(&reading.small().await?, item, &array.shape, &axes), None)
     };
-    Ok(Gathered { element: array.element, shape, data })
+    Ok(Gathered { element: array.element, shape, data, taken })
 }
 
 /// Reads `aspect` of the elements at `region`, in C order of `shape`, which may be larger: the rest is zero.
@@ -87,7 +92,7 @@ pub async fn region(
         }
         let mut attempts = patience.attempts(share);
         loop {
-            match reading.window(&window).await {
+            match reading.window(&window, |extents| reading.copied(&window, extents)).await {
                 Ok(content) => return Ok(content),
                 Err(error) => attempts.after(error).await?,
             }
@@ -124,22 +129,22 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// A selection of a three-dimensional array, turned where an axis was asked for backwards.
-    async fn cube(&self, axes: &[Axis]) -> Result<Vec<u8>, Error> {
+    async fn cube(&self, axes: &[Axis]) -> Result<(Vec<u8>, Option<Taken>), Error> {
         let ascending: Vec<(Axis, bool)> = axes.iter().map(|axis| axis.ascending()).collect();
         let cube = Cube { t: ascending[0].0, y: ascending[1].0, x: ascending[2].0 };
         if cube.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let window = Window::of(cube);
         let mut attempts = self.patience.attempts(self.share);
-        let data = loop {
+        let (data, taken) = loop {
             match self.whole(&window).await {
-                Ok(data) => break data,
+                Ok(whole) => break whole,
                 Err(error) => attempts.after(error).await?,
             }
         };
         if ascending.iter().all(|(_, turned)| !*turned) {
-            return Ok(data);
+            return Ok((data, taken));
         }
         let turn = |count: usize, turned: bool| Axis {
             start: if turned { count - 1 } else { 0 },
@@ -149,19 +154,45 @@ impl Reading<'_> {
         };
         let axes: Vec<Axis> = cube.counts().into_iter().zip(ascending).map(|(count, (_, turned))| turn(count, turned)).collect();
         let item = self.array.element.size();
-        Ok(made(data.len(), move || take(&data, item, &cube.counts(), &axes)).await)
+        Ok((made(data.len(), move || take(&data, item, &cube.counts(), &axes)).await, taken))
     }
 
     /// All of the window, here.
-    async fn whole(&self, window: &Window) -> Result<Vec<u8>, Error> {
-        self.window(window).await?.into_vec().await
+    async fn whole(&self, window: &Window) -> Result<(Vec<u8>, Option<Taken>), Error> {
+        // It is there once as it is, and once as it is encoded or turned.
+        let mut content = self.window(window, |_| window.bytes(self.item(window)).saturating_mul(2)).await?;
+        let taken = content.taken.take();
+        Ok((content.into_vec().await?, taken))
     }
 
-    /// What is in the window: asked of every owner, and joined.
-    async fn window(&self, window: &Window) -> Result<Content, Error> {
+    /// Bytes of the window that are copied on their way, here or by their owners, whose copies are for this reader too.
+    fn copied(&self, window: &Window, extents: &[(ServerId, Extent)]) -> u64 {
+        let item = self.item(window);
+        let Holder::Frames(base) = self.array.holder else { return window.bytes(item) };
+        let (_, spec) = frame_store(self.share, base);
+        let copied = extents.iter().filter(|(_, extent)| !matches!(extent, Extent::Times(times) if is_run(spec, window, times)));
+        copied.map(|(_, extent)| window.part_bytes(extent, item) as u64).sum()
+    }
+
+    /// Room for `bytes` of a reader's, once this server's own part is computed: what is still to come takes no memory yet. The
+    /// work itself takes what its plan has.
+    async fn room(&self, window: &Window, bytes: u64) -> Result<Option<Taken>, Error> {
+        if bytes == 0 || self.patience.is_endless() {
+            return Ok(None);
+        }
+        self.patience.wait(self.client, self.share, until_ready(self.share, self.array.holder, &window.cube)).await?;
+        match self.patience.wait(self.client, self.share, async { Ok(self.share.room.take(bytes).await) }).await {
+            Err(Error::Late) => Err(Error::Crowded),
+            taken => taken.map(Some),
+        }
+    }
+
+    /// What is in the window: asked of every owner, and joined. `takes` says how many bytes of the readers' memory that takes.
+    async fn window(&self, window: &Window, takes: impl FnOnce(&[(ServerId, Extent)]) -> u64) -> Result<Content, Error> {
         let plan = &self.share.plan;
-        let owners = plan.ids().filter_map(|id| Some((id, window.extent(plan, self.array.holder, id)?)));
-        let parts = owners.map(|(id, extent)| async move {
+        let owners: Vec<(ServerId, Extent)> = plan.ids().filter_map(|id| Some((id, window.extent(plan, self.array.holder, id)?))).collect();
+        let taken = self.room(window, takes(&owners)).await?;
+        let parts = owners.into_iter().map(|(id, extent)| async move {
             let piece = if id != self.share.id {
                 let bytes = window.part_bytes(&extent, self.item(window));
                 Some(peer::part(self.client, self.share, self.array, window, id, bytes).await?)
@@ -175,7 +206,7 @@ impl Reading<'_> {
         });
         let parts = self.patience.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
         if parts.iter().any(|part| matches!(part.extent, Extent::Pixels(_))) {
-            return self.paste(window, parts).await.map(Content::from);
+            return Ok(Content { taken, ..self.paste(window, parts).await?.into() });
         }
         // Times, in order of their owners, or the whole of it: nothing has to be put between.
         let mut pieces: Vec<Piece> = parts.into_iter().filter_map(|part| part.piece).collect();
@@ -184,7 +215,7 @@ impl Reading<'_> {
             // Pages that are only read take no memory.
             pieces.push(Piece::Here(vec![0; missing as usize].into()));
         }
-        Ok(pieces.into())
+        Ok(Content { taken, ..pieces.into() })
     }
 
     /// Bytes of an element of `window`.

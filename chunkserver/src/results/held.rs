@@ -4,6 +4,7 @@ use super::part::frame_store;
 use super::window::{Aspect, Window};
 use crate::worker::Share;
 use api::arrays::Base;
+use api::geometry::FrameSpec;
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,9 +26,8 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// The selected times `times` of this server's frames, where they are one run of bytes in its memory. All are ready.
-pub(super) fn held(share: &Arc<Share>, base: Base, window: &Window, times: &Range<usize>) -> Option<Bytes> {
-    let (_, spec) = frame_store(share, base);
+/// Whether the selected times `times` of `window` are one run of bytes among a server's frames, and have not to be copied.
+pub(super) fn is_run(spec: FrameSpec, window: &Window, times: &Range<usize>) -> bool {
     let (cube, [_, rows, columns]) = (&window.cube, window.shape);
     let one_frame = times.len() == 1;
     let all_columns = cube.x.count == spec.width || (one_frame && cube.y.count == 1);
@@ -36,7 +36,13 @@ pub(super) fn held(share: &Arc<Share>, base: Base, window: &Window, times: &Rang
     // A single position has whatever step.
     let steps = [(&cube.t, times.len()), (&cube.y, cube.y.count), (&cube.x, cube.x.count)];
     let consecutive = steps.iter().all(|(axis, count)| axis.step == 1 || *count == 1);
-    if window.aspect != Aspect::Value || !(all_columns && all_rows && unpadded && consecutive) {
+    window.aspect == Aspect::Value && all_columns && all_rows && unpadded && consecutive
+}
+
+/// The selected times `times` of this server's frames, where they are one run of bytes in its memory. All are ready.
+pub(super) fn held(share: &Arc<Share>, base: Base, window: &Window, times: &Range<usize>) -> Option<Bytes> {
+    let (cube, (_, spec)) = (&window.cube, frame_store(share, base));
+    if !is_run(spec, window, times) {
         return None;
     }
     let first = cube.t.at(times.start) - share.frames().start;

@@ -54,6 +54,11 @@ impl Patience {
         }
     }
 
+    /// Whether it never ends: a reader's does, the work's own does not.
+    pub(super) const fn is_endless(self) -> bool {
+        self.0.is_none()
+    }
+
     /// Attempts for a reader with this patience.
     pub(super) fn attempts(self, share: &Share) -> Attempts {
         Attempts { end: self.0, pause: PAUSE, directions: share.directions.subscribe() }

@@ -62,9 +62,11 @@ impl From<results::Error> for Problem {
             results::Error::Selection(_) | results::Error::TooLarge { .. } => StatusCode::BAD_REQUEST,
             results::Error::Malformed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             results::Error::Failed(_) => StatusCode::CONFLICT,
-            results::Error::Late | results::Error::Peer { .. } | results::Error::PeerAbsent(_) | results::Error::PartLength { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            results::Error::Late
+            | results::Error::Crowded
+            | results::Error::Peer { .. }
+            | results::Error::PeerAbsent(_)
+            | results::Error::PartLength { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, worker::chain(&error))
     }
@@ -113,6 +115,7 @@ mod tests {
             assert!(!passing || status == 503, "a reader that could come back is sent away for good");
         };
         check(results::Error::Late, 503);
+        check(results::Error::Crowded, 503);
         check(results::Error::PeerAbsent(1), 503);
         check(results::Error::PartLength { server: 1, found: 0, expected: 1 }, 503);
         check(results::Error::Failed("no".into()), 409);

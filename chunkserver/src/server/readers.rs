@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::encode::{self, ArrayRef, Format};
-use crate::results::{Gathered, PATIENCE, Patience, read_patiently};
+use crate::results::{Gathered, PATIENCE, Patience, kept, read_patiently};
 use crate::worker::{Share, Worker, chain};
 use api::selection::{Item, parse_items};
 use axum::extract::{Path, Query, State};
@@ -44,12 +44,10 @@ pub(super) async fn gather(worker: &Worker, share: &Arc<Share>, array: &str, ite
 
 /// A response in the given format.
 pub(super) async fn encoded(gathered: Gathered, format: Format) -> Result<Response, Problem> {
-    let encoded = tokio::task::spawn_blocking(move || {
-        encode::encode(&ArrayRef { element: gathered.element, shape: &gathered.shape, data: &gathered.data }, format)
-    })
-    .await;
+    let Gathered { element, shape, data, taken } = gathered;
+    let encoded = tokio::task::spawn_blocking(move || encode::encode(&ArrayRef { element, shape: &shape, data: &data }, format)).await;
     match encoded {
-        Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, format.content_type())], bytes).into_response()),
+        Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, format.content_type())], kept(bytes, taken)).into_response()),
         Ok(Err(error)) => Err(Problem::new(StatusCode::BAD_REQUEST, chain(&error))),
         Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
     }

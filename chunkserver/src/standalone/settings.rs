@@ -17,6 +17,8 @@ pub struct Settings {
     pub scratch: Option<PathBuf>,
     /// `ARRAYJOB_THREADS`: compute threads; without it, as many as the machine (or the container's limit) runs at once.
     pub threads: usize,
+    /// `ARRAYJOB_AFTER`: what became of the server in whose place this one is started; none for the first.
+    pub after: Option<String>,
     /// The ports.
     pub ports: Ports,
 }
@@ -76,6 +78,7 @@ impl Settings {
             source: given("ARRAYJOB_SOURCE_DIR").map(PathBuf::from),
             scratch: given("ARRAYJOB_SCRATCH_DIR").map(PathBuf::from),
             threads,
+            after: given("ARRAYJOB_AFTER"),
             ports: Ports {
                 peers: port("ARRAYJOB_PEER_PORT", ports.peers)?,
                 readers: port("ARRAYJOB_HTTP_PORT", ports.readers)?,
@@ -108,6 +111,7 @@ mod tests {
             ("ARRAYJOB_SOURCE_DIR", "/source"),
             ("ARRAYJOB_SCRATCH_DIR", "/scratch"),
             ("ARRAYJOB_THREADS", "3"),
+            ("ARRAYJOB_AFTER", "exit code 1"),
             ("ARRAYJOB_PEER_PORT", "1"),
             ("ARRAYJOB_HTTP_PORT", "0"),
             ("ARRAYJOB_METRICS_PORT", "65535"),
@@ -117,6 +121,7 @@ mod tests {
             source: Some("/source".into()),
             scratch: Some("/scratch".into()),
             threads: 3,
+            after: Some("exit code 1".into()),
             ports: Ports { peers: 1, readers: 0, metrics: 65535 },
         };
         assert_eq!(of(&all), Ok(Some(expected)));

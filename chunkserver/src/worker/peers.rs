@@ -1,8 +1,10 @@
-//! The table of peers comes in as it changes, what that means goes out: who is gone, and who is there again as whom.
+//! The table of peers comes in as it changes, what that means goes out: who is gone, and who is there again as it was. One that was
+//! started anew says so itself, since it alone is told why.
 
 use super::Share;
-use crate::journal::Event;
+use crate::journal::{Event, Journal};
 use api::phase::BootId;
+use api::plan::ServerId;
 use api::wire::Peer;
 use std::sync::PoisonError;
 
@@ -12,6 +14,12 @@ pub(super) type Known = Vec<Option<BootId>>;
 /// The starts that a table of peers names.
 pub(super) fn known(peers: &[Option<Peer>]) -> Known {
     peers.iter().map(|peer| peer.as_ref().map(|peer| peer.boot.clone())).collect()
+}
+
+/// Notes that server `id` was started in the place of one whose fate is told.
+pub(super) fn note_start(journal: &Journal, id: ServerId, fate: &str) {
+    let text = format!("server {} was started anew ({fate}): its frames are loaded again, its pixels computed again", id.0);
+    journal.mark(Event::Replaced, &text);
 }
 
 impl Share {
@@ -25,15 +33,14 @@ impl Share {
             }
             let text = match event {
                 Event::Lost => format!("server {server} does not answer, or is gone"),
-                Event::Recovered => format!("server {server} answers again, and has lost nothing"),
-                _ => format!("server {server} was started anew: its frames are loaded again, its pixels computed again"),
+                _ => format!("server {server} answers again, and has lost nothing"),
             };
             self.journal.mark(event, &text);
         }
     }
 }
 
-/// Which servers were lost, recovered or replaced between two tables.
+/// Which servers were lost or recovered between two tables.
 fn news(known: &mut Known, before: &[Option<Peer>], now: &[Option<Peer>]) -> Vec<(usize, Event)> {
     known.resize(now.len().max(known.len()), None);
     let mut news = Vec::new();
@@ -42,8 +49,7 @@ fn news(known: &mut Known, before: &[Option<Peer>], now: &[Option<Peer>]) -> Vec
         let last = &mut known[server];
         match (peer, &*last) {
             (None, _) if was_there => news.push((server, Event::Lost)),
-            (Some(peer), Some(boot)) if peer.boot != *boot => news.push((server, Event::Replaced)),
-            (Some(_), Some(_)) if !was_there => news.push((server, Event::Recovered)),
+            (Some(peer), Some(boot)) if peer.boot == *boot && !was_there => news.push((server, Event::Recovered)),
             _ => {}
         }
         if let Some(peer) = peer {
@@ -76,7 +82,10 @@ mod tests {
         check("-b", &[(0, Event::Lost)]);
         check("ab", &[(0, Event::Recovered)]);
         check("a-", &[(1, Event::Lost)]);
-        check("ac", &[(1, Event::Replaced)]);
-        check("dc", &[(0, Event::Replaced)]);
+        // Started anew, which is its own to tell.
+        check("ac", &[]);
+        check("dc", &[]);
+        check("d-", &[(1, Event::Lost)]);
+        check("dc", &[(1, Event::Recovered)]);
     }
 }

@@ -5,6 +5,7 @@ use super::peers;
 use super::tally::{Partial, Stack, Tally};
 use crate::journal::Journal;
 use crate::reduce::{FrameStat, FrameSums, Ops};
+use crate::results::Room;
 use crate::source::Source;
 use crate::spectrum::BandSums;
 use crate::store::{Error, Slots};
@@ -87,6 +88,8 @@ pub struct Share {
     pub summed: watch::Sender<Summed>,
     /// How far it is.
     pub counters: Counters,
+    /// Memory for what readers ask for.
+    pub room: Room,
     /// What was done, and when.
     pub journal: Arc<Journal>,
     /// Where the peers are.
@@ -138,6 +141,7 @@ impl Share {
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
             counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some(), objects),
+            room: Room::new(plan.spare),
             known_peers: Mutex::new(peers::known(&directions.peers)),
             directions: watch::Sender::new(directions),
             journal,

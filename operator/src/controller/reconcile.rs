@@ -114,7 +114,8 @@ impl Case<'_> {
             turn::Error::Memory(error) => Failure { reason: reason::INSUFFICIENT_MEMORY.into(), message: error.to_string() },
         })?;
         // What the pods' builder refuses is refused before the first pod.
-        pod::build(&self.job, &self.context.settings.servers, &size, 0, 0, (0, 0)).map_err(|error| invalid(error.to_string()))?;
+        pod::build(&self.job, &self.context.settings.servers, &size, 0, pod::Start::default())
+            .map_err(|error| invalid(error.to_string()))?;
         Ok(plan_status(&plan, self.job.metadata.generation.unwrap_or(1), size.memory_bytes))
     }
 

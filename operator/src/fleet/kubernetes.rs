@@ -10,7 +10,7 @@ pub mod sight;
 
 pub use recent::Recent;
 
-use super::{Error, Fleet, Sighting};
+use super::{Error, Fleet, SILENT, Sighting};
 use crate::validate::Place;
 use api::phase::{Failure, Seen, reason};
 use api::plan::ServerId;
@@ -125,20 +125,17 @@ impl KubernetesFleet {
     /// Replaces what there is of server `id`.
     async fn replace(&self, id: ServerId, found: Option<Arc<Pod>>, seen: &Sighting) -> Result<(), Error> {
         let name = names::pod(&self.job.name_any(), id.0);
-        match seen {
+        let after = match seen {
             Sighting::Starting => return Ok(()),
-            Sighting::Absent => {}
-            // Up: it was asked to be replaced because it does not answer.
-            Sighting::Exited(why) | Sighting::Lost(why) | Sighting::Up(why) => {
-                let counts = matches!(seen, Sighting::Exited(_));
-                let why = if matches!(seen, Sighting::Up(_)) { "it did not answer" } else { why };
-                self.recent.count(
-                    &name,
-                    found.as_ref().and_then(|pod| pod.uid()),
-                    counts,
-                    last_failure(&name, found.as_deref(), why, counts),
-                );
-            }
+            Sighting::Absent => None,
+            Sighting::Exited(why) | Sighting::Lost(why) => Some(why.as_str()),
+            // It was asked to be replaced because it does not answer.
+            Sighting::Up(_) => Some(SILENT),
+        };
+        if let Some(why) = after {
+            let counts = matches!(seen, Sighting::Exited(_));
+            let uid = found.as_ref().and_then(|pod| pod.uid());
+            self.recent.count(&name, uid, counts, last_failure(&name, found.as_deref(), why, counts));
         }
         if let Some(pod) = found
             && let Err(error) = self.delete(&pod).await
@@ -146,7 +143,8 @@ impl KubernetesFleet {
             self.recent.trouble(unavailable(&name, &error));
             return Ok(());
         }
-        let pod = pod::build(&self.job, &self.options, &self.size, id.0, self.scratch_bytes, self.recent.counts())
+        let start = pod::Start { index: id.0, counts: self.recent.counts(), after };
+        let pod = pod::build(&self.job, &self.options, &self.size, self.scratch_bytes, start)
             .map_err(|invalid| Error::Refused(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }))?;
         match self.api.create(&PostParams::default(), &pod).await {
             Ok(created) => {

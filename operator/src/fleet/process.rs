@@ -1,7 +1,7 @@
 //! Chunk servers as processes on loopback. Each is told the run's key through its standard input; when that ends, because
 //! this process ended however suddenly, the server ends too.
 
-use super::{Error, Fleet, Sighting};
+use super::{Error, Fleet, SILENT, Sighting};
 use crate::validate::Place;
 use api::plan::ServerId;
 use api::wire::{Hello, Welcome};
@@ -57,6 +57,13 @@ impl ProcessFleet {
         self.servers.lock().await.iter().map(|server| server.as_ref().and_then(|server| server.child.id())).collect()
     }
 
+    /// What became of server `id`, if it was started before; it is to be started again.
+    async fn fate(&self, id: ServerId) -> Option<String> {
+        let servers = self.servers.lock().await;
+        let before = servers.get(id.0)?.as_ref()?;
+        Some(before.ended.clone().unwrap_or_else(|| SILENT.into()))
+    }
+
     async fn start(&self, id: ServerId) -> Result<Server, Error> {
         let failed = |source| Error::Start { id, source };
         let (program, arguments) = self.options.command.split_first().ok_or_else(|| failed(std::io::Error::other("no command")))?;
@@ -74,6 +81,7 @@ impl ProcessFleet {
             key: self.options.key.clone(),
             threads: self.options.threads,
             scratch: self.options.scratch.as_ref().map(|folder| folder.to_string_lossy().into_owned()),
+            after: self.fate(id).await,
         };
         let mut line = serde_json::to_string(&welcome).map_err(|error| failed(error.into()))?;
         line.push('\n');

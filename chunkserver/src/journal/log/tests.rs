@@ -57,7 +57,7 @@ fn who_asks_again_is_told_only_what_is_new() {
     assert_eq!((first.finished, first.marks.len(), first.samples.len(), first.next), (2, 1, 1, 4));
     log.sample(4.0, [2, 2, 3, 4]);
     task(&mut log, 4.0, 5.0, Kind::Fft, 2);
-    log.mark(5.0, Event::Replaced, "1", "server 1 was started anew");
+    log.mark(5.0, Event::Replaced, "1", "server 1 was started anew (exit code 1)");
     let second = log.tell(5.0, Some(first.version), first.next);
     assert_eq!((second.finished, second.records[0].item, second.samples[0].at_us), (1, 2, 4.0));
     assert_eq!(second.marks.iter().map(|mark| mark.kind).collect::<Vec<_>>(), [Event::Replaced]);

@@ -84,6 +84,7 @@ impl Place {
             source: Some(self.folder.path().join("source")),
             scratch: None,
             threads: 2,
+            after: None,
             ports: Ports { peers: 0, readers: 0, metrics: 0 },
         }
     }

@@ -237,7 +237,8 @@ async fn what_becomes_of_peers_is_noted() {
     let all = Tasks::ask(&cluster, 0, 0, "").await;
     let marks = all.header["marks"].as_array().unwrap();
     let told: Vec<&str> = marks.iter().map(|mark| mark["kind"].as_str().unwrap()).filter(|kind| *kind != "retry").collect();
-    assert_eq!(told, ["lost", "recovered", "replaced"], "{marks:?}");
+    // Why one was started anew is its own to say.
+    assert_eq!(told, ["lost", "recovered"], "{marks:?}");
     let share = cluster.workers[0].share().unwrap();
     cluster.workers[0].fail(&share, "Because", "the lens cap is on".into());
     let new = Tasks::ask(&cluster, 0, 0, &all.again()).await;

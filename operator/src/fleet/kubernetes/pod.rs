@@ -88,11 +88,23 @@ fn cores(text: &str) -> Option<f64> {
     (value > 0.0 && value <= 4096.0).then_some(value)
 }
 
-/// The pod of server `index`. `scratch_bytes` of disk are for its arrays; `counts` are failures and disruptions so far.
+/// Which server is started, after what.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start<'a> {
+    /// Its number.
+    pub index: usize,
+    /// Failures and disruptions of the job so far.
+    pub counts: (u32, u32),
+    /// What became of the server in whose place it is started; none for the first.
+    pub after: Option<&'a str>,
+}
+
+/// The pod of a server; `scratch_bytes` of disk are for its arrays.
 ///
 /// # Errors
 /// When tolerations, affinity or spread constraints are not a pod's.
-pub fn build(job: &ArrayJob, options: &Options, size: &Size, index: usize, scratch_bytes: u64, counts: (u32, u32)) -> Result<Pod, Invalid> {
+pub fn build(job: &ArrayJob, options: &Options, size: &Size, scratch_bytes: u64, start: Start<'_>) -> Result<Pod, Invalid> {
+    let Start { index, counts, after } = start;
     let servers = job.spec.servers.clone().unwrap_or_default();
     let mut labels = servers.labels;
     labels.extend(names::labels(job, "chunk-server"));
@@ -130,7 +142,7 @@ pub fn build(job: &ArrayJob, options: &Options, size: &Size, index: usize, scrat
             ..ObjectMeta::default()
         },
         spec: Some(PodSpec {
-            containers: vec![container(job, options, size)],
+            containers: vec![container(job, options, size, after)],
             volumes: Some(volumes(job, scratch_bytes)),
             // A container that ends is replaced with its pod, so that why it ended can be read.
             restart_policy: Some("Never".into()),
@@ -158,12 +170,13 @@ pub fn build(job: &ArrayJob, options: &Options, size: &Size, index: usize, scrat
     })
 }
 
-fn container(job: &ArrayJob, options: &Options, size: &Size) -> Container {
+fn container(job: &ArrayJob, options: &Options, size: &Size, after: Option<&str>) -> Container {
     let mut env = vec![("ARRAYJOB_TLS_DIR", TLS_DIR.to_owned()), ("ARRAYJOB_SCRATCH_DIR", SCRATCH_DIR.to_owned())];
     env.push(("ARRAYJOB_THREADS", size.threads.to_string()));
     env.push(("ARRAYJOB_PEER_PORT", names::PEER_PORT.to_string()));
     env.push(("ARRAYJOB_HTTP_PORT", names::HTTP_PORT.to_string()));
     env.push(("ARRAYJOB_METRICS_PORT", names::METRICS_PORT.to_string()));
+    env.extend(after.map(|after| ("ARRAYJOB_AFTER", literal(after))));
     let mut mounts = vec![mount("tls", TLS_DIR, true), mount("scratch", SCRATCH_DIR, false)];
     if job.spec.source.secret_ref.is_some() {
         env.push(("ARRAYJOB_SOURCE_DIR", SOURCE_DIR.to_owned()));
@@ -192,6 +205,11 @@ fn container(job: &ArrayJob, options: &Options, size: &Size) -> Container {
         volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+/// The text as an environment variable's value that means just it: `$(NAME)` would be replaced, and `$$` is a `$`.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
 }
 
 fn probe(path: &str) -> Probe {

@@ -27,7 +27,7 @@ fn job(servers: &str) -> ArrayJob {
 }
 
 fn built(job: &ArrayJob) -> Result<Pod, Invalid> {
-    build(job, &options(), &size(job, &options()).unwrap(), 3, 0, (2, 5))
+    build(job, &options(), &size(job, &options()).unwrap(), 0, Start { index: 3, counts: (2, 5), after: None })
 }
 
 fn spec(servers: &str) -> PodSpec {
@@ -198,9 +198,20 @@ fn placing_is_the_users() {
 }
 
 #[test]
+fn a_server_is_told_what_became_of_the_one_before() {
+    let told = |after| {
+        let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), 0, Start { after, ..Start::default() }).unwrap();
+        let env = pod.spec.unwrap().containers.remove(0).env.unwrap();
+        env.into_iter().find(|variable| variable.name == "ARRAYJOB_AFTER").and_then(|variable| variable.value)
+    };
+    assert_eq!(told(None), None, "the first one is told nothing");
+    assert_eq!(told(Some("OOMKilled: $(HOME) at $1")).as_deref(), Some("OOMKilled: $$(HOME) at $$1"), "and nothing is put in its words");
+}
+
+#[test]
 fn scratch_is_as_large_as_planned_and_a_tenth() {
     let limit = |bytes: u64| {
-        let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), 0, bytes, (0, 0)).unwrap();
+        let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), bytes, Start::default()).unwrap();
         let volumes = pod.spec.unwrap().volumes.unwrap();
         volumes.into_iter().find(|volume| volume.name == "scratch").unwrap().empty_dir.unwrap().size_limit.map(|limit| limit.0)
     };
