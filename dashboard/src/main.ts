@@ -68,7 +68,7 @@ function start(): void {
       header.update(status);
       phases.update(status, now);
       servers.update(status, now);
-      store.startAt(startedMs(status));
+      store.startAt(startedMs(status), `${status.uid} ${status.generation}`);
       poll.update(status);
       streamLater();
       cards.update(status);

@@ -29,6 +29,7 @@ export function framed(header: object, body: ArrayBufferView): ArrayBuffer {
 export function answer(of: {
   server?: number;
   log: string;
+  boot?: string;
   next?: number;
   epoch?: number;
   lanes?: string[];
@@ -52,7 +53,7 @@ export function answer(of: {
   const running = of.running ?? 0;
   const header = {
     server: of.server ?? 0,
-    boot: "b",
+    boot: of.boot ?? "b",
     log: of.log,
     next: of.next ?? tasks.length - running,
     epoch_us: of.epoch ?? 1e15,

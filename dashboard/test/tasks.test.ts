@@ -116,7 +116,7 @@ test("tasks that come bit by bit and out of order are those that come at once", 
   assert.deepEqual(bits.totals().map(({ count }) => count), whole.totals().map(({ count }) => count));
 });
 
-test("a server is asked for what is new, and another log replaces the old one", () => {
+test("a server is asked for what is new, and another log of the same start replaces the old one", () => {
   const store = new TaskStore();
   assert.equal(store.since(0), "");
   apply(store, { log: "a/1", tasks: [{ start: 0, duration: 1 }, { start: 5, duration: 1 }], next: 2 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { magnitudes, readNpy } from "../src/wire/npy.ts";
 import { readPreview, readTraces } from "../src/wire/preview.ts";
-import { isDone, readStatus } from "../src/wire/status.ts";
+import { holderOf, isDone, isSummed, readStatus } from "../src/wire/status.ts";
 import { readTasks } from "../src/wire/tasks.ts";
 import { answer, framed, npy } from "./fixture.ts";
 
@@ -97,4 +97,46 @@ test("a status of another version is read as far as it goes", () => {
   assert.equal(status.fleet[0]?.phases[0]?.name, "Load");
   assert.equal(status.fleet[0]?.vitals, null);
   assert.deepEqual(status.blank, []);
+});
+
+test("whether a mean can be had is read from what arrays there are", () => {
+  const of = (...names: string[]): boolean[] => {
+    const status = readStatus(JSON.stringify({ arrays: names.map((name) => ({ name, shape: [4], dtype: "uint8", axes: ["t"], chunks: [4] })) }));
+    return [isSummed(status, "raw"), isSummed(status, "recentered")];
+  };
+  assert.deepEqual(of("raw", "recentered", "raw_max_frame"), [false, false]);
+  assert.deepEqual(of("raw_std_frame"), [true, false]);
+  assert.deepEqual(of("raw_mean_frame", "recentered_mean_frame"), [true, true]);
+});
+
+test("a server that was started again works on the job only once it has it", () => {
+  const works = (member: object): boolean => readStatus(JSON.stringify({ uid: "u", generation: 2, fleet: [{ server: 0, ...member }] })).fleet[0]!.works;
+  assert.equal(works({ answers: false, progress: null }), false);
+  assert.equal(works({ answers: true, progress: { assignment: null } }), false);
+  assert.equal(works({ answers: true, progress: { assignment: ["u", 1] } }), false);
+  assert.equal(works({ answers: true, progress: { assignment: ["u", 2] } }), true);
+  assert.equal(works({ answers: true, progress: {} }), true);
+});
+
+test("who has a frame, and whether it is there, is told from what servers say of themselves", () => {
+  const of = (...dones: (number | null)[]): ReturnType<typeof readStatus> =>
+    readStatus(
+      JSON.stringify({
+        phases: [{ name: "Load", done: 0, total: 10 }],
+        fleet: dones.map((done, server) => ({
+          server,
+          answers: done !== null,
+          progress: done === null ? null : { phases: [{ phase: "Load", done, total: server === 2 ? 2 : 4 }] },
+        })),
+      }),
+    );
+  const told = (status: ReturnType<typeof readStatus>, frame: number): unknown[] => Object.values(holderOf(status, "Load", frame) ?? {});
+  assert.deepEqual(told(of(4, 1, 0), 3), [0, true, true]);
+  assert.deepEqual(told(of(4, 1, 0), 4), [1, true, true]);
+  assert.deepEqual(told(of(4, 1, 0), 5), [1, true, false]);
+  assert.deepEqual(told(of(4, 1, 0), 8), [2, true, false]);
+  assert.deepEqual(told(of(4, null, 2), 7), [1, false, false], "what the others do not have, the absent one has");
+  assert.deepEqual(told(of(4, null, 2), 9), [2, true, true]);
+  assert.deepEqual(told(of(4, null, null), 9), []);
+  assert.deepEqual(told(of(4, 4), 1), [], "servers that say less than the job has");
 });

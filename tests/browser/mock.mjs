@@ -1,132 +1,23 @@
 // A job that nobody computes: serves the built page, and plays what servers would answer while a job runs for some seconds.
 //
-//   node mock.mjs [--port 8000] [--seconds 30] [--servers 4] [--tasks 1000000] [--fails]
+//   node mock.mjs [--port 8000] [--seconds 30] [--servers 4] [--tasks 1000000] [--fails] [--bare]
 
 import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { ARRAYS, FRAMES, H, HEIGHT, NPY, W, WIDTH, noise, rawSums, recenteredSums, traceOf } from "./movie.mjs";
 
 const DIST = fileURLToPath(new URL("../../dashboard/dist/", import.meta.url));
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 const TYPES = { "index.html": "text/html; charset=utf-8", "app.js": "text/javascript; charset=utf-8", "app.css": "text/css; charset=utf-8" };
 
-const FRAMES = 240;
-const [HEIGHT, WIDTH] = [160, 200];
-const [H, W] = [96, 112];
 const BANDS = 48;
 export const KINDS = ["load", "decode", "recenter", "gather", "transfer", "fft", "write"];
 const LANES = ["compute 1", "compute 2", "fetch 1", "fetch 2", "fetch 3", "fetch 4", "transfer 1", "transfer 2", "serve 1", "write 1"];
-
-/** Cycles per run at which a recentered pixel beats: the left half slowly, the right half fast. */
-export const cyclesAt = (_y, x) => (x < W / 2 ? 12 : 31);
-
-// The same everywhere and always: tests compare pictures of it.
-const noise = (...of) => {
-  let word = 2166136261;
-  for (const value of of) word = Math.imul(word ^ (value + 0x9e3779b9), 16777619);
-  word ^= word >>> 15;
-  word = Math.imul(word, 0x2c1b3c6d);
-  return ((word ^ (word >>> 13)) >>> 0) / 2 ** 32;
-};
-const centroid = (t) => [
-  HEIGHT / 2 + 18 * Math.sin((2 * Math.PI * t) / FRAMES) + 3 * noise(t, 1),
-  WIDTH / 2 + 24 * Math.sin((4 * Math.PI * t) / FRAMES + 0.6) + 3 * noise(t, 2),
-];
-const corner = (t) => centroid(t).map((at, axis) => Math.min(Math.max(0, Math.trunc(at) - [H, W][axis] / 2), [HEIGHT - H, WIDTH - W][axis]));
-/** A cell that beats: a soft disc with a nucleus and some grains. */
-const drawnCell = (t, y, x) => {
-  const [dy, dx] = [(y - H / 2) / (0.36 * H), (x - W / 2) / (0.36 * W)];
-  const r = Math.hypot(dy, dx) * (1 + 0.08 * Math.cos(5 * Math.atan2(dy, dx)));
-  const body = 1 / (1 + Math.exp(14 * (r - 1)));
-  const nucleus = 0.8 * Math.exp(-(((dy + 0.2) ** 2 + (dx - 0.15) ** 2) * 14));
-  const grains = 0.35 * (noise(y >> 1, x >> 1, 7) > 0.9 ? 1 : 0);
-  const beat = 1 + (0.25 + 0.1 * grains) * Math.sin((2 * Math.PI * cyclesAt(y, x) * t) / FRAMES);
-  return Math.min(255, Math.max(0, Math.round(22 + 6 * noise(t, y, x) + 120 * body * (0.6 + nucleus + grains) * beat)));
-};
-const background = (t, y, x) => Math.round(22 + 6 * noise(t, y + 1000, x));
-/** Everything that is slow to make, made before the job begins: a server that is played answers at once. */
-const rendered = (height, width, value) => {
-  const stack = Uint8Array.from({ length: FRAMES * height * width }, (_, at) => value(Math.floor(at / (height * width)), Math.floor(at / width) % height, at % width));
-  return (t, y, x) => stack[(t * height + y) * width + x];
-};
-const cell = rendered(H, W, drawnCell);
-const raw = rendered(HEIGHT, WIDTH, (t, y, x) => {
-  const [top, left] = corner(t);
-  const [cy, cx] = [y - top, x - left];
-  return cy >= 0 && cx >= 0 && cy < H && cx < W ? cell(t, cy, cx) : background(t, y, x);
-});
-const series = (y, x) => Float64Array.from({ length: FRAMES }, (_, t) => cell(t, y, x));
-const power = (y, x) => {
-  const values = series(y, x);
-  return Float64Array.from({ length: FRAMES }, (_, k) => {
-    let [re, im] = [0, 0];
-    for (let t = 0; t < FRAMES; t++) {
-      const angle = (-2 * Math.PI * ((k * t) % FRAMES)) / FRAMES;
-      re += values[t] * Math.cos(angle);
-      im += values[t] * Math.sin(angle);
-    }
-    return re * re + im * im;
-  });
-};
-const lazily = (make) => {
-  let made = null;
-  return () => (made ??= make());
-};
-// The mean of power over all frequencies is the sum of squares over time (Parseval).
-const powerMean = lazily(() => Float32Array.from({ length: H * W }, (_, at) => series(Math.floor(at / W), at % W).reduce((sum, value) => sum + value * value, 0)));
-const powers = new Map();
-const powerOf = (y, x) => {
-  const key = y * W + x;
-  if (!powers.has(key)) powers.set(key, power(y, x));
-  return powers.get(key);
-};
-
-/** Running sums of frames, so that a preview after n frames is cheap. */
-const sums = (height, width, value) => {
-  const sum = new Float64Array(height * width);
-  let done = 0;
-  return (frames) => {
-    if (frames < done) (sum.fill(0), (done = 0));
-    for (; done < frames; done++) for (let at = 0; at < sum.length; at++) sum[at] += value(done, Math.floor(at / width), at % width);
-    return sum;
-  };
-};
-const rawSums = sums(HEIGHT, WIDTH, raw);
-const recenteredSums = sums(H, W, cell);
-
-const array = (name, shape, dtype, at, axes = ["t", "y", "x"]) => ({ name, shape, dtype, axes: axes.slice(0, shape.length), chunks: shape, at });
-const ARRAYS = [
-  array("raw", [FRAMES, HEIGHT, WIDTH], "uint8", raw),
-  array("recentered", [FRAMES, H, W], "uint8", cell),
-  array("power", [FRAMES, H, W], "float32", (t, y, x) => powerOf(y, x)[t]),
-  array("frequency", [FRAMES], "float64", (t) => (t < FRAMES / 2 ? t : t - FRAMES) / FRAMES),
-  array("centroids", [FRAMES, 2], "float64", (t, axis) => centroid(t)[axis]),
-  array("offsets", [FRAMES, 2], "int32", (t, axis) => corner(t)[axis]),
-  array("raw_mean_frame", [HEIGHT, WIDTH], "float64", (y, x) => rawSums(FRAMES)[y * WIDTH + x] / FRAMES, ["y", "x"]),
-  array("recentered_mean_frame", [H, W], "float64", (y, x) => recenteredSums(FRAMES)[y * W + x] / FRAMES, ["y", "x"]),
-  array("power_mean_frame", [H, W], "float32", (y, x) => powerMean()[y * W + x], ["y", "x"]),
-  array("raw_mean_trace", [FRAMES], "float64", (t) => traceOf("raw_mean", t)),
-];
-const NPY = { uint8: ["|u1", Uint8Array], int32: ["<i4", Int32Array], float32: ["<f4", Float32Array], float64: ["<f8", Float64Array] };
-
-const traces = new Map();
-function traceOf(column, t) {
-  const key = `${column} ${t}`;
-  if (!traces.has(key)) {
-    let value;
-    if (column.startsWith("centroid")) value = centroid(t)[column.endsWith("y") ? 0 : 1];
-    else {
-      const [height, width, of] = column === "raw_mean" ? [HEIGHT, WIDTH, raw] : [H, W, cell];
-      let sum = 0;
-      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) sum += of(t, y, x);
-      value = sum / (height * width);
-    }
-    traces.set(key, value);
-  }
-  return traces.get(key);
-}
+// A server that was started again comes to its work in another order, and with one connection less.
+const LANES_AGAIN = ["compute 1", "compute 2", "fetch 3", "fetch 2", "fetch 1", "transfer 1", "write 1", "serve 1"];
 
 /** One server's tasks in seconds, as a plain schedule. */
 function schedule(server, servers, seconds) {
@@ -205,9 +96,11 @@ const ok = (type, body) => ({ status: 200, type, body });
 
 /**
  * Serves a job that begins at the first question for its status and takes `seconds`.
- * `tasks`: that many finished tasks instead of the schedule; `fails`: it ends in a failure.
+ * `tasks`: that many finished tasks instead of the schedule; `fails`: it ends in a failure; `bare`: frames are not kept and nothing is
+ * reduced. Of more than two servers one is lost on the way, and started again.
  */
-export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fails = false } = {}) {
+export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fails = false, bare = false } = {}) {
+  const arrays = ARRAYS.filter(({ name }) => !bare || !/^(raw|recentered)$|_mean_/.test(name));
   const schedules = Array.from({ length: servers }, (_, server) => (tasks > 0 ? [] : schedule(server, servers, seconds)));
   const floods = tasks > 0 ? Array.from({ length: servers }, (_, server) => flood(server, Math.floor(tasks / servers), 600)) : [];
   const mock = { requests: [], locked: false, silent: false, url: "", close: () => {}, token: "0123456789abcdef0123456789abcdef" };
@@ -220,15 +113,21 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
     return Math.min((Date.now() - begun) / 1000, fails ? 0.6 * seconds : Infinity);
   };
   const isLost = (server, at) => lost !== null && server === lost.server && at >= lost.from && at < lost.to;
+  // A process that is there again has no job at first.
+  const isIdle = (server, at) => isLost(server, at) && at >= lost.to - 0.02 * seconds;
+  // Statuses say first that a server is lost: who has just asked it meanwhile is another matter.
+  const isSilent = (server, at) => isLost(server, at) && at >= lost.from + 0.3;
   const done = (at, from, to, total) => Math.floor(total * Math.min(1, Math.max(0, (at / whole - from) / (to - from))));
   const SPANS = { Load: [0.02, 0.62, FRAMES, HEIGHT * WIDTH], Recenter: [0.05, 0.65, FRAMES, H * W], Rechunk: [0.37, 0.86, BANDS, 240_000], Fft: [0.4, 0.9, BANDS, 450_000], Write: [0.92, 0.98, 6, 400_000] };
-  const phasesAt = (at, parts = 1) =>
-    Object.entries(SPANS).map(([name, [from, to, total, bytes]]) => {
-      const count = done(at, from, to, Math.floor(total / parts));
+  const share = Math.ceil(FRAMES / servers);
+  const phasesAt = (at, server = null) =>
+    Object.entries(SPANS).map(([name, [from, to, all, bytes]]) => {
+      const total = server === null ? all : all === FRAMES ? Math.max(0, Math.min(share, FRAMES - server * share)) : Math.floor(all / servers);
+      const count = done(at, from, to, total);
       return {
-        [parts === 1 ? "name" : "phase"]: name,
+        [server === null ? "name" : "phase"]: name,
         done: count,
-        total: Math.floor(total / parts),
+        total,
         bytes: count * bytes,
         retries: name === "Load" ? Math.floor(count * 0.06) : 0,
         started_ms: count > 0 ? Math.round(begun + from * whole * 1000) : 0,
@@ -252,23 +151,25 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       server: 0,
       servers,
       chunks: [FRAMES, 32, 32],
-      arrays: ARRAYS.map(({ at: _, ...rest }) => rest),
+      arrays: arrays.map(({ at: _, ...rest }) => rest),
       phases: phasesAt(at),
       blank: at > 0.3 * whole ? [17, 101] : [],
       outputs: { written: over ? 2 : 0, total: 2 },
       failure: stateAt(at) === "Failed" ? { reason: "SourceUnavailable", message: "frame 131 cannot be fetched from http://images.example/131.png: 404 Not Found; check source.images.urlTemplate and count", server: 1 } : null,
       trouble: at > 0.2 * whole && at < 0.3 * whole ? { reason: "SourceUnavailable", message: "frame 41: the source answers 503, tried again for the 3rd time", server: 1 } : null,
       fleet: Array.from({ length: servers }, (_, server) =>
-        isLost(server, at)
+        isIdle(server, at)
+          ? { server, answers: true, progress: { boot: `boot-${server}-again`, assignment: null, phases: [] } }
+          : isLost(server, at)
           ? { server, answers: false, progress: null }
-          : { server, answers: true, progress: { boot: `boot-${server}`, phases: phasesAt(at, servers), peak_rss_bytes: 2.4e9, vitals: { ...vitalsAt(server, at), waits: over ? [] : [["source"], ["peers"], [], ["memory", "store"]][(server + Math.floor(at)) % 4] } } },
+          : { server, answers: true, progress: { boot: `boot-${server}`, assignment: ["mock", 1], phases: phasesAt(at, server), peak_rss_bytes: 2.4e9, vitals: { ...vitalsAt(server, at), waits: over ? [] : [["source"], ["peers"], [], ["memory", "store"]][(server + Math.floor(at)) % 4] } } },
       ),
       progress: {},
     };
   };
 
   const tasksOf = (server, query) => {
-    const at = now();
+    const at = isLost(server, now()) ? lost.from : now();
     const epoch = begun * 1000;
     const header = { server, boot: `boot-${server}`, log: "first", next: 0, epoch_us: epoch, now_us: epoch + Math.round(at * 1e6), kinds: KINDS, lanes: LANES, finished: 0, running: 0, marks: [], vitals: [] };
     if (tasks > 0) {
@@ -277,10 +178,12 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       const marks = known > 0 ? [] : Array.from({ length: 40 }, (_, of) => ({ at_us: of * 1.5e7, kind: "retry", text: `frame ${of} answered 503`, count: 3 }));
       return ok("application/vnd.arrayjob.tasks", framed({ ...header, next: count, finished: count - known, marks }, floods[server].subarray(32 * known)));
     }
-    if (isLost(server, at)) return refuse(503, `server ${server} does not answer`);
-    // After it came back it has a log of its own, as a process that was started again does.
+    if (isSilent(server, now())) return refuse(503, `server ${server} does not answer`);
+    // After it came back it has a log, a clock and lanes of its own, as a process that was started again does.
     const again = lost !== null && server === lost.server && at >= lost.to;
     const log = again ? "second" : "first";
+    const began = again ? lost.to : 0;
+    const lanes = again ? LANES_AGAIN : LANES;
     const known = query.get("log") === log ? Number(query.get("after") ?? 0) : 0;
     const all = schedules[server].filter((task) => !(again && task.start < lost.to) && task.start <= at);
     const finished = all.filter((task) => task.start + task.duration <= at);
@@ -289,13 +192,14 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
     const records = [...fresh, ...running];
     const body = Buffer.alloc(32 * records.length);
     records.forEach((task, of) => {
-      body.writeDoubleLE(task.start * 1e6, 32 * of);
+      const name = LANES[task.lane];
+      body.writeDoubleLE((task.start - began) * 1e6, 32 * of);
       body.writeFloatLE(task.duration * 1e6, 32 * of + 8);
       body.writeFloatLE(task.busy * 1e6, 32 * of + 12);
       body.writeUInt32LE(task.count, 32 * of + 16);
       body.writeUInt32LE(task.item, 32 * of + 20);
       body.writeFloatLE(task.bytes, 32 * of + 24);
-      body.writeUInt16LE(task.lane, 32 * of + 28);
+      body.writeUInt16LE(Math.max(lanes.indexOf(name), lanes.indexOf(name.replace(/\d+/, "1"))), 32 * of + 28);
       body.writeUInt8(task.kind, 32 * of + 30);
       body.writeUInt8(task.flags, 32 * of + 31);
     });
@@ -304,14 +208,15 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       ...(lost !== null && server === 0 ? [[lost.from, "lost", `server ${lost.server} does not answer`], [lost.to, "recovered", `server ${lost.server} has its frames again`]] : []),
       ...(server === 1 ? [[0.3 * seconds, "blank", "frames 17 and 101 cannot be had and are zero"]] : []),
       ...(fails && server === 1 ? [[0.6 * seconds, "failure", "frame 131 cannot be fetched"]] : []),
-    ].filter(([when]) => when <= at);
-    const marks = told.filter(([when]) => known === 0 || when > (fresh[0]?.start ?? Infinity)).map(([when, kind, text]) => ({ at_us: when * 1e6, kind, text, count: 1 }));
-    const samples = Math.floor(Math.min(at, whole) / 0.25);
-    const vitals = known > 0 ? [] : Array.from({ length: samples }, (_, of) => vitalsAt(server, of * 0.25)).map((use, of) => [of * 0.25e6, use.cpu_ms, use.resident_bytes, use.received_bytes, use.sent_bytes]);
-    return ok("application/vnd.arrayjob.tasks", framed({ ...header, log, next: finished.length, finished: fresh.length, running: running.length, marks, vitals }, body));
+    ].filter(([when]) => when <= at && when >= began);
+    const marks = told.filter(([when]) => known === 0 || when > (fresh[0]?.start ?? Infinity)).map(([when, kind, text]) => ({ at_us: (when - began) * 1e6, kind, text, count: 1 }));
+    const samples = Math.floor((Math.min(at, whole) - began) / 0.25);
+    const vitals = known > 0 ? [] : Array.from({ length: Math.max(0, samples) }, (_, of) => vitalsAt(server, began + of * 0.25)).map((use, of) => [of * 0.25e6, use.cpu_ms, use.resident_bytes, use.received_bytes, use.sent_bytes]);
+    return ok("application/vnd.arrayjob.tasks", framed({ ...header, boot: `boot-${server}${again ? "-again" : ""}`, log, lanes, epoch_us: epoch + Math.round(began * 1e6), next: finished.length, finished: fresh.length, running: running.length, marks, vitals }, body));
   };
 
   const preview = (name, edge) => {
+    if (bare) return refuse(404, `nothing is summed of ${name}: 'reduce' has no mean`);
     const [shape, sum, phase] = name === "raw" ? [[HEIGHT, WIDTH], rawSums, "Load"] : [[H, W], recenteredSums, "Recenter"];
     const frames = phasesAt(now()).find((of) => of.name === phase).done;
     const stride = Math.max(1, Math.ceil(Math.max(...shape) / edge));
@@ -329,11 +234,12 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
   };
 
   const slice = (name, query) => {
-    const of = ARRAYS.find((item) => item.name === name);
-    if (of === undefined) return refuse(404, `there is no array ${name}; there are ${ARRAYS.map((item) => item.name).join(", ")}`);
+    const of = arrays.find((item) => item.name === name);
+    if (of === undefined) return refuse(404, `there is no array ${name}; there are ${arrays.map((item) => item.name).join(", ")}`);
     const at = now();
-    if (name.startsWith("power") && at < 0.9 * whole) return refuse(503, "not computed yet");
-    if (/_frame|_trace/.test(name) && at < 0.65 * whole) return refuse(503, "not computed yet");
+    const absent = (why) => (stateAt(at) === "Failed" ? refuse(409, "frame 131 cannot be fetched", "SourceUnavailable") : refuse(503, why));
+    if (name.startsWith("power") && at < 0.9 * whole) return absent("not computed yet");
+    if (/_frame|_trace/.test(name) && at < 0.65 * whole) return absent("not computed yet");
     const sel = (query.get("sel") ?? "").split(",").filter((part) => part !== "");
     const axes = of.shape.map((size, axis) => {
       const part = sel[axis] ?? ":";
@@ -344,8 +250,11 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       return { index, keep: true };
     });
     if (axes.some(({ index }, axis) => index.some((i) => !(i >= 0 && i < of.shape[axis])))) return refuse(400, `sel=${query.get("sel")} is out of bounds of ${of.shape}`);
-    const frame = axes[0].keep ? -1 : axes[0].index[0];
-    if (of.shape.length === 3 && name !== "power" && frame >= phasesAt(at)[name === "raw" ? 0 : 1].done) return refuse(503, `frame ${frame} is not loaded yet`);
+    if (of.shape.length === 3 && name !== "power") {
+      const there = (frame) => frame % share < phasesAt(at, Math.floor(frame / share))[name === "raw" ? 0 : 1].done;
+      const missing = axes[0].index.find((frame) => !there(frame));
+      if (missing !== undefined) return absent(`frame ${missing} is not loaded yet`);
+    }
     const shape = axes.filter(({ keep }) => keep).map(({ index }) => index.length);
     const values = [];
     const walk = (axis, place) => {
@@ -443,6 +352,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const at = process.argv.indexOf(`--${name}`);
     return at < 0 ? otherwise : Number(process.argv[at + 1]);
   };
-  const mock = await start({ port: option("port", 8000), seconds: option("seconds", 30), servers: option("servers", 4), tasks: option("tasks", 0), fails: process.argv.includes("--fails") });
+  const mock = await start({ port: option("port", 8000), seconds: option("seconds", 30), servers: option("servers", 4), tasks: option("tasks", 0), fails: process.argv.includes("--fails"), bare: process.argv.includes("--bare") });
   console.log(mock.url);
 }

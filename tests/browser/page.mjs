@@ -40,8 +40,8 @@ export async function open(context, url, { width = 1280, height = 900, dark = fa
     if (expected === null || !expected.test(line)) page.wrong.push(line);
   };
   page.on("console", (message) => {
-    // The browser reports a refused request as an error of the console, too; the page expects "later" (503) and copes.
-    if (message.type() === "error" && !/status of (503|401)/.test(message.text())) keep(`console: ${message.text()}`);
+    // The browser reports a refused request as an error of the console, too: the page is not to ask for what cannot be there.
+    if (message.type() === "error") keep(`console: ${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => keep(`uncaught: ${error.stack ?? error.message}`));
   page.on("requestfailed", (request) => {

@@ -29,6 +29,7 @@ interface Waiting {
 export class Live implements Source {
   readonly recorded = false;
   private readonly waiting: Waiting[] = [];
+  private lost = false;
   private readonly inFlight = { person: 0, page: 0 };
 
   get(url: string, priority: Priority, signal?: AbortSignal): Promise<ArrayBuffer> {
@@ -41,38 +42,57 @@ export class Live implements Source {
   watch(onStatus: (status: Status) => void, onConnection: (connection: Connection) => void): void {
     let pause = FIRST_PAUSE_SECS;
     let watchdog = 0;
+    const heard = (text: string): void => {
+      this.lost = false;
+      onConnection({ kind: "open" });
+      onStatus(readStatus(text));
+      this.start();
+    };
+    const lost = (why: string, again: () => void, held = true): void => {
+      clearTimeout(watchdog);
+      this.lost = held;
+      onConnection({ kind: "lost", why, seconds: pause });
+      window.setTimeout(again, pause * 1000);
+      pause = Math.min(2 * pause, LONGEST_PAUSE_SECS);
+    };
     const open = (): void => {
       const events = new EventSource(new URL("api/v1/events", document.baseURI));
+      let told = false;
       const alive = (): void => {
         clearTimeout(watchdog);
-        watchdog = window.setTimeout(() => lost("its events stopped"), SILENCE_MS);
-      };
-      const lost = (why: string): void => {
-        clearTimeout(watchdog);
-        events.close();
-        onConnection({ kind: "lost", why, seconds: pause });
-        window.setTimeout(open, pause * 1000);
-        pause = Math.min(2 * pause, LONGEST_PAUSE_SECS);
+        watchdog = window.setTimeout(() => {
+          events.close();
+          lost(told ? "its events stopped" : "its events do not come; the server may have no job yet", open);
+        }, SILENCE_MS);
       };
       events.addEventListener("status", (event) => {
         pause = FIRST_PAUSE_SECS;
+        told = true;
         alive();
-        onConnection({ kind: "open" });
-        onStatus(readStatus(String((event as MessageEvent).data)));
+        heard(String((event as MessageEvent).data));
       });
       // An EventSource does not tell why it failed; a plain request does.
       events.addEventListener("error", () => {
         clearTimeout(watchdog);
         events.close();
-        fetchBody("api/v1/status").then(
-          (body) => {
-            onStatus(readStatus(new TextDecoder().decode(body)));
-            lost("its events broke off");
-          },
-          (error: unknown) => lost(sentence(error)),
-        );
+        this.lost = true;
+        ask(() => lost("its events broke off", open, false));
       });
       alive();
+    };
+    /** Asks whether the server is there again. What fails stands in the console: an EventSource as well would double it. */
+    const ask = (then: () => void): void => {
+      fetchBody("api/v1/status").then(
+        (body) => {
+          heard(new TextDecoder().decode(body));
+          then();
+        },
+        (error: unknown) => {
+          // A server without a job tells of it as soon as there is one.
+          const waits = error instanceof Refused && error.status === 503;
+          lost(sentence(error), waits ? open : () => ask(open));
+        },
+      );
     };
     onConnection({ kind: "connecting" });
     open();
@@ -97,6 +117,8 @@ export class Live implements Source {
   }
 
   private next(): Waiting | undefined {
+    // Nobody would answer, and the header says so: what is wanted is asked for once there is news again.
+    if (this.lost) return undefined;
     if (this.inFlight.person + this.inFlight.page >= AT_A_TIME) return undefined;
     for (const priority of ["person", "page"] as const) {
       if (this.inFlight[priority] >= OF_ONE_PRIORITY) continue;

@@ -57,6 +57,8 @@ export class TaskPoll {
         this.asked.set(server, asked);
       }
       if (!over) asked.quiet = 0;
+      // A server that is being replaced has nothing to tell, and asking for it is an error in every browser's console.
+      if (!this.source.recorded && status.fleet.some((member) => member.server === server && !member.works)) continue;
       if (asked.busy || now < asked.nextMs || asked.quiet >= QUIET_ANSWERS) continue;
       void this.ask(server, asked, over, Math.max(EVERY_MS, status.servers * PER_SERVER_MS));
     }

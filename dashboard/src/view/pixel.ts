@@ -118,9 +118,9 @@ export class Pixel {
 
   private getSeries(status: Status, { stack, y, x }: PixelOf): void {
     const phase = stack === "raw" ? "Load" : "Recenter";
-    if (!isDone(status, phase) && phaseNamed(status, phase) !== undefined && !isOver(status)) {
+    if (!isDone(status, phase) && phaseNamed(status, phase) !== undefined) {
       this.series.show(null, "nothing yet");
-      return setText(this.seriesNote, `Waits for all frames: ${howFar(status, phase)}.`);
+      return setText(this.seriesNote, isOver(status) ? `The job ended before all frames were there: ${howFar(status, phase)}.` : `Waits for all frames: ${howFar(status, phase)}.`);
     }
     const url = `slice/${stack}?sel=:,${y},${x}&format=npy`;
     this.get(this.parts.series, url, this.series, this.seriesNote, this.seriesFile, (values) => {
@@ -142,7 +142,7 @@ export class Pixel {
     };
     if (name === null) return wait("The job makes no spectra: fft in the manifest asks for them.");
     if (stack === "raw" && arrayNamed(status, "recentered") !== undefined) return wait("Spectra are of recentered pixels: choose one in a recentered picture.");
-    if (!isDone(status, "Fft") && !isOver(status)) return wait(`Waits for the FFT: ${howFar(status, "Fft")}.`);
+    if (!isDone(status, "Fft")) return wait(isOver(status) ? "The job ended before its spectra were whole." : `Waits for the FFT: ${howFar(status, "Fft")}.`);
     const frames = arrayNamed(status, name)!.shape[0] ?? 0;
     // The second half of the bins mirrors the first. A report carries all of them, under the name of all of them.
     const bins = this.source.recorded ? ":" : `:${halfBins(frames)}`;

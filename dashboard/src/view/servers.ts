@@ -21,6 +21,7 @@ export class Servers {
   private readonly root: HTMLElement;
   private readonly sum: HTMLElement;
   private drawnMs = -Infinity;
+  private answering = "";
   private status: Status | null = null;
 
   constructor(root: HTMLElement, sum: HTMLElement) {
@@ -35,7 +36,10 @@ export class Servers {
   /** Shows a status that arrived at `ms` by this page's monotonic clock. */
   update(status: Status, ms: number): void {
     for (const member of status.fleet) if (member.vitals !== null) this.history(member.server).look(member.vitals);
-    if (ms - this.drawnMs < Math.max(LEAST_MS, status.servers * PER_SERVER_MS) && !isOver(status)) return;
+    // That a server is lost, or there again, is told at once.
+    const answering = status.fleet.filter((member) => member.answers).map((member) => member.server).join();
+    if (answering === this.answering && ms - this.drawnMs < Math.max(LEAST_MS, status.servers * PER_SERVER_MS) && !isOver(status)) return;
+    this.answering = answering;
     this.drawnMs = ms;
     this.show(status);
   }

@@ -47,6 +47,8 @@ export interface Vitals {
 export interface Member {
   readonly server: number;
   readonly answers: boolean;
+  /** Whether it answers and is at work on this job: one that was just started again may not be yet. */
+  readonly works: boolean;
   readonly phases: readonly Phase[];
   readonly peakBytes: number;
   readonly vitals: Vitals | null;
@@ -56,6 +58,8 @@ export interface Member {
 export interface Status {
   readonly job: string;
   readonly uid: string;
+  /** With `uid`, which job this is: a changed manifest is another one. */
+  readonly generation: number;
   readonly state: State;
   /** Number of the server that was asked. */
   readonly server: number;
@@ -77,6 +81,7 @@ export function readStatus(text: string): Status {
   return {
     job: string(json["job"]),
     uid: string(json["uid"]),
+    generation: number(json["generation"]),
     state: string(json["state"]) as State,
     server: number(json["server"]),
     servers: number(json["servers"]),
@@ -95,7 +100,7 @@ export function readStatus(text: string): Status {
     outputs: { written: number(outputs["written"]), total: number(outputs["total"]) },
     failure: told(json["failure"]),
     trouble: told(json["trouble"]),
-    fleet: list(json["fleet"]).map(member),
+    fleet: list(json["fleet"]).map((item) => member(item, string(json["uid"]), number(json["generation"]))),
   };
 }
 
@@ -120,12 +125,42 @@ export function isDone(status: Status, name: string): boolean {
   return phase !== undefined && phase.done >= phase.total;
 }
 
-function member(item: unknown): Member {
+/** Whether frames of that stack are summed as they come, so that their mean so far can be had. */
+export function isSummed(status: Status, stack: "raw" | "recentered"): boolean {
+  return ["mean", "sum", "std", "var"].some((of) => arrayNamed(status, `${stack}_${of}_frame`) !== undefined);
+}
+
+/**
+ * Who has frame `frame` of what phase `name` makes, and whether it is most likely there: servers have equal shares in the order of their
+ * numbers, and take their frames in order. Null where that cannot be told.
+ */
+export function holderOf(status: Status, name: string, frame: number): { server: number; works: boolean; there: boolean } | null {
+  const frames = phaseNamed(status, name)?.total ?? 0;
+  const parts = status.fleet.map((member) => ({ member, phase: member.works ? member.phases.find((phase) => phase.name === name) : undefined }));
+  const absent = parts.filter(({ phase }) => phase === undefined);
+  const known = parts.reduce((sum, { phase }) => sum + (phase?.total ?? 0), 0);
+  // What all others do not have, one that is absent has; of several nobody knows which.
+  if (absent.length > 1 || (absent.length === 0 && known !== frames)) return null;
+  let first = 0;
+  for (const { member, phase } of parts) {
+    const total = phase?.total ?? frames - known;
+    const done = phase?.done ?? 0;
+    if (frame < first + total) return { server: member.server, works: phase !== undefined, there: frame - first < done };
+    first += total;
+  }
+  return null;
+}
+
+function member(item: unknown, uid: string, generation: number): Member {
   const json = object(item);
   const progress = object(json["progress"]);
+  const assignment = list(progress["assignment"]);
+  // What is missing is no news: only an empty or another assignment is.
+  const assigned = progress["assignment"] === undefined || (assignment[0] === uid && assignment[1] === generation);
   return {
     server: number(json["server"]),
     answers: json["answers"] === true,
+    works: json["answers"] === true && assigned,
     phases: list(progress["phases"]).map(phase),
     peakBytes: number(progress["peak_rss_bytes"]),
     vitals: vitals(progress["vitals"]),

@@ -6,7 +6,7 @@ import { Refused, isAbort, sentence } from "../../source/source.ts";
 import type { Source } from "../../source/source.ts";
 import { magnitudes, readNpy } from "../../wire/npy.ts";
 import { readPreview } from "../../wire/preview.ts";
-import { arrayNamed, isDone, isOver, phaseNamed } from "../../wire/status.ts";
+import { arrayNamed, holderOf, isDone, isOver, isSummed, phaseNamed } from "../../wire/status.ts";
 import type { ArrayInfo, Status } from "../../wire/status.ts";
 import { h, setAttribute, whenSeen } from "../dom.ts";
 import { Picture } from "./picture.ts";
@@ -106,9 +106,12 @@ class MeanCard implements Card {
     this.picture.box.hidden = this.stack === "recentered" && arrayNamed(status, "recentered") === undefined && phaseNamed(status, "Recenter") === undefined;
     if (this.busy || this.settled || nowMs < this.nextMs || this.picture.box.hidden) return;
     const array = arrayNamed(status, `${this.stack}_mean_frame`);
+    if (!isSummed(status, this.stack)) return this.picture.say(`The job makes no mean of its ${this.stack} frames: reduce: [mean] in the manifest asks for it.`);
     const begun = (phaseNamed(status, phase)?.done ?? 0) > 0;
-    if (array !== undefined && isDone(status, phase) && !this.refused) this.ask(() => this.whole(array));
-    else if (begun || isOver(status)) this.ask(() => this.soFar(isOver(status), isDone(status, phase)));
+    // Raw frames are summed as they are recentered.
+    const summed = isDone(status, phase) && (phaseNamed(status, "Recenter") === undefined || isDone(status, "Recenter"));
+    if (array !== undefined && summed && !this.refused) this.ask(() => this.whole(array));
+    else if (begun || isOver(status)) this.ask(() => this.soFar(isOver(status), summed));
     else this.picture.say("Waits for the first frame.");
   }
 
@@ -276,8 +279,17 @@ class FrameCard implements Card {
     }
     const wanted = `${stack} ${frame}`;
     if (wanted === this.asked) return;
-    this.asked = wanted;
     this.giveUp?.abort();
+    const holder = phase === undefined ? null : holderOf(status, phase.name, frame);
+    if (holder !== null && !holder.there) {
+      // It would be refused after a while. Statuses tell when it is there.
+      const why = holder.works ? "has not come to it yet" : "does not answer";
+      const waits = `Waits for frame ${frame}: server ${holder.server} ${why}.`;
+      this.picture.say(holder.works && isOver(status) ? `The job ended without frame ${frame}.` : waits, true);
+      this.asked = "";
+      return;
+    }
+    this.asked = wanted;
     const giveUp = new AbortController();
     this.giveUp = giveUp;
     setAttribute(this.slider, "aria-valuetext", `frame ${frame} of ${this.frames}`);

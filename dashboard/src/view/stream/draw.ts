@@ -97,10 +97,12 @@ export class Painter {
       const height = Math.round(row.height * box.ratio);
       this.shares.fill(0);
       this.edges.fill(0);
-      const shift = store.seconds(row.server, 0);
-      const raster: Raster = { from: (view.from - shift) * 1e6, to: (view.to - shift) * 1e6, columns, shares: this.shares, edges: this.edges };
-      for (const lane of row.lanes) row.server.lanes[lane]!.raster(raster, 1 / row.lanes.length);
-      if (row.lanes.length > 1) this.edges.fill(0);
+      for (const { start, lanes } of row.parts) {
+        const shift = store.seconds(start, 0);
+        const raster: Raster = { from: (view.from - shift) * 1e6, to: (view.to - shift) * 1e6, columns, shares: this.shares, edges: this.edges };
+        for (const lane of lanes) start.lanes[lane]?.raster(raster, 1 / row.lanes);
+      }
+      if (row.lanes > 1) this.edges.fill(0);
       this.stack(first, height, columns, lines, track, inks, scene.shown);
     }
     this.context.putImageData(this.image, left, top);
@@ -150,13 +152,16 @@ export class Painter {
     context.clip();
     const scale = (box.width - box.gutter) / (view.to - view.from);
     for (const row of rows) {
-      if (row.server.running.length === 0 || row.y + row.height < scrolled || row.y > scrolled + box.height) continue;
-      const part = row.height / row.lanes.length;
-      for (const task of row.server.running) {
-        const place = row.lanes.indexOf(task.lane);
+      // Only the latest start has any.
+      const latest = row.parts.at(-1);
+      if (latest === undefined || latest.start.running.length === 0 || row.y + row.height < scrolled || row.y > scrolled + box.height) continue;
+      const { start, lanes } = latest;
+      const part = row.height / row.lanes;
+      for (const task of start.running) {
+        const place = lanes.indexOf(task.lane);
         if (place < 0 || scene.shown[task.kind] === false) continue;
-        const from = box.gutter + (store.seconds(row.server, task.start) - view.from) * scale;
-        const to = box.gutter + (store.seconds(row.server, task.start + task.duration + growth(row.server, task, scene.nowMs)) - view.from) * scale;
+        const from = box.gutter + (store.seconds(start, task.start) - view.from) * scale;
+        const to = box.gutter + (store.seconds(start, task.start + task.duration + growth(start, task, scene.nowMs)) - view.from) * scale;
         if (to < box.gutter || from > box.width) continue;
         const y = box.top + row.y - scrolled + row.height - part * (place + 1);
         const ink = colour(`--kind-${KINDS[task.kind] ?? "other"}`);
@@ -173,23 +178,25 @@ export class Painter {
     context.restore();
   }
 
-  /** Attempts that failed: a cross at their end, at most one for a few pixels. */
+  /** Attempts that failed, and those that a server took with it: a cross at their end, at most one for a few pixels. */
   private failed(scene: Scene): void {
     const { box, rows, view, store, scrolled } = scene;
     const context = this.context;
     const scale = (box.width - box.gutter) / (view.to - view.from);
     for (const row of rows) {
-      if (row.server.failed.length === 0 || row.y + row.height < scrolled || row.y > scrolled + box.height) continue;
+      if (row.y + row.height < scrolled || row.y > scrolled + box.height) continue;
       const y = box.top + row.y - scrolled + row.height / 2;
       if (y < box.top) continue;
       const taken = new Set<number>();
-      for (const { lane, at } of row.server.failed) {
-        if (!row.lanes.includes(lane)) continue;
-        const x = Math.round(box.gutter + (store.seconds(row.server, at) - view.from) * scale);
-        if (x < box.gutter || x > box.width || taken.has(x >> 2)) continue;
-        taken.add(x >> 2);
-        cross(context, x, y, 3, colour("--panel"), 3.5);
-        cross(context, x, y, 3, colour("--text"), 1.5);
+      for (const { start, lanes } of row.parts) {
+        for (const { lane, at } of start.failed) {
+          if (!lanes.includes(lane)) continue;
+          const x = Math.round(box.gutter + (store.seconds(start, at) - view.from) * scale);
+          if (x < box.gutter || x > box.width || taken.has(x >> 2)) continue;
+          taken.add(x >> 2);
+          cross(context, x, y, 3, colour("--panel"), 3.5);
+          cross(context, x, y, 3, colour("--text"), 1.5);
+        }
       }
     }
   }
@@ -210,7 +217,7 @@ export class Painter {
         context.font = "600 11px system-ui, sans-serif";
         context.fillStyle = colour("--text");
         context.textAlign = "left";
-        context.fillText(String(row.server.server), 2, y);
+        context.fillText(String(row.server), 2, y);
       }
       context.font = "10px system-ui, sans-serif";
       context.fillStyle = colour("--muted");

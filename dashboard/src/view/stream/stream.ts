@@ -1,17 +1,21 @@
 // The task stream: what every thread of every server did and does. Tasks of all servers come in, a drawing to be moved through goes out.
 
-import { bytes, count, percent, plural, span } from "../../model/format.ts";
-import { KINDS } from "../../model/lane.ts";
+import { count, plural, span } from "../../model/format.ts";
 import { growth } from "../../model/tasks.ts";
 import type { ServerMark, TaskStore } from "../../model/tasks.ts";
 import { h, setAttribute, setText, wantsStillness, whenSeen } from "../dom.ts";
-import { colour, onTheme } from "../theme.ts";
+import { onTheme } from "../theme.ts";
 import { AXIS_HEIGHT, MARKS_HEIGHT, Painter } from "./draw.ts";
 import type { Box, View } from "./draw.ts";
+import { counted, find, nth } from "./find.ts";
+import { listen } from "./gestures.ts";
+import { Legend } from "./legend.ts";
 import { MarkLog } from "./marks.ts";
 import { rowAt, rows } from "./rows.ts";
 import type { Grouping, Row } from "./rows.ts";
-import { ofCrowd, ofMarks, ofRunning, ofTask } from "./words.ts";
+import { Tip } from "./tip.ts";
+import type { Place } from "./tip.ts";
+import { ofMarks, ofTask } from "./words.ts";
 import type { Words } from "./words.ts";
 
 const GUTTER = 118;
@@ -25,14 +29,6 @@ const STILL_GROWTH_MS = 1000;
 
 /** Where the drawing moves by itself: to show all, to keep the latest in sight, or nowhere. */
 type Follow = "all" | "latest" | "none";
-
-/** A place that was pointed at. */
-interface Place {
-  readonly words: Words;
-  /** CSS pixels within the canvas. */
-  readonly x: number;
-  readonly y: number;
-}
 
 /** The task stream. */
 export class Stream {
@@ -51,11 +47,9 @@ export class Stream {
   private readonly stick = h("div", { class: "stick" }, this.base, this.front);
   private readonly space = h("div", { class: "space" }, this.stick);
   private readonly scroller = h("div", { class: "lanes", tabindex: -1 }, this.space);
-  private readonly tip = h("div", { class: "tip", role: "tooltip", testid: "stream-tip", hidden: true });
-  private readonly said = h("p", { class: "said", role: "status", testid: "stream-said" });
+  private readonly tip = new Tip(this.front, () => this.box);
   private readonly empty = h("p", { class: "empty" }, "No task has been heard of yet.");
-  private readonly legend = h("ul", { class: "legend", "aria-label": "Kinds of tasks", testid: "stream-legend" });
-  private readonly chips = KINDS.map((kind, at) => this.chip(kind, at));
+  private readonly legend = new Legend(() => this.redraw());
   private readonly latest = this.button("Latest 10 s", "stream-latest", () => this.showLatest());
   private readonly whole = this.button("Whole run", "stream-whole", () => this.fit());
   private readonly grouped = h(
@@ -66,7 +60,6 @@ export class Stream {
   );
   private readonly log: MarkLog;
   private readonly painter = new Painter(this.base);
-  private readonly shown = KINDS.map(() => true);
   private grouping: Grouping = "lanes";
   private chosenGrouping = false;
   private rows: Row[] = [];
@@ -81,8 +74,6 @@ export class Stream {
   private drawing = 0;
   private version = -1;
   private box: Box = { width: 0, height: 0, gutter: GUTTER, top: AXIS_HEIGHT, ratio: 1 };
-  private pinned: Place | null = null;
-  private hovered: Place | null = null;
   private keyRow = 0;
   private keyTask = -1;
   private grownMs = 0;
@@ -102,13 +93,24 @@ export class Stream {
     this.log = new MarkLog();
     const keys = h(
       "p",
-      { class: "note keys", id: "stream-keys" },
-      "Drag to pan. Click into it, then the wheel zooms (Ctrl + wheel always does). Keys: + − zoom, ← → pan, ↑ ↓ rows, , . tasks of a row, 0 whole run.",
+      { class: "note", id: "stream-keys" },
+      h("span", { class: "keys" }, "Drag to pan. Click into it, then the wheel zooms (Ctrl + wheel always does). Keys: + − zoom, ← → pan, ↑ ↓ rows, , . tasks of a row, 0 whole run."),
+      h("span", { class: "fingers" }, "One finger pans, two zoom, a tap tells what is there."),
     );
     sum.after(tools);
-    root.append(this.legend, this.empty, this.scroller, this.tip, this.said, keys, this.log.box);
-    this.legend.append(...this.chips.map((chip) => chip.item));
-    this.listen();
+    root.append(this.legend.box, this.empty, this.scroller, this.tip.box, this.tip.said, keys, this.log.box);
+    listen(this.front, {
+      zoom: (factor, x) => this.zoom(factor, x),
+      move: (left, up) => {
+        this.scroller.scrollTop += up;
+        if (left !== 0) this.pan((left / (this.box.width - this.box.gutter)) * (this.view.to - this.view.from));
+      },
+      point: (at) => this.tip.point(at === null ? null : this.find(at.x, at.y)),
+      pin: (at) => this.tip.pin(at === null ? null : this.find(at.x, at.y)),
+      fit: () => this.fit(),
+      key: (name) => this.key(name),
+    });
+    this.scroller.addEventListener("scroll", () => this.redraw());
     onTheme(() => this.redraw());
     whenSeen(this.scroller, (seen) => {
       this.seen = seen;
@@ -151,27 +153,14 @@ export class Stream {
 
   /** Legend and summary. */
   private tell(): void {
-    const totals = this.store.totals();
-    const all = totals.reduce((sum, total) => sum + total.busy, 0);
-    totals.forEach((total, kind) => {
-      const chip = this.chips[kind]!;
-      chip.item.hidden = total.count === 0 && !this.runs(kind);
-      setText(chip.time, total.count > 0 ? `${span(total.busy)} · ${percent(all > 0 ? total.busy / all : 0)}` : "runs");
-      const failed = total.failed > 0 ? `, ${count(total.failed)} failed and tried again` : "";
-      setAttribute(chip.button, "title", `${plural(total.count, "task")}, ${bytes(total.bytes)}${failed}. Click to hide or show.`);
-    });
-    const tasks = totals.reduce((sum, total) => sum + total.count, 0);
+    this.legend.update(this.store);
+    const tasks = this.store.totals().reduce((sum, total) => sum + total.count, 0);
     const running = this.ended ? 0 : [...this.store.servers.values()].reduce((sum, server) => sum + server.running.length, 0);
     const [first, last] = this.store.extent();
     setText(
       this.sum,
       `${plural(tasks, "task")} on ${plural(this.store.servers.size, "server")} in ${span((last - first) * 1e6)}${running > 0 ? `, ${count(running)} running` : ""}`,
     );
-  }
-
-  private runs(kind: number): boolean {
-    for (const server of this.store.servers.values()) if (server.running.some((task) => task.kind === kind)) return true;
-    return false;
   }
 
   /** Draws with the next frame of the screen, once. */
@@ -195,11 +184,11 @@ export class Stream {
       view: this.view,
       box: this.box,
       scrolled,
-      shown: this.shown,
+      shown: this.legend.shown,
       nowMs: this.ended ? null : performance.now(),
       marks: this.marks,
     });
-    this.drawFront();
+    this.tip.draw();
     setAttribute(this.whole, "aria-pressed", String(this.follow === "all"));
     setAttribute(this.latest, "aria-pressed", String(this.follow === "latest"));
     // For tests, and for who wonders: how long it took, and what shows.
@@ -264,7 +253,7 @@ export class Stream {
     this.chosenGrouping = true;
     this.keyRow = 0;
     this.keyTask = -1;
-    this.point(null);
+    this.tip.point(null);
     this.arrange();
     this.redraw();
   }
@@ -281,14 +270,14 @@ export class Stream {
       this.follow = "none";
       this.look(at - share * width, width);
     }
-    this.point(null);
+    this.tip.point(null);
     this.redraw();
   }
 
   private pan(seconds: number): void {
     this.follow = "none";
     this.look(this.view.from + seconds, this.view.to - this.view.from);
-    this.point(null);
+    this.tip.point(null);
     this.redraw();
   }
 
@@ -309,144 +298,25 @@ export class Stream {
   }
 
   /** What lies at (x, y) CSS pixels of the canvas. */
-  private find(x: number, y: number): Words | null {
+  private find(x: number, y: number): Place | null {
     if (x < this.box.gutter) return null;
-    if (y < this.box.top) {
-      const near = this.marks.filter(({ seconds }) => Math.abs(this.xAt(seconds) - x) <= 6);
-      return near.length > 0 ? ofMarks(near) : null;
-    }
+    const words = y < this.box.top ? this.markAt(x) : this.taskAt(x, y);
+    return words === null ? null : { words, x, y };
+  }
+
+  private markAt(x: number): Words | null {
+    const near = this.marks.filter(({ seconds }) => Math.abs(this.xAt(seconds) - x) <= 6);
+    return near.length > 0 ? ofMarks(near) : null;
+  }
+
+  private taskAt(x: number, y: number): Words | null {
     const row = rowAt(this.rows, y - this.box.top + this.scroller.scrollTop);
     if (row === undefined) return null;
-    const { server } = row;
-    const us = (this.timeAt(x) - this.store.seconds(server, 0)) * 1e6;
-    const perPixel = ((this.view.to - this.view.from) * 1e6) / (this.box.width - this.box.gutter);
-    const nowMs = this.ended ? null : performance.now();
-    if (row.lanes.length === 1) {
-      const lane = server.lanes[row.lanes[0]!]!;
-      const task = server.running.find((running) => running.lane === row.lanes[0] && us >= running.start && us <= running.start + running.duration + growth(server, running, nowMs));
-      if (nowMs !== null && task !== undefined && this.shown[task.kind] === true) return ofRunning(this.store, server, task, task.duration + growth(server, task, nowMs));
-      const crowd = lane.before(us + 1.5 * perPixel) - lane.before(us - 1.5 * perPixel);
-      const at = lane.near(us, 2 * perPixel);
-      if (at >= 0 && (crowd <= 2 || lane.duration[at]! > 3 * perPixel)) return ofTask(this.store, server, lane, at);
-      if (at < 0) return null;
-    }
-    return ofCrowd(this.store, server, row.lanes, us - perPixel, us + perPixel);
+    const perPixel = (this.view.to - this.view.from) / (this.box.width - this.box.gutter);
+    return find(this.store, row, this.timeAt(x), perPixel, this.legend.shown, this.ended ? null : performance.now());
   }
 
-  private point(place: Place | null): void {
-    this.hovered = place;
-    if (place !== null || this.pinned === null) this.showTip(place);
-  }
-
-  private pin(place: Place | null): void {
-    this.pinned = place;
-    this.showTip(place);
-    setText(this.said, place === null ? "" : place.words.lines.join(" · "));
-  }
-
-  private showTip(place: Place | null): void {
-    this.tip.hidden = place === null;
-    this.drawFront();
-    if (place === null) return;
-    this.tip.replaceChildren(...place.words.lines.map((line, at) => h(at === 0 ? "strong" : "span", {}, line)));
-    setAttribute(this.tip, "data-kind", place.words.kind);
-    const canvas = this.front.getBoundingClientRect();
-    const parent = this.tip.offsetParent?.getBoundingClientRect() ?? canvas;
-    const tip = this.tip.getBoundingClientRect();
-    const left = Math.min(Math.max(place.x + 14, 4), this.box.width - tip.width - 4);
-    const below = place.y + 18;
-    const top = below + tip.height > this.box.height + 40 ? place.y - tip.height - 12 : below;
-    this.tip.style.left = `${canvas.left - parent.left + Math.max(4, left)}px`;
-    this.tip.style.top = `${canvas.top - parent.top + top}px`;
-  }
-
-  /** The line under the pointer, on a canvas of its own: moving it draws no lane. */
-  private drawFront(): void {
-    const context = this.front.getContext("2d");
-    const place = this.hovered ?? this.pinned;
-    if (context === null) return;
-    context.setTransform(this.box.ratio, 0, 0, this.box.ratio, 0, 0);
-    context.clearRect(0, 0, this.box.width, this.box.height);
-    if (place === null) return;
-    context.strokeStyle = colour("--muted");
-    context.globalAlpha = 0.7;
-    context.beginPath();
-    context.moveTo(Math.round(place.x) + 0.5, AXIS_HEIGHT);
-    context.lineTo(Math.round(place.x) + 0.5, this.box.height);
-    context.stroke();
-    context.globalAlpha = 1;
-  }
-
-  private listen(): void {
-    const pointers = new Map<number, { x: number; y: number }>();
-    let moved = 0;
-    const place = (event: MouseEvent): { x: number; y: number } => {
-      const rect = this.front.getBoundingClientRect();
-      return { x: event.clientX - rect.left, y: event.clientY - rect.top };
-    };
-    this.front.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      this.front.setPointerCapture(event.pointerId);
-      pointers.set(event.pointerId, place(event));
-      moved = 0;
-    });
-    this.front.addEventListener("pointermove", (event) => {
-      const now = place(event);
-      const before = pointers.get(event.pointerId);
-      if (before === undefined) {
-        const words = this.find(now.x, now.y);
-        return this.point(words === null ? null : { words, ...now });
-      }
-      const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
-      pointers.set(event.pointerId, now);
-      moved += Math.abs(now.x - before.x) + Math.abs(now.y - before.y);
-      if (other !== undefined) {
-        const apart = (point: { x: number }): number => Math.max(8, Math.abs(point.x - other.x));
-        this.zoom(apart(before) / apart(now), (now.x + other.x) / 2);
-      } else if (moved > 4) {
-        this.front.dataset["drags"] = "";
-        this.scroller.scrollTop -= now.y - before.y;
-        this.pan(this.timeAt(before.x) - this.timeAt(now.x));
-      }
-    });
-    const up = (event: PointerEvent): void => {
-      if (!pointers.delete(event.pointerId)) return;
-      delete this.front.dataset["drags"];
-      if (moved > 4 || event.type === "pointercancel") return;
-      const now = place(event);
-      const words = this.find(now.x, now.y);
-      this.pin(words === null ? null : { words, ...now });
-    };
-    this.front.addEventListener("pointerup", up);
-    this.front.addEventListener("pointercancel", up);
-    this.front.addEventListener("pointerleave", () => this.point(null));
-    this.front.addEventListener("dblclick", () => {
-      this.pin(null);
-      this.fit();
-    });
-    // The page scrolls over a drawing that nobody has entered: only then the wheel is for scrolling.
-    this.front.addEventListener(
-      "wheel",
-      (event) => {
-        const entered = document.activeElement === this.front;
-        if (!entered && !event.ctrlKey) return;
-        event.preventDefault();
-        const unit = event.deltaMode === 1 ? 16 : 1;
-        if (Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey) {
-          const pixels = (event.deltaX || event.deltaY) * unit;
-          this.pan((pixels / (this.box.width - this.box.gutter)) * (this.view.to - this.view.from));
-        } else {
-          this.zoom(Math.exp(Math.max(-120, Math.min(120, event.deltaY * unit)) * (event.ctrlKey ? 0.006 : 0.003)), place(event).x);
-        }
-      },
-      { passive: false },
-    );
-    this.scroller.addEventListener("scroll", () => this.redraw());
-    this.front.addEventListener("keydown", (event) => this.key(event));
-  }
-
-  private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+  private key(name: string): boolean {
     const tenth = 0.1 * (this.view.to - this.view.from);
     const keys: Record<string, () => void> = {
       "+": () => this.zoom(1 / 1.6),
@@ -461,12 +331,11 @@ export class Stream {
       "0": () => this.fit(),
       Home: () => this.pan(this.extent()[0] - this.view.from),
       End: () => this.pan(this.extent()[1] - this.view.to),
-      Escape: () => this.pin(null),
+      Escape: () => this.tip.pin(null),
     };
-    const act = keys[event.key];
-    if (act === undefined) return;
-    event.preventDefault();
-    act();
+    const act = keys[name];
+    act?.();
+    return act !== undefined;
   }
 
   private stepRow(by: number): void {
@@ -484,39 +353,16 @@ export class Stream {
   private stepTask(by: number): void {
     const row = this.rows[this.keyRow];
     if (row === undefined) return;
-    const { server } = row;
-    const lane = server.lanes[row.lanes[0]!]!;
-    if (lane.length === 0) return;
-    const first = lane.before((this.view.from - this.store.seconds(server, 0)) * 1e6);
-    this.keyTask = Math.min(Math.max(0, this.keyTask < 0 ? first : this.keyTask + by), lane.length - 1);
-    const start = this.store.seconds(server, lane.start[this.keyTask]!);
-    const middle = start + lane.duration[this.keyTask]! / 2e6;
+    const { length, before } = counted(this.store, row, this.view.from);
+    this.keyTask = Math.min(Math.max(0, this.keyTask < 0 ? before : this.keyTask + by), length - 1);
+    const step = nth(row, this.keyTask);
+    if (step === null) return;
+    const { start, lane, at } = step;
+    const middle = this.store.seconds(start, lane.start[at]!) + lane.duration[at]! / 2e6;
     if (middle < this.view.from || middle > this.view.to) this.pan(middle - (this.view.from + this.view.to) / 2);
     const y = this.box.top + row.y - this.scroller.scrollTop + row.height / 2;
-    this.pin({ words: ofTask(this.store, server, lane, this.keyTask), x: this.xAt(middle), y });
+    this.tip.pin({ words: ofTask(this.store, start, lane, at), x: this.xAt(middle), y });
     this.redraw();
-  }
-
-  private chip(kind: string, at: number): { item: HTMLElement; button: HTMLElement; time: HTMLElement } {
-    const time = h("span", { class: "note" });
-    const button = h(
-      "button",
-      {
-        type: "button",
-        class: "chip",
-        "aria-pressed": "true",
-        testid: `legend-${kind}`,
-        onclick: () => {
-          this.shown[at] = this.shown[at] !== true;
-          setAttribute(button, "aria-pressed", String(this.shown[at]));
-          this.redraw();
-        },
-      },
-      h("span", { class: `swatch kind-${kind}` }),
-      `${kind} `,
-      time,
-    );
-    return { item: h("li", { hidden: true }, button), button, time };
   }
 
   private button(text: string, testid: string, act: () => void, label: string | null = null): HTMLButtonElement {

@@ -3,8 +3,10 @@
 import { bytes, clock, count, percent, plural, span } from "../../model/format.ts";
 import { KINDS, KIND_COUNT } from "../../model/lane.ts";
 import type { Lane } from "../../model/lane.ts";
+import { LOST } from "../../model/tasks.ts";
 import type { Running, ServerMark, ServerTasks, TaskStore } from "../../model/tasks.ts";
 import { FAILED } from "../../wire/tasks.ts";
+import type { Part } from "./rows.ts";
 
 const ITEMS: Readonly<Record<string, string>> = { load: "frame", decode: "frame", recenter: "frame", write: "output" };
 
@@ -28,7 +30,8 @@ export function ofTask(store: TaskStore, server: ServerTasks, lane: Lane, at: nu
       merged && busy < 0.995 * duration ? `${span(duration)}, at work ${span(busy)} of it` : span(duration),
       ...(lane.bytes[at]! > 0 ? [size(lane.bytes[at]!, busy)] : []),
       ...((lane.flags[at]! & FAILED) !== 0 ? ["failed, tried again"] : []),
-      `server ${server.server}, ${lane.name}, at ${moment(store.seconds(server, lane.start[at]!))}`,
+      ...((lane.flags[at]! & LOST) !== 0 ? ["not finished: its server was lost, and this is the last that was heard of it"] : []),
+      `server ${server.server}, ${lane.name}, at ${moment(store.seconds(server, lane.start[at]!))}${earlier(server)}`,
     ],
   };
 }
@@ -47,24 +50,30 @@ export function ofRunning(store: TaskStore, server: ServerTasks, task: Running, 
   };
 }
 
-/** Many tasks in few pixels: what their server did in [from, to] µs since its epoch. */
-export function ofCrowd(store: TaskStore, server: ServerTasks, lanes: readonly number[], from: number, to: number): Words | null {
+/** Many tasks in few pixels: what a server did in `lanes` lanes in the seconds [from, to] of the axis. */
+export function ofCrowd(store: TaskStore, parts: readonly Part[], lanes: number, from: number, to: number): Words | null {
   const shares = new Float32Array(KIND_COUNT);
   let tasks = 0;
-  for (const number of lanes) {
-    const lane = server.lanes[number]!;
-    lane.raster({ from, to, columns: 1, shares, edges: new Uint8Array(1) }, 1 / lanes.length, 0);
-    tasks += lane.before(to) - lane.before(from);
+  let last: { start: ServerTasks; name: string } | null = null;
+  for (const { start, lanes: numbers } of parts) {
+    const [begin, end] = [from, to].map((at) => (at - store.seconds(start, 0)) * 1e6) as [number, number];
+    const before = shares.reduce((sum, share) => sum + share, 0);
+    for (const number of numbers) {
+      const lane = start.lanes[number];
+      lane?.raster({ from: begin, to: end, columns: 1, shares, edges: new Uint8Array(1) }, 1 / lanes, 0);
+      if (lane !== undefined) tasks += lane.before(end) - lane.before(begin);
+    }
+    if (shares.reduce((sum, share) => sum + share, 0) > before) last = { start, name: start.lanes[numbers[0]!]?.name ?? "" };
   }
   const busy = [...shares].map((share, kind) => ({ share, kind })).filter(({ share }) => share > 0.0005).sort((a, b) => b.share - a.share);
-  if (busy.length === 0) return null;
-  const where = lanes.length === 1 ? server.lanes[lanes[0]!]!.name : plural(lanes.length, "lane");
+  if (busy.length === 0 || last === null) return null;
+  const where = lanes === 1 ? last.name : plural(lanes, "lane");
   return {
     kind: KINDS[busy[0]!.kind] ?? null,
     lines: [
       `${busy.map(({ share, kind }) => `${KINDS[kind] ?? "other"} ${percent(Math.min(1, share))}`).join(" · ")}`,
-      `of ${span(to - from)}${tasks > 0 ? `, in which ${plural(tasks, "task")} begin${tasks === 1 ? "s" : ""}` : ""}`,
-      `server ${server.server}, ${where}, at ${moment(store.seconds(server, from))}`,
+      `of ${span((to - from) * 1e6)}${tasks > 0 ? `, in which ${plural(tasks, "task")} begin${tasks === 1 ? "s" : ""}` : ""}`,
+      `server ${last.start.server}, ${where}, at ${moment(from)}${earlier(last.start)}`,
     ],
   };
 }
@@ -83,6 +92,10 @@ export function ofMark(mark: ServerMark): string {
 /** Seconds on the axis: precise where they are few. */
 export function moment(seconds: number): string {
   return Math.abs(seconds) < 100 ? `${seconds.toFixed(3)} s` : `${clock(seconds)}.${String(Math.floor((seconds % 1) * 10))}`;
+}
+
+function earlier(server: ServerTasks): string {
+  return server.former ? ", before it was started again" : "";
 }
 
 function title(kind: string, item: number, tasks: number): string {
