@@ -100,13 +100,10 @@ fn writing(plan: &Plan, job: &Job) -> u64 {
     let arrays = catalog(job, plan);
     let of = |output: &Output| {
         let layout = Layout::new(output, &arrays, plan).ok()?;
-        let whole = layout.bytes();
+        let (whole, object) = (layout.bytes(), layout.object_bytes());
         // Objects at the edge are whole ones too.
-        Some(
-            COPIES
-                * (if output.is_zarr() { whole.max(layout.object_bytes()).min(layout.object_bytes() * layout.at_once()) } else { whole })
-                    as u64,
-        )
+        let made = if output.is_zarr() { whole.max(object).min(object * layout.at_once()) } else { whole };
+        Some(COPIES * made as u64)
     };
     job.outputs.iter().filter_map(of).max().unwrap_or(0)
 }

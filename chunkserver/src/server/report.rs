@@ -40,11 +40,13 @@ const LANES: u64 = 8;
 struct Question {
     key: String,
     asked: String,
+    /// The key of an answer that makes this one needless.
+    unless: Option<String>,
 }
 
 impl Question {
     fn plain(key: String) -> Self {
-        Self { asked: key.clone(), key }
+        Self { asked: key.clone(), key, unless: None }
     }
 }
 
@@ -61,6 +63,10 @@ pub(super) async fn report(State(worker): State<Arc<Worker>>) -> Result<Response
     answers.insert(key(route::STATUS).to_owned(), text(&status));
     // One after another: each is gathered whole, and the plan has memory for one.
     for question in questions(&known) {
+        // Of a mean that is there whole, nobody needs what was known of it before.
+        if question.unless.as_ref().is_some_and(|whole| answers.contains_key(whole)) {
+            continue;
+        }
         if let Some(answer) = ask(&router, &format!("/{}", question.asked)).await {
             answers.insert(question.key, packed(&answer));
         }
@@ -96,22 +102,29 @@ fn questions(status: &Value) -> Vec<Question> {
     let resolution = ended.saturating_sub(started) * 1000 * LANES * servers / TASKS;
     all.extend((0..servers).map(|server| {
         let key = format!("api/v1/servers/{server}/tasks");
-        Question { asked: format!("{key}?resolution={resolution}"), key }
+        Question { asked: format!("{key}?resolution={resolution}"), ..Question::plain(key) }
     }));
     all.push(Question::plain("api/v1/traces".into()));
     let arrays: Vec<(&str, Vec<usize>)> = status["arrays"].as_array().into_iter().flatten().filter_map(array).collect();
     let stack = ["recentered", "raw"].into_iter().find_map(|name| arrays.iter().find(|array| array.0 == name));
-    all.extend(["raw", "recentered"].map(|name| Question::plain(format!("api/v1/preview/{name}?edge={EDGE}"))));
+    let picture = |name: &str, height: usize, width: usize| {
+        let step = height.max(width).div_ceil(EDGE).max(1);
+        format!("slice/{name}?sel=::{step},::{step}&format=npy")
+    };
     for (name, shape) in &arrays {
         match shape[..] {
-            [height, width] if name.ends_with("_frame") => {
-                let step = height.max(width).div_ceil(EDGE).max(1);
-                all.push(Question::plain(format!("slice/{name}?sel=::{step},::{step}&format=npy")));
-            }
+            [height, width] if name.ends_with("_frame") => all.push(Question::plain(picture(name, height, width))),
             [_] | [_, 2] => all.push(Question::plain(format!("slice/{name}?format=npy"))),
             _ => {}
         }
     }
+    all.extend(["raw", "recentered"].map(|name| {
+        let mean = format!("{name}_mean_frame");
+        let whole = arrays.iter().find_map(|(name, shape)| {
+            if let [height, width] = shape[..] { (*name == mean).then(|| picture(name, height, width)) } else { None }
+        });
+        Question { unless: whole, ..Question::plain(format!("api/v1/preview/{name}?edge={EDGE}")) }
+    }));
     if let Some((name, [frames, height, width])) = stack.and_then(|(name, shape)| Some((name, <[usize; 3]>::try_from(&shape[..]).ok()?))) {
         let pixel = format!("{},{}", height / 2, width / 2);
         all.push(Question::plain(format!("slice/{name}?sel=:,{pixel}&format=npy")));
@@ -119,7 +132,7 @@ fn questions(status: &Value) -> Vec<Question> {
         if let Some((name, _)) = arrays.iter().find(|(name, _)| spectra.contains(name)) {
             // The second half of the bins mirrors the first.
             let of = |bins: &str| format!("slice/{name}?sel=:{bins},{pixel}&format=npy");
-            all.push(Question { key: of(""), asked: of(&(frames / 2 + 1).to_string()) });
+            all.push(Question { asked: of(&(frames / 2 + 1).to_string()), ..Question::plain(of("")) });
         }
     }
     all
@@ -185,17 +198,19 @@ mod tests {
             "api/v1/servers/0/tasks",
             "api/v1/servers/1/tasks",
             "api/v1/traces",
-            "api/v1/preview/raw?edge=256",
-            "api/v1/preview/recentered?edge=256",
             "slice/centroids?format=npy",
             "slice/raw_mean_frame?sel=::3,::3&format=npy",
             "slice/raw_mean_trace?format=npy",
             "slice/frequency?format=npy",
+            "api/v1/preview/raw?edge=256",
+            "api/v1/preview/recentered?edge=256",
             "slice/recentered?sel=:,10,15&format=npy",
             "slice/power?sel=:,10,15&format=npy",
         ];
         assert_eq!(keys, expected);
         assert_eq!(questions.last().unwrap().asked, "slice/power?sel=:5,10,15&format=npy");
+        let unless: Vec<_> = questions.iter().filter_map(|question| question.unless.as_deref()).collect();
+        assert_eq!(unless, ["slice/raw_mean_frame?sel=::3,::3&format=npy"]);
         // A minute of 2 servers.
         assert_eq!(questions[1].asked, "api/v1/servers/1/tasks?resolution=16000");
     }
