@@ -3,6 +3,10 @@
 //! Keys of a store come from the secret of the job, if there is one, and else from the environment, under the names that the
 //! vendors' own tools read: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …
 
+mod said;
+
+pub use said::{Complaint, complaint, said};
+
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
@@ -18,6 +22,9 @@ use url::Url;
 
 /// What names of a store's keys begin with, in any case.
 const VENDORS: [&str; 3] = ["aws_", "google_", "azure_"];
+/// Names that the vendor's tools know a key by, and the store's client does not.
+const ALIASES: [(&str, &str); 2] =
+    [("azure_storage_account", "azure_storage_account_name"), ("azure_storage_key", "azure_storage_account_key")];
 /// The longest that a request is tried again.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -134,9 +141,13 @@ impl Access {
 
     /// The builder with every key that it knows.
     fn known<B, K: std::str::FromStr>(&self, builder: B, with: impl Fn(B, K, String) -> B) -> B {
-        self.keys.iter().fold(builder, |builder, (name, value)| match name.to_ascii_lowercase().parse() {
-            Ok(key) => with(builder, key, value.clone()),
-            Err(_) => builder,
+        self.keys.iter().fold(builder, |builder, (name, value)| {
+            let name = name.to_ascii_lowercase();
+            let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, name)| name);
+            match name.parse() {
+                Ok(key) => with(builder, key, value.clone()),
+                Err(_) => builder,
+            }
         })
     }
 }
@@ -184,6 +195,9 @@ mod tests {
         assert_eq!(place.below("c/0/1").as_ref(), "a b/p.zarr/c/0/1");
         assert!(place.store.to_string().contains("bucket"), "{}", place.store);
         assert!(access.open("az://container/p.zarr").is_ok());
+        let access = Access::new([("AZURE_STORAGE_ACCOUNT".into(), "a".into()), ("AZURE_STORAGE_KEY".into(), "a2V5".into())], false);
+        assert!(access.open("abfss://container/p.zarr").is_ok());
+        assert!(access.open("gs://bucket/p.zarr").is_ok());
         assert_eq!(access.open("https://user:secret@host/x.zarr?key=1").unwrap().shown, "https://host/x.zarr?…");
         for (url, said) in [("file:///tmp/x.zarr", "servers on a cluster"), ("ftp://host/x", "not a URL of a store"), ("x", "not a URL")] {
             let error = access.open(url).unwrap_err().to_string();

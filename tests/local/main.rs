@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "measured memory is worth reading; libtest shows it on request")]
 
 mod bad_input;
+mod clouds;
 mod documents;
 mod faults;
 mod flaky;

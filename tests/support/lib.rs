@@ -5,8 +5,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up should say so and stop")]
 
+pub mod azure;
 pub mod browser;
 pub mod cluster;
+pub mod gcs;
 pub mod http;
 pub mod job;
 pub mod movie;

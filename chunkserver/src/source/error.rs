@@ -100,8 +100,14 @@ pub enum Reason {
     #[error("the store has no such object")]
     NoObject,
     /// A store that says no.
-    #[error("the store refuses: {what}; check source.secretRef, whose keys are named AWS_…, GOOGLE_… or AZURE_…")]
+    #[error("the store refuses: {what}; check its keys, in source.secretRef or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
     Refused {
+        /// In the words of its library.
+        what: String,
+    },
+    /// A store whose keys cannot be had.
+    #[error("no keys, neither in source.secretRef nor in the environment (AWS_…, GOOGLE_…, AZURE_…) nor the machine's own: {what}")]
+    Keyless {
         /// In the words of its library.
         what: String,
     },
@@ -167,7 +173,7 @@ impl Reason {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Connect { cause, .. } => *cause == Cause::Certificate,
-            Self::Silent { .. } | Self::CutShort { .. } | Self::Broken | Self::Store { .. } => false,
+            Self::Silent { .. } | Self::CutShort { .. } | Self::Broken | Self::Store { .. } | Self::Keyless { .. } => false,
             Self::Status { status } => !matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::BadUrl
             | Self::Scheme { .. }

@@ -2,14 +2,11 @@
 
 use super::error::{Failure, Reason};
 use super::{Options, Part};
-use crate::objects::Location;
+use crate::objects::{Complaint, Location, complaint, said};
 use futures_util::{Stream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStoreExt as _};
 use tokio::time::timeout;
-
-/// Characters of what a store says that are shown: some send pages.
-const SHOWN: usize = 300;
 
 /// Fetches an object, or a part of it.
 pub(super) async fn get(place: &Location, key: &str, part: Option<Part>, options: &Options, into: &mut Vec<u8>) -> Result<bool, Failure> {
@@ -58,9 +55,11 @@ fn range(part: Part) -> GetRange {
 }
 
 fn failed(error: Error) -> Failure {
-    let what = || error.to_string().lines().next().unwrap_or_default().chars().take(SHOWN).collect();
+    let what = || said(&error);
     match &error {
         Error::NotFound { .. } => Reason::NoObject.into(),
+        // Those of a machine of a cloud may come later.
+        Error::Generic { .. } if complaint(&error) == Complaint::Keyless => Reason::Keyless { what: what() }.into(),
         // Where the network or the store fails, or its keys cannot be had just now.
         Error::Generic { .. } | Error::JoinError { .. } => Reason::Store { what: what() }.into(),
         _ => Reason::Refused { what: what() }.into(),

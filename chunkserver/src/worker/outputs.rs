@@ -54,12 +54,12 @@ pub(super) enum Error {
         #[source]
         source: std::io::Error,
     },
-    #[error("cannot write {key}")]
-    Store {
-        key: String,
-        #[source]
-        source: object_store::Error,
-    },
+    #[error("cannot write {key}: {said}")]
+    Store { key: String, said: String },
+    #[error("the store refuses {key}; check its keys, in the secret or the environment (AWS_…, GOOGLE_…, AZURE_…): {said}")]
+    Refused { key: String, said: String },
+    #[error("no keys for {key}, neither in the secret nor in the environment (AWS_…, GOOGLE_…, AZURE_…) nor the machine's own: {said}")]
+    Keyless { key: String, said: String },
     #[error("the thread that wrote has ended")]
     Thread,
 }

@@ -1,7 +1,7 @@
 //! Where the objects of a Zarr array go: a folder of this machine, or a place in an object store.
 
 use super::{Error, blocking};
-use crate::objects::Location;
+use crate::objects::{self, Complaint, Location};
 use crate::worker::chain;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -51,7 +51,7 @@ impl Sink {
                 match got.await {
                     Ok(bytes) => Ok(Some(bytes.to_vec())),
                     Err(object_store::Error::NotFound { .. }) => Ok(None),
-                    Err(source) => Err(failed(&path, source)),
+                    Err(source) => Err(failed(&path, &source)),
                 }
             }
         }
@@ -81,7 +81,7 @@ impl Sink {
                         tracing::debug!(%error, "a store that cannot be listed");
                         Ok(HashMap::new())
                     }
-                    Err(source) => Err(failed(&place.path, source)),
+                    Err(source) => Err(failed(&place.path, &source)),
                 }
             }
         }
@@ -101,7 +101,7 @@ impl Sink {
             },
             Self::Store(place) => match place.store.delete(&place.below(key)).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(source) => Err(failed(&place.below(key), source)),
+                Err(source) => Err(failed(&place.below(key), &source)),
             },
         }
     }
@@ -109,7 +109,7 @@ impl Sink {
 
 /// Puts an object in its place: in one request, or in parts that become an object all at once.
 pub(super) async fn put(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Result<(), Error> {
-    let failed = |source| failed(path, source);
+    let failed = |source| failed(path, &source);
     if bytes.len() <= PART_BYTES {
         return put_whole(store, path, bytes).await.map_err(failed);
     }
@@ -148,8 +148,13 @@ fn is_made_by_another(error: &object_store::Error) -> bool {
     said.contains("MKCOL") && said.contains("405")
 }
 
-fn failed(path: &Key, source: object_store::Error) -> Error {
-    Error::Store { key: path.to_string(), source }
+fn failed(path: &Key, source: &object_store::Error) -> Error {
+    let (key, said) = (path.to_string(), objects::said(source));
+    match objects::complaint(source) {
+        Complaint::Keyless => Error::Keyless { key, said },
+        Complaint::Refused => Error::Refused { key, said },
+        Complaint::Other => Error::Store { key, said },
+    }
 }
 
 /// Not there, or below something that is no folder.
