@@ -31,10 +31,10 @@ impl Drop for Azure {
 
 impl Default for Azure {
     fn default() -> Self {
+        install();
         let folder = tempfile::Builder::new().prefix("arrayjob-test-azure-").tempdir().unwrap();
         // Free a moment ago; nobody else picks ports on a machine that runs tests.
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        install();
         let child = Command::new("node")
             .arg(repository().join("tests/azurite/node_modules/azurite/dist/src/blob/main.js"))
             .args(["--blobHost", "127.0.0.1", "--blobPort", &listen.port().to_string()])
