@@ -149,4 +149,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # obstore's threads may still let go of what the last read returned when the interpreter ends, which then aborts:
+    # https://github.com/PyO3/pyo3-async-runtimes/issues/40.
+    os._exit(code)

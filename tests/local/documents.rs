@@ -106,7 +106,8 @@ fn lines_to_paste_work_as_they_are_printed() {
     };
     check("numpy", "assert power.shape == series.shape == (40,) and (power == series).all()");
     check("zarr", "assert (power[:, 32, 32] == series).all()");
-    check("obstore", "assert (power[:, 32, 32] == series).all()");
+    // It is the last that is done, at which its threads may abort the interpreter: pyo3-async-runtimes#40.
+    check("obstore", "assert (power[:, 32, 32] == series).all()\nimport os; os._exit(0)");
     check("dask", "assert (power[:, 32, 32].compute() == series).all()");
     check("tensorstore", "assert (power[:, 32, 32].read().result() == series).all()");
     check("skimage", "assert frame.shape == (64, 64) and frame.dtype == numpy.uint8 and frame.any()");
