@@ -90,6 +90,19 @@ impl Element {
             Self::Complex64 => "complex64",
         }
     }
+
+    /// NumPy's type string, little endian, as files of NumPy and metadata of Zarr v2 have it.
+    pub const fn type_string(self) -> &'static str {
+        match self {
+            Self::Uint8 => "|u1",
+            Self::Uint16 => "<u2",
+            Self::Uint64 => "<u8",
+            Self::Int32 => "<i4",
+            Self::Float32 => "<f4",
+            Self::Float64 => "<f8",
+            Self::Complex64 => "<c8",
+        }
+    }
 }
 
 impl From<Dtype> for Element {

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("cannot serve: {}", chunkserver::worker::chain(&*error));
+            tracing::error!("cannot serve: {}", api::words::chain(&*error));
             ExitCode::FAILURE
         }
     }

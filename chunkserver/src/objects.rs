@@ -97,7 +97,7 @@ impl Access {
     }
 
     fn open_as(&self, url: &str, manner: &Manner) -> Result<Location, Error> {
-        let shown = crate::source::redacted(url);
+        let shown = redacted(url);
         let parsed = Url::parse(url).map_err(|_| Error::Url(shown.clone()))?;
         let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|_| Error::Url(shown.clone()))?;
         let store = match scheme {
@@ -181,6 +181,21 @@ impl Location {
     pub fn below(&self, key: &str) -> Path {
         key.split('/').filter(|part| !part.is_empty()).fold(self.path.clone(), Path::join)
     }
+}
+
+/// The URL as logs and errors show it: without user, password, query and fragment, any of which may be secret.
+pub fn redacted(url: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else {
+        // Not a URL, so nothing in it can be told apart.
+        return url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    };
+    let queried = parsed.query().is_some();
+    parsed.set_query(None);
+    parsed.set_fragment(None);
+    // Both fail for URLs that can have neither.
+    let _ = parsed.set_username("");
+    let _ = parsed.set_password(None);
+    format!("{parsed}{}", if queried { "?…" } else { "" })
 }
 
 #[cfg(test)]

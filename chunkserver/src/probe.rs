@@ -3,8 +3,9 @@
 use crate::compute::Compute;
 use crate::decode::{self, Decoder};
 use crate::objects::Access;
+use crate::objects::redacted;
 use crate::source::zarr::{Keys, Stack};
-use crate::source::{self, Source, redacted, zarr};
+use crate::source::{self, Source, zarr};
 use api::geometry::{FrameSpec, human_bytes};
 use api::job::{self, Color, Images, Zarr};
 use api::phase::reason;

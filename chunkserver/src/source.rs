@@ -19,7 +19,7 @@ pub use error::{Cause, Error, Reason, Tried};
 pub use secret::{Secret, secret};
 
 use crate::journal::{Event, Journal, Kind, Traffic};
-use crate::objects::Location;
+use crate::objects::{Location, redacted};
 use error::Failure;
 use std::fmt;
 use std::sync::Arc;
@@ -295,19 +295,4 @@ impl Wanted<'_> {
             Self::Object(place, key) => format!("{}/{key}", place.shown.trim_end_matches('/')),
         }
     }
-}
-
-/// The URL as logs and errors show it: without user, password, query and fragment, any of which may be secret.
-pub fn redacted(url: &str) -> String {
-    let Ok(mut parsed) = Url::parse(url) else {
-        // Not a URL, so nothing in it can be told apart.
-        return url.split(['?', '#']).next().unwrap_or_default().to_owned();
-    };
-    let queried = parsed.query().is_some();
-    parsed.set_query(None);
-    parsed.set_fragment(None);
-    // Both fail for URLs that can have neither.
-    let _ = parsed.set_username("");
-    let _ = parsed.set_password(None);
-    format!("{parsed}{}", if queried { "?…" } else { "" })
 }

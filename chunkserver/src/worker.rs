@@ -1,24 +1,18 @@
 //! One server's work on one job: takes assignments, loads, exchanges, transforms, and says how far it is.
 
-mod counters;
 mod load;
 mod outputs;
-mod peers;
-mod share;
-mod tally;
 mod transform;
 mod vitals;
 
-pub use counters::Counters;
 pub use outputs::{discard, write_whole};
-pub use share::{Directions, FrameNotes, Share};
-pub use tally::{Partial, Stack};
 pub(crate) use transform::own_block;
 
 use crate::compute::Compute;
 use crate::exchange::Client;
 use crate::journal::{Event, Journal};
 use crate::objects::Access;
+use crate::share::{self, Directions, Share};
 use crate::source::{self, Secret, Source};
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, Writing, reason};
@@ -198,7 +192,7 @@ impl Worker {
         if let Some(fate) = &self.surroundings.after
             && !self.begun.swap(true, Ordering::Relaxed)
         {
-            peers::note_start(&journal, id, fate);
+            share::note_start(&journal, id, fate);
         }
         let share = Arc::new(Share::new(job, plan, id, source, directions, journal, scratch)?);
         let (job, own) = (&share.job, share.frames());
@@ -322,20 +316,4 @@ fn memory_bytes(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_default();
     line.trim().trim_end_matches("kB").trim().parse::<u64>().map_or(0, |kib| kib * 1024)
-}
-
-/// An error and its causes, as one sentence.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        // Some libraries repeat their cause in their own words.
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }

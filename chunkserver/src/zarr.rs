@@ -16,8 +16,8 @@ mod metadata;
 mod view;
 
 pub use grid::Grid;
-pub use key::{Chunk, Document, Node};
-pub use view::{Origin, View, frequencies};
+pub use key::{Document, Node};
+pub use view::{Chunk, Origin, View, frequencies};
 
 use api::arrays::Array;
 use api::plan::Plan;

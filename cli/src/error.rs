@@ -104,6 +104,6 @@ impl Error {
 
     /// The error and its causes in one line.
     pub fn sentence(&self) -> String {
-        chunkserver::worker::chain(self)
+        api::words::chain(self)
     }
 }

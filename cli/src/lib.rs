@@ -14,6 +14,7 @@ pub mod get;
 mod local;
 pub mod movie;
 pub mod out;
+pub mod outcome;
 mod paste;
 pub mod peek;
 pub mod pictures;

@@ -1,9 +1,9 @@
 //! `--out DIR`: every kept array, pictures of means and spectra, and a summary. Made beside DIR, then moved there whole.
 
 use crate::error::Error;
+use crate::outcome::Outcome;
 use crate::pictures;
 use crate::reader::Reader;
-use crate::run::{Outcome, summary};
 use api::arrays::{Array, Base, Holder, catalog, find};
 use api::job::Job;
 use api::plan::Plan;
@@ -84,7 +84,7 @@ impl Out {
             self.center_spectrum(reader, spectrum).await?;
         }
         self.write("report.html", &reader.report().await?)?;
-        let text = serde_json::to_string_pretty(&summary(outcome)).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&outcome.summary()).unwrap_or_default();
         self.write("summary.json", format!("{text}\n").as_bytes())?;
         self.publish()
     }

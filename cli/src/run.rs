@@ -4,6 +4,7 @@ use crate::args::{ProgressKind, Run};
 use crate::error::Error;
 use crate::local::{Local, Sign};
 use crate::out::Out;
+use crate::outcome::Outcome;
 use crate::paste::Readable;
 use crate::progress::Progress;
 use crate::reader::Reader;
@@ -11,13 +12,13 @@ use crate::{budget, probe};
 use api::arrays::catalog;
 use api::job::{Job, Storage};
 use api::phase::{Failure, reason};
-use api::plan::{Allowance, Plan};
+use api::plan::Allowance;
 use chunkserver::objects::Access;
 use chunkserver::worker::discard;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use operator::fleet::Fleet as _;
-use operator::report::{Report, report};
+use operator::report::report;
 use operator::turn::prepare;
 use operator::validate::Place;
 use operator::{manifest, validate};
@@ -38,19 +39,6 @@ pub struct Settings {
     pub progress: ProgressKind,
     /// When the process started.
     pub started: Instant,
-}
-
-/// What came out of a run.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The job.
-    pub job: Job,
-    /// Its plan.
-    pub plan: Plan,
-    /// Phases, blank frames, memory.
-    pub report: Report,
-    /// Seconds from the process's start.
-    pub seconds: f64,
 }
 
 /// Runs a manifest file.
@@ -265,25 +253,6 @@ pub(crate) async fn interrupted() {
     }
 }
 
-/// The summary, as design and tests know it.
-pub fn summary(outcome: &Outcome) -> serde_json::Value {
-    let phases: Vec<_> = outcome
-        .report
-        .phases
-        .iter()
-        .map(|phase| json!({"name": phase.name, "seconds": phase.seconds, "bytes": phase.bytes, "retries": phase.retries}))
-        .collect();
-    json!({
-        "job": outcome.job.name,
-        "servers": outcome.plan.servers,
-        "seconds": outcome.seconds,
-        "peak_rss_bytes": outcome.report.peak_rss_bytes,
-        "phases": phases,
-        "frames_blank": outcome.report.frames_blank,
-        "restarts": outcome.report.restarts,
-    })
-}
-
 fn tell(progress: &Progress, outcome: &Outcome, out: Option<&Out>) {
     let blank = match outcome.report.frames_blank.len() {
         0 => String::new(),
@@ -291,5 +260,5 @@ fn tell(progress: &Progress, outcome: &Outcome, out: Option<&Out>) {
     };
     let results = out.map_or_else(String::new, |out| format!("; results in {}", out.folder().display()));
     progress.say(&format!("done in {:.2} s{blank}{results}", outcome.seconds));
-    progress.object(&json!({"summary": summary(outcome)}));
+    progress.object(&json!({"summary": outcome.summary()}));
 }

@@ -125,7 +125,7 @@ fn noted<K>(
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send {
     stream.inspect(move |event| match event {
         Ok(event) => health.heard(watch, matches!(event, Event::InitDone)),
-        Err(error) => health.failed(watch, &chunkserver::worker::chain(error)),
+        Err(error) => health.failed(watch, &api::words::chain(error)),
     })
 }
 

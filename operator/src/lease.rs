@@ -44,7 +44,7 @@ impl Election {
             match self.attempt(&mut sight).await {
                 Ok(true) => return,
                 Ok(false) => waits(),
-                Err(error) => tracing::warn!(error = chunkserver::worker::chain(&error), "the lease cannot be had; tried again"),
+                Err(error) => tracing::warn!(error = api::words::chain(&error), "the lease cannot be had; tried again"),
             }
             tokio::time::sleep(EVERY).await;
         }
@@ -59,7 +59,7 @@ impl Election {
             match tokio::time::timeout(GIVE_UP.saturating_sub(renewed.elapsed()), self.attempt(&mut sight)).await {
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => return,
-                Ok(Err(error)) => tracing::warn!(error = chunkserver::worker::chain(&error), "the lease cannot be renewed; tried again"),
+                Ok(Err(error)) => tracing::warn!(error = api::words::chain(&error), "the lease cannot be renewed; tried again"),
                 Err(_) => tracing::warn!("the API server does not answer; the lease cannot be renewed"),
             }
         }

@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(flags)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = chunkserver::worker::chain(&*error), "the operator ends");
+            tracing::error!(error = api::words::chain(&*error), "the operator ends");
             ExitCode::FAILURE
         }
     }

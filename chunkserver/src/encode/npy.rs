@@ -22,7 +22,7 @@ pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
 /// When the shape has thousands of axes and does not fit into the header.
 pub fn header(element: Element, shape: &[usize]) -> Result<Vec<u8>, Error> {
     let shape = tuple(shape);
-    let dictionary = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", descr(element));
+    let dictionary = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", element.type_string());
     let total = (PRELUDE + dictionary.len() + 1).next_multiple_of(ALIGNMENT);
     let Ok(length) = u16::try_from(total - PRELUDE) else {
         return Err(Error::TooLarge { format: Format::Npy, shape });
@@ -34,17 +34,4 @@ pub fn header(element: Element, shape: &[usize]) -> Result<Vec<u8>, Error> {
     out.resize(total - 1, b' ');
     out.push(b'\n');
     Ok(out)
-}
-
-/// NumPy's type string.
-const fn descr(element: Element) -> &'static str {
-    match element {
-        Element::Uint8 => "|u1",
-        Element::Uint16 => "<u2",
-        Element::Uint64 => "<u8",
-        Element::Int32 => "<i4",
-        Element::Float32 => "<f4",
-        Element::Float64 => "<f8",
-        Element::Complex64 => "<c8",
-    }
 }

@@ -1,8 +1,8 @@
 //! One block from one peer, asked for until it is there: a GET is idempotent, so a lost answer is asked for again.
 
 use crate::journal::{Event, Kind, Traffic};
+use crate::share::Share;
 use crate::tls;
-use crate::worker::Share;
 use api::plan::ServerId;
 use api::wire::{self, Peer, route};
 use reqwest::StatusCode;

@@ -1,6 +1,6 @@
 //! What a store complains of, in one line: its client library passes on whole answers, which some stores make pages of.
 
-use crate::worker::chain;
+use api::words::chain;
 use object_store::Error;
 
 /// Characters that are shown.

@@ -1,7 +1,7 @@
 //! What a reader is given: bytes that are here, and bytes that are still on their way from a peer, one after another.
 
-use super::room::{Taken, kept};
 use super::{Error, changed};
+use crate::share::{Taken, kept};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use std::fmt;

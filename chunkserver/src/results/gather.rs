@@ -3,14 +3,13 @@
 use super::content::{Content, Piece};
 use super::held::is_run;
 use super::paint::{Place, scatter, tiles};
-use super::part::{frame_store, own_part, own_pixels, until_ready};
+use super::part::{own_part, own_pixels, until_ready};
 use super::patience::Patience;
-use super::room::Taken;
 use super::take::{put, take};
 use super::window::{Aspect, Cube, Extent, Window};
 use super::{Error, filled, made, peer, sums};
 use crate::exchange::Client;
-use crate::worker::Share;
+use crate::share::{Share, Taken};
 use api::arrays::{Array, Holder};
 use api::geometry::Element;
 use api::plan::ServerId;
@@ -169,7 +168,7 @@ impl Reading<'_> {
     fn copied(&self, window: &Window, extents: &[(ServerId, Extent)]) -> u64 {
         let item = self.item(window);
         let Holder::Frames(base) = self.array.holder else { return window.bytes(item) };
-        let (_, spec) = frame_store(self.share, base);
+        let (_, spec) = self.share.frame_store(base);
         let copied = extents.iter().filter(|(_, extent)| !matches!(extent, Extent::Times(times) if is_run(spec, window, times)));
         copied.map(|(_, extent)| window.part_bytes(extent, item) as u64).sum()
     }

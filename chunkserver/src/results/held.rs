@@ -1,8 +1,7 @@
 //! Frames as they lie in the store, lent to a response without a copy.
 
-use super::part::frame_store;
 use super::window::{Aspect, Window};
-use crate::worker::Share;
+use crate::share::Share;
 use api::arrays::Base;
 use api::geometry::FrameSpec;
 use bytes::Bytes;
@@ -21,7 +20,7 @@ struct Held {
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
-        let frames = frame_store(&self.share, self.base).0.read(self.slots.clone());
+        let frames = self.share.frame_store(self.base).0.read(self.slots.clone());
         frames.and_then(|frames| frames.get(self.bytes.clone())).unwrap_or_default()
     }
 }
@@ -41,7 +40,7 @@ pub(super) fn is_run(spec: FrameSpec, window: &Window, times: &Range<usize>) -> 
 
 /// The selected times `times` of this server's frames, where they are one run of bytes in its memory. All are ready.
 pub(super) fn held(share: &Arc<Share>, base: Base, window: &Window, times: &Range<usize>) -> Option<Bytes> {
-    let (cube, (_, spec)) = (&window.cube, frame_store(share, base));
+    let (cube, (_, spec)) = (&window.cube, share.frame_store(base));
     if !is_run(spec, window, times) {
         return None;
     }

@@ -1,8 +1,7 @@
 //! Elements from the store, or from a peer's answer, put where they belong. Everything read here is ready.
 
-use super::part::{frame_store, tile_store};
 use super::window::{Aspect, Window};
-use crate::worker::Share;
+use crate::share::Share;
 use api::arrays::Base;
 use api::geometry::intersect;
 use api::job::FftOutput;
@@ -51,7 +50,7 @@ impl Place {
 
 /// The selected times `times` of this server's frames, with all of the window's rows and columns.
 pub(super) fn frames(share: &Share, base: Base, window: &Window, times: Range<usize>, to: &mut [u8]) {
-    let (store, spec) = frame_store(share, base);
+    let (store, spec) = share.frame_store(base);
     let (cube, [_, rows, columns], item) = (&window.cube, window.shape, spec.dtype.size());
     for (time, to) in times.zip(to.chunks_exact_mut((rows * columns * item).max(1))) {
         let slot = cube.t.at(time) - share.frames().start;
@@ -75,7 +74,7 @@ fn copy_axis(row: &[u8], item: usize, axis: &Axis, to: &mut [u8]) {
 /// This server's pixels `own` of the selected ones, at all selected times.
 pub(super) fn tiles(share: &Share, base: Base, window: &Window, own: Range<usize>, place: &Place, to: &mut [u8]) {
     let plan = &share.plan;
-    let Some(store) = tile_store(share, base) else { return };
+    let Some(store) = share.tile_store(base) else { return };
     let mut q = own.start;
     while q < own.end {
         let band = window.cube.pixel(q, plan.stack.width) / plan.band_pixels;

@@ -5,10 +5,8 @@ use super::paint::{Place, frames, tiles};
 use super::patience::unless_failed;
 use super::window::{Cube, Extent, Window};
 use super::{Error, filled};
-use crate::store::Slots;
-use crate::worker::Share;
-use api::arrays::{Array, Base, Holder};
-use api::geometry::FrameSpec;
+use crate::share::Share;
+use api::arrays::{Array, Holder};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -47,14 +45,14 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
     let computed = async {
         match holder {
             Holder::Frames(base) => {
-                let (store, first) = (frame_store(share, base).0, share.frames().start);
+                let (store, first) = (share.frame_store(base).0, share.frames().start);
                 for time in cube.times_in(&share.frames()) {
                     let slot = cube.t.at(time) - first;
                     store.until_ready(slot..slot + 1).await;
                 }
             }
             Holder::Tiles(base) => {
-                let Some(store) = tile_store(share, base) else { return };
+                let Some(store) = share.tile_store(base) else { return };
                 let own = own_pixels(share, cube);
                 let mut q = own.start;
                 while q < own.end {
@@ -69,19 +67,6 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
         }
     };
     unless_failed(share, computed).await
-}
-
-/// Where frames of `base` are, and what they are.
-pub(super) fn frame_store(share: &Share, base: Base) -> (&Slots, FrameSpec) {
-    match (base, &share.raw) {
-        (Base::Raw, Some(raw)) if share.job.recenter.is_some() => (raw, share.plan.frame),
-        _ => (&share.stack, share.plan.stack),
-    }
-}
-
-/// Where tiles of `base` are; none when they are not kept.
-pub(super) fn tile_store(share: &Share, base: Base) -> Option<&Slots> {
-    if base == Base::Spectrum { share.spectrum.as_ref() } else { share.rechunked.as_ref() }
 }
 
 /// The selected pixels that this server's tiles hold.

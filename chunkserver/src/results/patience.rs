@@ -3,7 +3,7 @@
 
 use super::Error;
 use crate::exchange::Client;
-use crate::worker::{Directions, Share};
+use crate::share::{Directions, Share};
 use api::phase::Progress;
 use api::plan::ServerId;
 use api::wire::route;

@@ -4,7 +4,7 @@ use super::Error;
 use super::content::Piece;
 use super::window::{Aspect, Window};
 use crate::exchange::{Client, PullError};
-use crate::worker::Share;
+use crate::share::Share;
 use api::arrays::Array;
 use api::plan::ServerId;
 use api::selection::Axis;

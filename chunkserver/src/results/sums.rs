@@ -3,8 +3,8 @@
 use super::Error;
 use super::patience::unless_failed;
 use crate::reduce::{FrameStat, FrameSums};
+use crate::share::{FrameNotes, Share};
 use crate::spectrum::BandSums;
-use crate::worker::{FrameNotes, Share};
 use api::arrays::{Base, Holder};
 use std::sync::PoisonError;
 

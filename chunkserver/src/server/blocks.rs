@@ -2,7 +2,8 @@
 
 use super::problem::Problem;
 use crate::results::{self, Aspect, Cube, Window};
-use crate::worker::{Share, Worker, own_block};
+use crate::share::Share;
+use crate::worker::{Worker, own_block};
 use api::geometry::cut;
 use api::selection::Axis;
 use api::wire::{BOOT_HEADER, GENERATION_HEADER, UID_HEADER};

@@ -4,8 +4,9 @@
 use super::problem::Problem;
 use super::readers::{encoded, gather};
 use crate::encode::Format;
-use crate::results::{Gathered, kept};
-use crate::worker::{Share, Worker};
+use crate::results::Gathered;
+use crate::share::{Share, kept};
+use crate::worker::Worker;
 use api::arrays::Array;
 use api::geometry::Element;
 use api::selection::Item;

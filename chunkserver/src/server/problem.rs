@@ -3,6 +3,7 @@
 use crate::worker;
 use crate::{probe, results, source, zarr};
 use api::phase::reason;
+use api::words::chain;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -68,7 +69,7 @@ impl From<results::Error> for Problem {
             | results::Error::PeerAbsent(_)
             | results::Error::PartLength { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, worker::chain(&error))
+        Self::new(status, chain(&error))
     }
 }
 
@@ -80,19 +81,19 @@ impl From<worker::Error> for Problem {
             worker::Error::Source(_) => (StatusCode::BAD_REQUEST, Some(reason::SOURCE_UNAVAILABLE)),
             worker::Error::Store(_) | worker::Error::NoScratch => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::STORE_FAILED)),
         };
-        Self { reason, ..Self::new(status, worker::chain(&error)) }
+        Self { reason, ..Self::new(status, chain(&error)) }
     }
 }
 
 impl From<source::Error> for Problem {
     fn from(error: source::Error) -> Self {
-        Self::unprocessable(worker::chain(&error), reason::SOURCE_UNAVAILABLE)
+        Self::unprocessable(chain(&error), reason::SOURCE_UNAVAILABLE)
     }
 }
 
 impl From<probe::Error> for Problem {
     fn from(error: probe::Error) -> Self {
-        let sentence = worker::chain(&error);
+        let sentence = chain(&error);
         match (&error, error.reason()) {
             (probe::Error::OutOfBounds { .. }, _) => Self::new(StatusCode::NOT_FOUND, sentence),
             (_, Some(reason)) => Self::unprocessable(sentence, reason),

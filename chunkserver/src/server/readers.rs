@@ -2,9 +2,11 @@
 
 use super::problem::Problem;
 use crate::encode::{self, ArrayRef, Format};
-use crate::results::{Gathered, PATIENCE, Patience, kept, read_patiently};
-use crate::worker::{Share, Worker, chain};
+use crate::results::{Gathered, PATIENCE, Patience, read_patiently};
+use crate::share::{Share, kept};
+use crate::worker::Worker;
 use api::selection::{Item, parse_items};
+use api::words::chain;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};

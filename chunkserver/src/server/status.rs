@@ -1,7 +1,8 @@
 //! The whole job as seen from any of its servers: what each of them says, summed up.
 
 use super::problem::Problem;
-use crate::worker::{Share, Worker};
+use crate::share::Share;
+use crate::worker::Worker;
 use api::phase::{Failure, Phase, PhaseProgress, Progress};
 use api::plan::ServerId;
 use api::wire::route;

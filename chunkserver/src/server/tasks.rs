@@ -3,7 +3,8 @@
 use super::blocks::current;
 use super::problem::Problem;
 use crate::journal::{Asked, Telling};
-use crate::worker::{Share, Worker};
+use crate::share::Share;
+use crate::worker::Worker;
 use api::plan::ServerId;
 use api::wire::route;
 use axum::extract::{Path, Query, State};

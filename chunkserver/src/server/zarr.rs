@@ -3,7 +3,8 @@
 use super::conditional::{Representation, Tag, Wanted, document};
 use super::problem::Problem;
 use crate::results::{Content, PATIENCE, Patience, region};
-use crate::worker::{Share, Worker};
+use crate::share::Share;
+use crate::worker::Worker;
 use crate::zarr::{Chunk, Document, Hierarchy, Node, Origin, frequencies};
 use axum::body::Body;
 use axum::extract::{Path, State};

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
+/// Redirects followed in a row.
+pub(super) const REDIRECTS: usize = 5;
+
 /// A failed fetch, or options that cannot be used.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -161,10 +164,7 @@ pub enum Reason {
         limit: u64,
     },
     /// Redirected too often, or with a secret to a stranger.
-    #[error(
-        "its redirect is not followed: more than {} in a row, or to another server while the source has secret headers",
-        super::http::REDIRECTS
-    )]
+    #[error("its redirect is not followed: more than {} in a row, or to another server while the source has secret headers", REDIRECTS)]
     Redirect,
 }
 

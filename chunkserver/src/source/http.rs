@@ -1,6 +1,6 @@
 //! One GET: a URL comes in, its body goes out, or the reason there is none.
 
-use super::error::{Cause, Error, Failure, Reason};
+use super::error::{Cause, Error, Failure, REDIRECTS, Reason};
 use super::{Options, Part, backoff};
 use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, COOKIE, HeaderMap, HeaderName, HeaderValue, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -10,8 +10,6 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use url::Url;
 
-/// Redirects followed in a row.
-pub(super) const REDIRECTS: usize = 5;
 /// An error page shorter than this is read to its end, which keeps the connection.
 const SHORT_PAGE: u64 = 16 << 10;
 

@@ -2,7 +2,8 @@
 
 mod server;
 
-use super::{Cause, Error, Options, Reason, Source, redacted};
+use super::{Cause, Error, Options, Reason, Source};
+use crate::objects::redacted;
 use server::Answer::{Bytes, Close, Stall};
 use server::{Server, ok, status};
 use std::time::Duration;

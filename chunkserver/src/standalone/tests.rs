@@ -22,7 +22,7 @@ fn refusal(place: &Place) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _context = runtime.enter();
     let error: Error = Server::bind(&place.settings()).unwrap_err();
-    crate::worker::chain(&error)
+    api::words::chain(&error)
 }
 
 #[test]

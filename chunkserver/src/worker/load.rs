@@ -3,14 +3,13 @@
 
 mod noted;
 
-use super::share::{FrameNotes, Share};
-use super::tally::Sums;
-use super::{Worker, chain};
+use super::Worker;
 use crate::compute::Lent;
 use crate::decode::{self, Decoder};
 use crate::journal::{Event, Kind};
 use crate::recenter::{self, Total};
 use crate::reduce::{FrameStat, FrameSums};
+use crate::share::{FrameNotes, Share, Sums};
 use crate::source::zarr::{Frame, Keys, Stack, Taken};
 use crate::source::{self, zarr};
 use crate::store::SlotWriter;
@@ -18,6 +17,7 @@ use api::geometry::cut;
 use api::job::{GROUP, Images, Job, OnError, Source, Zarr};
 use api::phase::reason;
 use api::template::{Template, TemplateError};
+use api::words::chain;
 use futures_util::StreamExt as _;
 use noted::Noted;
 use std::ops::{DerefMut, Range};
@@ -382,7 +382,7 @@ impl Loader {
             }
             Content::Pixels(Err(source)) => return Err(FrameError::Array { frame, source: Arc::clone(source) }),
         };
-        let url = || source::redacted(response);
+        let url = || crate::objects::redacted(response);
         let body = body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
         if let Feed::Images(Images { depth: 1, color, .. }, _) = self.feed {
             decoder.decode(body, share.plan.frame, color, place).map_err(|source| FrameError::Decode { frame, url: url(), source })?;

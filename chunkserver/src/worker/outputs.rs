@@ -8,17 +8,19 @@ mod sink;
 
 pub use file::write_whole;
 
-use super::{Share, Worker, chain};
+use super::Worker;
 use crate::encode::{self, Format};
 use crate::exchange::Client;
 use crate::journal::{Kind, Task};
 use crate::objects::{self, Access};
 use crate::results::{self, Gathered, read};
+use crate::share::Share;
 use crate::source;
 use api::job::Output;
 use api::layout;
 use api::phase::{Stage, Writing, reason};
 use api::selection::Item;
+use api::words::chain;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +77,7 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, writing: Writing
         Err(error) => worker.fail(
             &share,
             reason::OUTPUT_WRITE_FAILED,
-            format!("output {} of {} failed: {}", source::redacted(&output.url), output.select, chain(&error)),
+            format!("output {} of {} failed: {}", objects::redacted(&output.url), output.select, chain(&error)),
         ),
     }
 }

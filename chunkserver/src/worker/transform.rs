@@ -1,9 +1,10 @@
 //! Bands in order: their blocks are pulled, a few bands ahead, and each becomes spectra once it is whole.
 
-use super::{Share, Worker};
+use super::Worker;
 use crate::compute::Lent;
 use crate::exchange::{cut_block, paste_block, pull_block};
 use crate::journal::Kind;
+use crate::share::Share;
 use crate::spectrum::{BandSums, Scratch, Segment, Spectrum};
 use crate::store::Mapping;
 use api::phase::{Phase, reason};
@@ -57,7 +58,7 @@ impl Bands {
         let full_row = share.plan.band_pixels * share.plan.stack.dtype.size();
         let mut buffer = match self.buffers.take() {
             Some(buffer) => buffer,
-            None => Mapping::new(remote * full_row, None).map_err(|error| super::chain(&error))?,
+            None => Mapping::new(remote * full_row, None).map_err(|error| api::words::chain(&error))?,
         };
         self.pull(band, row, &mut buffer.as_mut_slice()[..remote * row]).await;
         share.stack.until_ready(0..share.stack.count()).await;

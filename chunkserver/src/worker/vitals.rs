@@ -1,7 +1,8 @@
 //! What the server takes, and what it waits for: read when somebody asks, and again and again while there is work.
 
-use super::{Share, Worker};
+use super::Worker;
 use crate::journal::{Kind, Usage, memory_limit_bytes, usage};
+use crate::share::Share;
 use api::phase::{Phase, PhaseProgress, Vitals, Wait};
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

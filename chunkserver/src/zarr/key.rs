@@ -2,10 +2,9 @@
 
 use super::grid::Grid;
 use super::metadata;
-use super::view::View;
+use super::view::{Chunk, View};
 use super::{Error, Hierarchy};
 use serde_json::Value;
-use std::ops::Range;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -30,31 +29,6 @@ pub struct Document {
     pub content_type: &'static str,
     /// The text.
     pub text: String,
-}
-
-/// A chunk of an array.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Chunk<'a> {
-    /// The array.
-    pub view: &'a View,
-    /// The grid that the key asks for.
-    pub grid: Grid,
-    /// Its place in that grid.
-    pub index: Vec<usize>,
-    /// The array's elements that it holds; the rest of it is padding.
-    pub region: Vec<Range<usize>>,
-}
-
-impl Chunk<'_> {
-    /// Bytes, padding included.
-    pub fn bytes(&self) -> u64 {
-        self.grid.chunk_bytes(self.view.element.size())
-    }
-
-    /// A text that no chunk of other content has, within a job.
-    pub fn identity(&self) -> String {
-        format!("{}@{:?}/{:?}", self.view.name, self.grid.chunks(), self.index)
-    }
 }
 
 fn html(text: String) -> Node<'static> {

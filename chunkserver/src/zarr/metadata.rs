@@ -4,7 +4,6 @@ use super::Hierarchy;
 use super::grid::Grid;
 use super::view::View;
 use crate::encode::zarr::{array_metadata, group_metadata};
-use api::geometry::Element;
 use serde_json::{Map, Value, json};
 
 /// `zarr.json` of an array.
@@ -57,7 +56,7 @@ pub(super) fn array_v2(view: &View, grid: &Grid) -> Value {
         "zarr_format": 2,
         "shape": view.shape,
         "chunks": grid.chunks(),
-        "dtype": dtype_v2(view.element),
+        "dtype": view.element.type_string(),
         "compressor": null,
         "fill_value": null,
         "order": "C",
@@ -88,18 +87,6 @@ pub(super) fn consolidated_v2(hierarchy: &Hierarchy) -> Value {
         metadata.insert(format!("{}/.zattrs", view.name), attributes_v2(view));
     }
     json!({"zarr_consolidated_format": 1, "metadata": metadata})
-}
-
-const fn dtype_v2(element: Element) -> &'static str {
-    match element {
-        Element::Uint8 => "|u1",
-        Element::Uint16 => "<u2",
-        Element::Uint64 => "<u8",
-        Element::Int32 => "<i4",
-        Element::Float32 => "<f4",
-        Element::Float64 => "<f8",
-        Element::Complex64 => "<c8",
-    }
 }
 
 /// A page that links to `entries`, each with some words. `folder` is the page's own name where its address does not end in a

@@ -2,12 +2,12 @@
 
 use super::attributes::attributes;
 use super::grid::Grid;
-use super::key::Chunk;
 use crate::results::Aspect;
 use api::arrays::{Array, Base, Holder};
 use api::geometry::Element;
 use api::plan::Plan;
 use serde_json::{Map, Value, json};
+use std::ops::Range;
 
 /// The name of the axis and the array of frequencies.
 const FREQUENCY: &str = "frequency";
@@ -109,6 +109,31 @@ fn frequency_view(frames: usize) -> View {
         grid: Grid::new(&[frames], &[frames]),
         origin: Origin::Frequencies,
         attributes,
+    }
+}
+
+/// A chunk of an array.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk<'a> {
+    /// The array.
+    pub view: &'a View,
+    /// The grid that the key asks for.
+    pub grid: Grid,
+    /// Its place in that grid.
+    pub index: Vec<usize>,
+    /// The array's elements that it holds; the rest of it is padding.
+    pub region: Vec<Range<usize>>,
+}
+
+impl Chunk<'_> {
+    /// Bytes, padding included.
+    pub fn bytes(&self) -> u64 {
+        self.grid.chunk_bytes(self.view.element.size())
+    }
+
+    /// A text that no chunk of other content has, within a job.
+    pub fn identity(&self) -> String {
+        format!("{}@{:?}/{:?}", self.view.name, self.grid.chunks(), self.index)
     }
 }
 

@@ -246,7 +246,7 @@ async fn dial(cluster: &Cluster, pod: &str, port: u16) -> Result<Line, Trouble> 
             "you may not forward ports: it takes a Role with apiGroups [\"\"], resources [pods/portforward], verbs [get, create]",
         ),
         kube::Error::Api(status) => Trouble::now(status.message),
-        other => Trouble::now(chunkserver::worker::chain(&other)),
+        other => Trouble::now(api::words::chain(&other)),
     })?;
     let stream = forwarder.take_stream(port).ok_or_else(|| Trouble::now("it has no such port"))?;
     let trouble = match forwarder.take_error(port) {

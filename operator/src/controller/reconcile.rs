@@ -59,7 +59,7 @@ pub fn error_policy(job: Arc<ArrayJob>, error: &Error, context: Arc<Context>) ->
     if matches!(error, Error::Predecessor | Error::Gone) {
         tracing::info!(job = job.name_any(), %error, ?wait, "tried again");
     } else {
-        tracing::warn!(job = job.name_any(), namespace = job.namespace(), error = chunkserver::worker::chain(error), ?wait, "tried again");
+        tracing::warn!(job = job.name_any(), namespace = job.namespace(), error = api::words::chain(error), ?wait, "tried again");
     }
     Action::requeue(wait)
 }

@@ -247,7 +247,7 @@ async fn a_store_that_refuses_or_fails_is_no_fill_value() {
             assert_eq!(lost, [4, 5, 6, 7], "{url}");
             let (frame, error) = stack.read(&compute, 2..10, vec![], false, || ()).await.unwrap_err();
             assert_eq!((frame, error.reason()), (4, reason::SOURCE_UNAVAILABLE));
-            let text = crate::worker::chain(&*error);
+            let text = api::words::chain(&*error);
             assert!(text.contains(said) && text.contains("/c/1/0/0") && !text.contains("hidden"), "{text}");
         }
         shelf.refuse("c/1/0/0", &[StatusCode::OK]);

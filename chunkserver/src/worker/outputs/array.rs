@@ -12,7 +12,7 @@ use super::{Error, blocking, read_patiently};
 use crate::encode::zarr;
 use crate::exchange::Client;
 use crate::objects::Access;
-use crate::worker::Share;
+use crate::share::Share;
 use api::job::{Output, is_zarr_root};
 use api::layout::Layout;
 use futures_util::{StreamExt as _, TryStreamExt as _};

@@ -5,7 +5,7 @@ use crate::encode::{self, ArrayRef, Format};
 use crate::exchange::Client;
 use crate::objects::{Access, Error as OpenError};
 use crate::results::Gathered;
-use crate::worker::Share;
+use crate::share::Share;
 use api::job::Output;
 use api::selection::Selection;
 use std::path::{Path, PathBuf};

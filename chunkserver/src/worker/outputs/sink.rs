@@ -2,7 +2,7 @@
 
 use super::{Error, blocking};
 use crate::objects::{self, Complaint, Location};
-use crate::worker::chain;
+use api::words::chain;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::path::Path as Key;

@@ -7,6 +7,7 @@ use api::geometry::{Dtype, FrameSpec};
 use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Recenter, Reduction, Source, Storage, Window};
 use api::plan::{Allowance, Budget, Plan};
 use serde_json::json;
+use std::ops::Range;
 
 fn hierarchy(output: Option<FftOutput>, crop: Option<[usize; 2]>) -> Hierarchy {
     let template = "file:///frames/{index}".into();

@@ -17,14 +17,14 @@ pub(super) fn known(peers: &[Option<Peer>]) -> Known {
 }
 
 /// Notes that server `id` was started in the place of one whose fate is told.
-pub(super) fn note_start(journal: &Journal, id: ServerId, fate: &str) {
+pub(crate) fn note_start(journal: &Journal, id: ServerId, fate: &str) {
     let text = format!("server {} was started anew ({fate}): its frames are loaded again, its pixels computed again", id.0);
     journal.mark(Event::Replaced, &text);
 }
 
 impl Share {
     /// Notes in the journal what has become of peers that were as in `before`.
-    pub(super) fn note_peers(&self, before: &[Option<Peer>]) {
+    pub(crate) fn note_peers(&self, before: &[Option<Peer>]) {
         let now = self.directions.borrow().peers.clone();
         let mut known = self.known_peers.lock().unwrap_or_else(PoisonError::into_inner);
         for (server, event) in news(&mut known, before, &now) {

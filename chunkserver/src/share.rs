@@ -1,15 +1,24 @@
 //! One server's share of one job: its slabs, its tile, its sums, and what it knows of its peers.
 
-use super::counters::Counters;
-use super::peers;
-use super::tally::{Partial, Stack, Tally};
+mod counters;
+mod peers;
+mod room;
+mod tally;
+
+pub use counters::Counters;
+pub(crate) use peers::note_start;
+pub(crate) use room::kept;
+pub use room::{Room, Taken};
+pub(crate) use tally::Sums;
+pub use tally::{Partial, Stack, Tally};
+
 use crate::journal::Journal;
 use crate::reduce::{FrameStat, FrameSums, Ops};
-use crate::results::Room;
 use crate::source::Source;
 use crate::spectrum::BandSums;
 use crate::store::{Error, Slots};
-use api::arrays::{Array, catalog};
+use api::arrays::{Array, Base, catalog};
+use api::geometry::FrameSpec;
 use api::job::{Job, Kept, Output, Storage};
 use api::layout::Layout;
 use api::phase::Phase;
@@ -95,7 +104,7 @@ pub struct Share {
     /// Where the peers are.
     pub directions: watch::Sender<Directions>,
     /// Which starts of them were heard of last.
-    pub(super) known_peers: Mutex<peers::Known>,
+    known_peers: Mutex<peers::Known>,
 }
 
 /// Objects of outputs that the server writes; a file is one object, of the server that [`api::next_step`] gives it to.
@@ -164,6 +173,19 @@ impl Share {
     /// This server's bands.
     pub fn bands(&self) -> Range<usize> {
         self.plan.bands_of(self.id)
+    }
+
+    /// Where frames of `base` are, and what they are.
+    pub fn frame_store(&self, base: Base) -> (&Slots, FrameSpec) {
+        match (base, &self.raw) {
+            (Base::Raw, Some(raw)) if self.job.recenter.is_some() => (raw, self.plan.frame),
+            _ => (&self.stack, self.plan.stack),
+        }
+    }
+
+    /// Where tiles of `base` are; none when they are not kept.
+    pub fn tile_store(&self, base: Base) -> Option<&Slots> {
+        if base == Base::Spectrum { self.spectrum.as_ref() } else { self.rechunked.as_ref() }
     }
 
     /// The array of that name.

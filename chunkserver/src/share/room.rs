@@ -29,7 +29,7 @@ impl Room {
     }
 
     /// Waits for so many bytes, first come, first served. What is more than there is in all goes alone.
-    pub(super) async fn take(&self, bytes: u64) -> Taken {
+    pub(crate) async fn take(&self, bytes: u64) -> Taken {
         let pieces = bytes.div_ceil(PIECE).min(u64::from(self.pieces)) as u32;
         match Arc::clone(&self.free).acquire_many_owned(pieces).await {
             Ok(permit) => Taken(permit),

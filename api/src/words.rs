@@ -1,0 +1,46 @@
+//! What went wrong, as people are told of it.
+
+/// An error and its causes, as one sentence.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Some libraries repeat their cause in their own words.
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt;
+
+    #[derive(Debug)]
+    struct Wrapped(&'static str, Option<Box<Self>>);
+
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Wrapped {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn causes_follow_once() {
+        let cause = Wrapped("no route", None);
+        let repeated = Wrapped("cannot connect: no route", Some(Box::new(cause)));
+        let error = Wrapped("frame 3", Some(Box::new(repeated)));
+        assert_eq!(chain(&error), "frame 3: cannot connect: no route");
+    }
+}
