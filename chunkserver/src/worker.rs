@@ -20,7 +20,6 @@ use api::plan::ServerId;
 use api::template::{Template, TemplateError};
 use api::wire::Assignment;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
@@ -101,8 +100,6 @@ pub struct Worker {
     /// Grows with each event that the loop may act on.
     milestone: watch::Sender<u64>,
     gauge: vitals::Gauge,
-    /// Whether it was given work before.
-    begun: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -130,7 +127,6 @@ impl Worker {
             peeking: Semaphore::new(PEEKS),
             milestone: watch::Sender::new(0),
             gauge: vitals::Gauge::default(),
-            begun: AtomicBool::new(false),
         }
     }
 
@@ -175,6 +171,7 @@ impl Worker {
         if id.0 >= assignment.plan.servers {
             return Err(Error::NoSuchServer(id.0));
         }
+        let first = current.is_none();
         // The old share's memory is let go before the new one takes its own.
         *current = None;
         let Assignment { job, plan, .. } = assignment;
@@ -189,9 +186,7 @@ impl Worker {
         let source =
             self.source(&job.source, source::Options { connections, max_bytes: load::largest_body(&job), ..Default::default() })?;
         let journal = Arc::new(Journal::new(self.compute.threads()));
-        if let Some(fate) = &self.surroundings.after
-            && !self.begun.swap(true, Ordering::Relaxed)
-        {
+        if first && let Some(fate) = &self.surroundings.after {
             share::note_start(&journal, id, fate);
         }
         let share = Arc::new(Share::new(job, plan, id, source, directions, journal, scratch)?);

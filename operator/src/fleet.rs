@@ -55,8 +55,8 @@ pub trait Fleet {
     fn place(&self) -> Place;
 
     /// What a server is that takes requests and does not answer them.
-    fn silent(&self, why: String) -> Seen {
-        Seen::Exited(why)
+    fn silent(&self) -> Seen {
+        Seen::Exited(SILENT.into())
     }
 
     /// Starts these servers, in the place of those that ended or were lost.

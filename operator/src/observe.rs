@@ -1,6 +1,6 @@
 //! All reads of the world in one place: the fleet, and what each server says.
 
-use crate::fleet::{Fleet, SILENT, Sighting};
+use crate::fleet::{Fleet, Sighting};
 use crate::servers::Servers;
 use api::phase::{Observed, Seen};
 use api::plan::Plan;
@@ -17,7 +17,7 @@ pub async fn observe(fleet: &impl Fleet, servers: &Servers, plan: &Plan) -> Obse
             Sighting::Up(address) => match servers.progress(&address, None).await {
                 Ok(progress) => Seen::Up { address, progress: Box::new(progress) },
                 // Stopped or thrashing: its work goes to a new start of it.
-                Err(error) if error.is_hung() => fleet.silent(SILENT.into()),
+                Err(error) if error.is_hung() => fleet.silent(),
                 // It may be ending just now: the fleet will know by the next turn.
                 Err(error) => {
                     tracing::debug!(address, error = &error as &dyn std::error::Error, "no answer");

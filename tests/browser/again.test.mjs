@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { start } from "./mock.mjs";
-import { browser, until, viewOf } from "./page.mjs";
+import { browser, see, until, viewOf } from "./page.mjs";
 
 let chromium, mock, page;
 before(async () => {
@@ -44,7 +44,7 @@ test("what a server did before it was started again stays, in the lanes of its n
   await until(page, "the server is there again", () => /recovered/.test(document.querySelector('[data-testid="stream-log"]').textContent));
   await until(page, "the job is finished", () => document.documentElement.dataset.state === "Finished");
   await page.waitForTimeout(1500);
-  await page.getByTestId("stream").evaluate((element) => element.scrollIntoView({ block: "center" }));
+  await see(page, "stream");
   // Its rows alone: those of the servers before it are above.
   await page.locator(".lanes").evaluate((lanes) => (lanes.scrollTop = lanes.scrollHeight / 2));
   await page.waitForTimeout(200);

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { browser } from "./page.mjs";
+import { browser, see } from "./page.mjs";
 
 const url = process.env.ARRAYJOB_URL;
 const PATIENCE_MS = Number(process.env.ARRAYJOB_PATIENCE_MS ?? 60_000);
@@ -31,7 +31,7 @@ describe("the page of a job that runs", { skip: url === undefined ? "ARRAYJOB_UR
   let seen;
   test("the job ends while the page is open", async () => {
     // Pictures that nobody sees are not asked for.
-    await page.getByTestId("card-raw-mean").evaluate((card) => card.scrollIntoView({ block: "center" }));
+    await see(page, "card-raw-mean");
     seen = await page.evaluate(
       (limit) =>
         new Promise((resolve) => {

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { KINDS, start } from "./mock.mjs";
 import { cyclesAt } from "./movie.mjs";
-import { browser, clickPixel, kindPixels, lookAt, scrollsSideways, until, viewOf } from "./page.mjs";
+import { browser, clickPixel, kindPixels, lookAt, scrollsSideways, see, until, viewOf } from "./page.mjs";
+import { contains, opened } from "./played.mjs";
 
 const RECENTERED = [96, 112];
 const RAW = [160, 200];
@@ -18,22 +19,10 @@ before(async () => {
 });
 after(() => chromium.close());
 
-/** A job of its own and a page of it, until the test ends. */
-async function opened(t, job, options = {}) {
-  const mock = await start(job);
-  t.after(() => mock.close());
-  const page = await chromium.open(mock.url, options);
-  t.after(() => page.close());
-  return { mock, page };
-}
-
 const text = (page, id) => page.getByTestId(id).textContent();
-const contains = (page, id, words) =>
-  until(page, `${id}: ${words}`, ([id, words]) => document.querySelector(`[data-testid="${id}"]`)?.textContent.includes(words), [id, words]);
 const finished = (page) => until(page, "the job is finished", () => document.documentElement.dataset.state === "Finished");
 const tasksAre = (page, words) => contains(page, "stream-sum", words);
 const shows = (page, card) => until(page, `${card} shows a picture`, (id) => document.querySelector(`[data-testid="${id}-canvas"]`).hidden === false, card);
-const see = (page, id) => page.getByTestId(id).evaluate((element) => element.scrollIntoView({ block: "center" }));
 
 describe("a job that runs", { timeout: 60_000 }, () => {
   let mock, page;
@@ -343,7 +332,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
 });
 
 test("a job that fails says why, and what was tried is not lost", { timeout: 30_000 }, async (t) => {
-  const { page } = await opened(t, { seconds: 2, fails: true });
+  const { page } = await opened(t, chromium, { seconds: 2, fails: true });
   await contains(page, "failure", "The job failed: The source does not answer (server 1).");
   await contains(page, "failure", "check source.images.urlTemplate");
   assert.equal(await text(page, "state"), "failed");
@@ -351,7 +340,7 @@ test("a job that fails says why, and what was tried is not lost", { timeout: 30_
 });
 
 test("a hundred servers scroll in a place of their own", { timeout: 30_000 }, async (t) => {
-  const { page } = await opened(t, { seconds: 2, servers: 100 });
+  const { page } = await opened(t, chromium, { seconds: 2, servers: 100 });
   await finished(page);
   await until(page, "tasks of all servers", () => /on 100 servers/.test(document.querySelector('[data-testid="stream-sum"]').textContent));
   const box = await page.getByTestId("servers").boundingBox();
@@ -361,7 +350,7 @@ test("a hundred servers scroll in a place of their own", { timeout: 30_000 }, as
 });
 
 test("a million tasks are zoomed and moved within a frame", { timeout: 30_000 }, async (t) => {
-  const { page } = await opened(t, { tasks: 1_000_000 });
+  const { page } = await opened(t, chromium, { tasks: 1_000_000 });
   await tasksAre(page, "1\u202f000\u202f000 tasks");
   await see(page, "stream");
   const measure = (rows) =>

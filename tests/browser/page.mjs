@@ -81,6 +81,11 @@ export async function until(page, what, look, argument = null, timeout = 15_000)
   }
 }
 
+/** Scrolls the element of that test id into the middle. */
+export function see(page, id) {
+  return page.getByTestId(id).evaluate((element) => element.scrollIntoView({ block: "center" }));
+}
+
 /** Number of pixels of the task stream in the colour of each kind's swatch. */
 export function kindPixels(page) {
   return page.evaluate(() => {

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { start } from "./mock.mjs";
-import { browser, until } from "./page.mjs";
+import { browser, see, until } from "./page.mjs";
+import { contains, opened } from "./played.mjs";
 
 let chromium;
 before(async () => {
@@ -11,19 +11,7 @@ before(async () => {
 });
 after(() => chromium.close());
 
-/** A job of its own and a page of it, until the test ends. */
-async function opened(t, job, options = {}) {
-  const mock = await start(job);
-  t.after(() => mock.close());
-  const page = await chromium.open(mock.url, options);
-  t.after(() => page.close());
-  return { mock, page };
-}
-
-const contains = (page, id, words) =>
-  until(page, `${id}: ${words}`, ([id, words]) => document.querySelector(`[data-testid="${id}"]`)?.textContent.includes(words), [id, words]);
 const is = (page, state) => until(page, state, (state) => document.documentElement.dataset.state === state, state);
-const see = (page, id) => page.getByTestId(id).evaluate((element) => element.scrollIntoView({ block: "center" }));
 const show = async (page, ...ids) => {
   for (const id of ids) {
     await see(page, id);
@@ -32,7 +20,7 @@ const show = async (page, ...ids) => {
 };
 
 test("a job that keeps no frames and reduces nothing", { timeout: 30_000 }, async (t) => {
-  const { mock, page } = await opened(t, { seconds: 2, bare: true });
+  const { mock, page } = await opened(t, chromium, { seconds: 2, bare: true });
   await show(page, "pictures", "traces", "pictures");
   await is(page, "Finished");
   await contains(page, "card-raw-mean", "The job makes no mean of its raw frames");
@@ -43,7 +31,7 @@ test("a job that keeps no frames and reduces nothing", { timeout: 30_000 }, asyn
 });
 
 test("a job that fails before all is computed", { timeout: 30_000 }, async (t) => {
-  const { mock, page } = await opened(t, { seconds: 3, fails: true });
+  const { mock, page } = await opened(t, chromium, { seconds: 3, fails: true });
   await see(page, "pictures");
   await is(page, "Failed");
   await contains(page, "series-note", "The job ended before all frames were there");
@@ -61,7 +49,7 @@ test("a job that fails before all is computed", { timeout: 30_000 }, async (t) =
 });
 
 test("a frame that is not there yet, and one of a server that is being replaced", { timeout: 30_000 }, async (t) => {
-  const { page } = await opened(t, { seconds: 8 });
+  const { page } = await opened(t, chromium, { seconds: 8 });
   await see(page, "card-frame");
   await until(page, "the first frames", () => document.querySelector('[data-testid="card-frame-canvas"]').hidden === false);
   await page.getByTestId("frame-number").fill("230");
@@ -76,7 +64,7 @@ test("a frame that is not there yet, and one of a server that is being replaced"
 });
 
 test("a server that is gone is asked once in a while, by one request at a time", { timeout: 30_000 }, async (t) => {
-  const { mock, page } = await opened(t, { seconds: 60 }, { expected: /./ });
+  const { mock, page } = await opened(t, chromium, { seconds: 60 }, { expected: /./ });
   await show(page, "pictures", "traces", "pictures");
   const seen = [];
   page.on("request", (request) => seen.push(new URL(request.url()).pathname));
@@ -90,7 +78,7 @@ test("a server that is gone is asked once in a while, by one request at a time",
 });
 
 test("a page that hears nothing says so, says how to get in, and comes back", { timeout: 30_000 }, async (t) => {
-  const { mock, page } = await opened(t, { seconds: 1 }, { expected: /^console: Failed to load resource|^console:.*EventSource|^request: .*\/events / });
+  const { mock, page } = await opened(t, chromium, { seconds: 1 }, { expected: /^console: Failed to load resource|^console:.*EventSource|^request: .*\/events / });
   await is(page, "Finished");
   mock.locked = true;
   mock.drop();

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { browser, clickPixel, kindPixels, lookAt, scrollsSideways, until } from "./page.mjs";
+import { browser, clickPixel, kindPixels, lookAt, scrollsSideways, see, until } from "./page.mjs";
 
 const url = process.env.ARRAYJOB_URL;
 const [y, x] = (process.env.ARRAYJOB_PIXEL ?? "").split(",").map(Number);
@@ -25,7 +25,6 @@ describe("the page of a real job", { skip: url === undefined ? "ARRAYJOB_URL is 
   });
   after(() => chromium?.close());
 
-  const see = (page, id) => page.getByTestId(id).evaluate((element) => element.scrollIntoView({ block: "center" }));
   const finished = (page) => until(page, "the job is finished", () => document.documentElement.dataset.state === "Finished", null, FINISHED_MS);
   const shown = (page, card) => until(page, `${card} shows a picture`, (id) => document.querySelector(`[data-testid="${id}-canvas"]`).hidden === false, card, 30_000);
   const has = (testid) => page.getByTestId(testid).isVisible();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { start } from "./mock.mjs";
-import { browser, until, viewOf } from "./page.mjs";
+import { browser, see, until, viewOf } from "./page.mjs";
 
 let chromium, mock, page, touch, box;
 before(async () => {
@@ -24,7 +24,7 @@ after(async () => {
 /** Brings the stream into the middle, shows all of it, and remembers where it is. */
 async function begin() {
   await page.getByTestId("stream-whole").evaluate((button) => button.click());
-  await page.getByTestId("stream-canvas").evaluate((element) => element.scrollIntoView({ block: "center" }));
+  await see(page, "stream-canvas");
   await page.locator(".lanes").evaluate((lanes) => (lanes.scrollTop = 0));
   await page.waitForTimeout(200);
   box = await page.getByTestId("stream-front").boundingBox();

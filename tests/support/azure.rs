@@ -1,9 +1,9 @@
 //! A store that somebody else wrote, for outputs and sources behind `az://`: Azurite, which Azure's makers test with.
 
+use crate::listening::Listening;
 use crate::referee::python_alone;
-use crate::{repository, until};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use crate::repository;
+use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -17,40 +17,26 @@ const WRONG_KEY: &str = "YW5vdGhlciBzZWNyZXQ=";
 /// A store with one empty container. Gone when dropped.
 #[derive(Debug)]
 pub struct Azure {
-    child: Child,
-    address: String,
+    server: Listening,
     _folder: TempDir,
-}
-
-impl Drop for Azure {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Default for Azure {
     fn default() -> Self {
         install();
         let folder = tempfile::Builder::new().prefix("arrayjob-test-azure-").tempdir().unwrap();
-        // Free a moment ago; nobody else picks ports on a machine that runs tests.
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new("node")
-            .arg(repository().join("tests/azurite/node_modules/azurite/dist/src/blob/main.js"))
-            .args(["--blobHost", "127.0.0.1", "--blobPort", &listen.port().to_string()])
-            // It would tell its makers of each start.
-            .args(["--silent", "--disableTelemetry", "--inMemoryPersistence"])
-            .env("AZURITE_ACCOUNTS", ACCOUNT.join(":"))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut store = Self { child, address: listen.to_string(), _folder: folder };
-        until("the Azure store listens", || {
-            assert!(store.child.try_wait().unwrap().is_none(), "the Azure store ended");
-            TcpStream::connect(&store.address).is_ok()
+        let server = Listening::start("Azure store", |listen| {
+            let mut command = Command::new("node");
+            command
+                .arg(repository().join("tests/azurite/node_modules/azurite/dist/src/blob/main.js"))
+                .args(["--blobHost", &listen.ip().to_string(), "--blobPort", &listen.port().to_string()])
+                // It would tell its makers of each start.
+                .args(["--silent", "--disableTelemetry", "--inMemoryPersistence"])
+                .env("AZURITE_ACCOUNTS", ACCOUNT.join(":"))
+                .current_dir(folder.path());
+            command
         });
+        let store = Self { server, _folder: folder };
         python_alone("azure_container", &[CONTAINER], &store.environment()).unwrap_or_else(|said| panic!("{said}"));
         store
     }
@@ -85,7 +71,7 @@ impl Azure {
         vec![
             ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT[0].to_owned()),
             ("AZURE_STORAGE_ACCOUNT_KEY", key.to_owned()),
-            ("AZURE_STORAGE_ENDPOINT", format!("http://{}/{}", self.address, ACCOUNT[0])),
+            ("AZURE_STORAGE_ENDPOINT", format!("{}/{}", self.server.url(), ACCOUNT[0])),
         ]
     }
 }

@@ -3,11 +3,11 @@
 //! Emulators of Google's store know its interface in JSON, and too little of this one. So objects are kept by the S3 server
 //! that somebody else wrote, behind a gateway that takes Google's tokens.
 
+use crate::listening::Listening;
 use crate::referee::interpreter;
+use crate::repository;
 use crate::s3::{BUCKET, ObjectStore};
-use crate::{repository, until};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 /// The only token that is any good.
 const TOKEN: &str = "a-token-of-nobodys";
@@ -15,36 +15,22 @@ const TOKEN: &str = "a-token-of-nobodys";
 /// A store with one empty bucket. Gone when dropped.
 #[derive(Debug)]
 pub struct Gcs {
-    gateway: Child,
-    address: String,
+    gateway: Listening,
     _store: ObjectStore,
-}
-
-impl Drop for Gcs {
-    fn drop(&mut self) {
-        let _ = self.gateway.kill();
-        let _ = self.gateway.wait();
-    }
 }
 
 impl Default for Gcs {
     fn default() -> Self {
         let store = ObjectStore::default();
-        // Free a moment ago; nobody else picks ports on a machine that runs tests.
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let gateway = Command::new(interpreter())
-            .arg(repository().join("tests/clients/gcs_gateway.py"))
-            .args([&listen.port().to_string(), TOKEN])
-            .envs(store.environment())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut store = Self { gateway, address: listen.to_string(), _store: store };
-        until("the gateway listens", || {
-            assert!(store.gateway.try_wait().unwrap().is_none(), "the gateway ended");
-            TcpStream::connect(&store.address).is_ok()
+        let gateway = Listening::start("gateway", |listen| {
+            let mut command = Command::new(interpreter());
+            command
+                .arg(repository().join("tests/clients/gcs_gateway.py"))
+                .args([&listen.port().to_string(), TOKEN])
+                .envs(store.environment());
+            command
         });
-        store
+        Self { gateway, _store: store }
     }
 }
 
@@ -65,6 +51,6 @@ impl Gcs {
     }
 
     fn environment_of(&self, token: &str) -> Vec<(&'static str, String)> {
-        vec![("GOOGLE_BASE_URL", format!("http://{}", self.address)), ("GOOGLE_BEARER_TOKEN", token.to_owned())]
+        vec![("GOOGLE_BASE_URL", self.gateway.url()), ("GOOGLE_BEARER_TOKEN", token.to_owned())]
     }
 }

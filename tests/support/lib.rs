@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod gcs;
 pub mod http;
 pub mod job;
+mod listening;
 pub mod movie;
 pub mod place;
 pub mod processes;

@@ -1,9 +1,9 @@
 //! An object store that somebody else wrote, for outputs and sources behind `s3://`.
 
-use crate::{repository, until};
-use std::net::{TcpListener, TcpStream};
+use crate::listening::Listening;
+use crate::repository;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -15,16 +15,8 @@ pub const KEYS: [&str; 2] = ["tester", "a secret of nobody's"];
 /// A store with one empty bucket. Gone when dropped.
 #[derive(Debug)]
 pub struct ObjectStore {
-    child: Child,
-    address: String,
+    server: Listening,
     folder: TempDir,
-}
-
-impl Drop for ObjectStore {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Default for ObjectStore {
@@ -34,24 +26,18 @@ impl Default for ObjectStore {
         for name in [&format!("objects/{BUCKET}"), "notes"] {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
         }
-        // Free a moment ago; nobody else picks ports on a machine that runs tests.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let child = Command::new(program())
-            .args(["--quiet", "--keep-alive", "--port", &address, "posix", "--sidecar"])
-            .args([folder.path().join("notes"), folder.path().join("objects")])
-            .env("ROOT_ACCESS_KEY", KEYS[0])
-            .env("ROOT_SECRET_KEY", KEYS[1])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut store = Self { child, address, folder };
-        until("the object store listens", || {
-            assert!(store.child.try_wait().unwrap().is_none(), "the object store ended");
-            TcpStream::connect(&store.address).is_ok()
+        let program = program();
+        let server = Listening::start("object store", |listen| {
+            let mut command = Command::new(program);
+            command
+                .args(["--quiet", "--keep-alive", "--port", &listen.to_string(), "posix", "--sidecar"])
+                .args([folder.path().join("notes"), folder.path().join("objects")])
+                .env("ROOT_ACCESS_KEY", KEYS[0])
+                .env("ROOT_SECRET_KEY", KEYS[1])
+                .current_dir(folder.path());
+            command
         });
-        store
+        Self { server, folder }
     }
 }
 
@@ -77,7 +63,7 @@ impl ObjectStore {
         [
             ("AWS_ACCESS_KEY_ID", KEYS[0].to_owned()),
             ("AWS_SECRET_ACCESS_KEY", KEYS[1].to_owned()),
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
+            ("AWS_ENDPOINT_URL", self.server.url()),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ALLOW_HTTP", "true".to_owned()),
         ]

@@ -107,24 +107,21 @@ fn questions(status: &Value) -> Vec<Question> {
     all.push(Question::plain("api/v1/traces".into()));
     let arrays: Vec<(&str, Vec<usize>)> = status["arrays"].as_array().into_iter().flatten().filter_map(array).collect();
     let stack = ["recentered", "raw"].into_iter().find_map(|name| arrays.iter().find(|array| array.0 == name));
-    let picture = |name: &str, height: usize, width: usize| {
-        let step = height.max(width).div_ceil(EDGE).max(1);
-        format!("slice/{name}?sel=::{step},::{step}&format=npy")
-    };
     for (name, shape) in &arrays {
         match shape[..] {
-            [height, width] if name.ends_with("_frame") => all.push(Question::plain(picture(name, height, width))),
+            [height, width] if name.ends_with("_frame") => {
+                let step = height.max(width).div_ceil(EDGE).max(1);
+                all.push(Question::plain(format!("slice/{name}?sel=::{step},::{step}&format=npy")));
+            }
             [_] | [_, 2] => all.push(Question::plain(format!("slice/{name}?format=npy"))),
             _ => {}
         }
     }
-    all.extend(["raw", "recentered"].map(|name| {
-        let mean = format!("{name}_mean_frame");
-        let whole = arrays.iter().find_map(|(name, shape)| {
-            if let [height, width] = shape[..] { (*name == mean).then(|| picture(name, height, width)) } else { None }
-        });
-        Question { unless: whole, ..Question::plain(format!("api/v1/preview/{name}?edge={EDGE}")) }
-    }));
+    for name in ["raw", "recentered"] {
+        let mean = format!("slice/{name}_mean_frame?");
+        let unless = all.iter().map(|question| &question.key).find(|key| key.starts_with(&mean)).cloned();
+        all.push(Question { unless, ..Question::plain(format!("api/v1/preview/{name}?edge={EDGE}")) });
+    }
     if let Some((name, [frames, height, width])) = stack.and_then(|(name, shape)| Some((name, <[usize; 3]>::try_from(&shape[..]).ok()?))) {
         let pixel = format!("{},{}", height / 2, width / 2);
         all.push(Question::plain(format!("slice/{name}?sel=:,{pixel}&format=npy")));

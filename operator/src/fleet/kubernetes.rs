@@ -221,9 +221,9 @@ impl Fleet for KubernetesFleet {
         self.recent.counts().0
     }
 
-    fn silent(&self, why: String) -> Seen {
+    fn silent(&self) -> Seen {
         // Its node may be gone, which is not its failure; a job that hangs for good ends by its deadline.
-        Seen::Lost(why)
+        Seen::Lost(SILENT.into())
     }
 
     async fn ensure(&self, servers: &[ServerId]) -> Result<(), Error> {

@@ -134,7 +134,7 @@ class MeanCard implements Card {
 
   private async whole(array: ArrayInfo): Promise<void> {
     try {
-      await showFrame(this.picture, this.source, array, this.stack, "mean of all frames");
+      await showFrame(this.picture, this.source, { array, stack: this.stack, caption: "mean of all frames" });
       this.settled = true;
     } catch (error) {
       // Then the sums that previews are made of may still be there.
@@ -189,7 +189,7 @@ class PowerCard implements Card {
     if (!isDone(status, "Fft")) return this.picture.say(isOver(status) ? "The job ended before its spectra were whole." : `Waits for the FFT: ${howFar(status, "Fft")}.`);
     this.busy = true;
     const stack = arrayNamed(status, "recentered") === undefined ? "raw" : "recentered";
-    showFrame(this.picture, this.source, arrayNamed(status, `${name}_${reduction}_frame`)!, stack, `${reduction} of ${name} over all frequencies`)
+    showFrame(this.picture, this.source, { array: arrayNamed(status, `${name}_${reduction}_frame`)!, stack, caption: `${reduction} of ${name} over all frequencies` })
       .then(() => {
         this.settled = true;
       })
@@ -296,21 +296,7 @@ class FrameCard implements Card {
     // Only what takes a while is worth a word.
     const slow = window.setTimeout(() => this.picture.say(`Waits for frame ${frame}.`, true), 700);
     try {
-      const [height, width] = [array.shape[1] ?? 1, array.shape[2] ?? 1];
-      const stride = strideFor(height, width, EDGE);
-      const body = await this.source.get(`slice/${stack}?sel=${frame},::${stride},::${stride}&format=npy`, "person", giveUp.signal);
-      const npy = readNpy(body);
-      this.picture.show({
-        values: magnitudes(npy),
-        rows: npy.shape[0]!,
-        columns: npy.shape[1]!,
-        stride,
-        shape: [height, width],
-        stack,
-        caption: `frame ${count(frame)} of ${stack}`,
-        file: `${stack}_${frame}`,
-        npy: `slice/${stack}?sel=${frame}&format=npy`,
-      });
+      await showFrame(this.picture, this.source, { array, frame, stack, caption: `frame ${count(frame)} of ${stack}` }, giveUp.signal);
     } catch (error) {
       if (isAbort(error)) return;
       if (error instanceof Refused && error.later) {
@@ -326,11 +312,22 @@ class FrameCard implements Card {
   }
 }
 
-/** Gets a frame (h, w) of `reduce` and shows it. */
-async function showFrame(picture: Picture, source: Source, array: ArrayInfo, stack: Stack, caption: string): Promise<void> {
-  const [height = 1, width = 1] = array.shape;
-  const stride = strideFor(height, width, source.recorded ? EDGE_IN_REPORT : EDGE);
-  const npy = readNpy(await source.get(`slice/${array.name}?sel=::${stride},::${stride}&format=npy`, "person"));
+/** A frame of a stack, or an array (h, w) of its own, where there is no `frame`. */
+interface Wanted {
+  readonly array: ArrayInfo;
+  readonly frame?: number;
+  readonly stack: Stack;
+  readonly caption: string;
+}
+
+/** Gets a frame and shows it: every k-th pixel where it is larger than pictures are. */
+async function showFrame(picture: Picture, source: Source, { array, frame, stack, caption }: Wanted, signal?: AbortSignal): Promise<void> {
+  const [height = 1, width = 1] = array.shape.slice(-2);
+  const edge = source.recorded ? EDGE_IN_REPORT : EDGE;
+  const stride = Math.max(1, Math.ceil(Math.max(height, width) / edge));
+  const every = `::${stride},::${stride}`;
+  const [sel, whole] = frame === undefined ? [every, ""] : [`${frame},${every}`, `sel=${frame}&`];
+  const npy = readNpy(await source.get(`slice/${array.name}?sel=${sel}&format=npy`, "person", signal));
   picture.show({
     values: magnitudes(npy),
     rows: npy.shape[0]!,
@@ -339,13 +336,9 @@ async function showFrame(picture: Picture, source: Source, array: ArrayInfo, sta
     shape: [height, width],
     stack,
     caption,
-    file: array.name,
-    npy: `slice/${array.name}?format=npy`,
+    file: frame === undefined ? array.name : `${array.name}_${frame}`,
+    npy: `slice/${array.name}?${whole}format=npy`,
   });
-}
-
-function strideFor(height: number, width: number, edge: number): number {
-  return Math.max(1, Math.ceil(Math.max(height, width) / edge));
 }
 
 function capital(text: string): string {
