@@ -152,8 +152,8 @@ pub struct Progress {
     pub failure: Option<Failure>,
     /// What keeps it waiting, while it still tries: the latest failure of a fetch that has failed twice or more. `None` again
     /// once a fetch succeeds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<Failure>,
+    #[serde(rename = "trouble", default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<Failure>,
     /// Largest resident memory so far, in bytes.
     pub peak_rss_bytes: u64,
     /// What it takes and waits for; only for who asks for it, since it never stays the same.

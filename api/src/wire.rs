@@ -127,7 +127,7 @@ pub struct Problem {
 
 /// What a server prints, as one line of JSON, once it listens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Hello {
+pub struct Ready {
     /// `host:port` it listens on.
     pub address: String,
     /// This start of it.
@@ -136,7 +136,7 @@ pub struct Hello {
 
 /// What a server reads, as one line of JSON, before it listens. The end of that stream is its parent's end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Welcome {
+pub struct Startup {
     /// The run's key; a request without it is refused.
     pub key: String,
     /// Compute threads.

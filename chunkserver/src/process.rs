@@ -5,7 +5,7 @@ use crate::exchange::Client;
 use crate::server::{self, Key};
 use crate::worker::{Surroundings, Worker};
 use api::phase::BootId;
-use api::wire::{Hello, Welcome};
+use api::wire::{Ready, Startup};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::Ipv4Addr;
@@ -23,8 +23,8 @@ const HTTP_THREADS: usize = 1;
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum Error {
-    #[error("the welcome on standard input cannot be read; a chunk server is started by arrayjob itself")]
-    Welcome(#[source] serde_json::Error),
+    #[error("the startup on standard input cannot be read; a chunk server is started by arrayjob itself")]
+    Startup(#[source] serde_json::Error),
     #[error("standard input or output is gone")]
     Pipe(#[source] std::io::Error),
     #[error("cannot start threads")]
@@ -42,13 +42,13 @@ pub enum Error {
 pub fn run() -> Result<(), Error> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Error::Pipe)?;
-    let welcome: Welcome = serde_json::from_str(&line).map_err(Error::Welcome)?;
+    let startup: Startup = serde_json::from_str(&line).map_err(Error::Startup)?;
     crate::source::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
-    let compute = Compute::new(welcome.threads)?;
-    let surroundings = Surroundings { scratch: welcome.scratch.map(PathBuf::from), local_files: true, secret: None, after: welcome.after };
-    let worker = Worker::new(boot_id(), compute, Client::new(welcome.key.clone())?, surroundings);
-    let served = runtime.block_on(serve(Arc::new(worker), Key::new(welcome.key)));
+    let compute = Compute::new(startup.threads)?;
+    let surroundings = Surroundings { scratch: startup.scratch.map(PathBuf::from), local_files: true, secret: None, after: startup.after };
+    let worker = Worker::new(boot_id(), compute, Client::new(startup.key.clone())?, surroundings);
+    let served = runtime.block_on(serve(Arc::new(worker), Key::new(startup.key)));
     // What still computes is of no use to anyone.
     runtime.shutdown_background();
     served
@@ -57,8 +57,8 @@ pub fn run() -> Result<(), Error> {
 async fn serve(worker: Arc<Worker>, key: Key) -> Result<(), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Runtime)?;
     let address = listener.local_addr().map_err(Error::Runtime)?.to_string();
-    let hello = Hello { address, boot: worker.boot.clone() };
-    let mut line = serde_json::to_string(&hello).map_err(Error::Welcome)?;
+    let ready = Ready { address, boot: worker.boot.clone() };
+    let mut line = serde_json::to_string(&ready).map_err(Error::Startup)?;
     line.push('\n');
     std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush()).map_err(Error::Pipe)?;
     server::serve(listener, server::router(worker, key), parent_gone()).await;

@@ -12,7 +12,7 @@ mod object;
 mod secret;
 #[cfg(test)]
 mod tests;
-mod trouble;
+mod last_error;
 pub mod zarr;
 
 pub use error::{Cause, Error, Reason, Tried};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use trouble::Trouble;
+use last_error::LastError;
 use url::Url;
 
 /// Names the one cryptographic library of this process; every HTTP client needs it to be named before it is built.
@@ -106,7 +106,7 @@ struct Inner {
     options: Options,
     client: reqwest::Client,
     permits: Semaphore,
-    trouble: Trouble,
+    last_error: LastError,
 }
 
 /// Bytes of a body, where not all are wanted.
@@ -151,7 +151,7 @@ impl Source {
         let client = http::client(&options)?;
         // A semaphore has a largest size; nobody has so many connections.
         let permits = Semaphore::new(options.connections.clamp(1, 1 << 16));
-        Ok(Self { inner: Arc::new(Inner { options, client, permits, trouble: Trouble::default() }), journal: None, frame: 0 })
+        Ok(Self { inner: Arc::new(Inner { options, client, permits, last_error: LastError::default() }), journal: None, frame: 0 })
     }
 
     /// The same, which notes in `journal` what it fetches.
@@ -203,7 +203,7 @@ impl Source {
         loop {
             let failure = match self.attempt(wanted, part, into).await {
                 Ok(exact) => {
-                    self.inner.trouble.over();
+                    self.inner.last_error.clear();
                     return Ok(Fetched { retries: attempts - 1, exact });
                 }
                 Err(failure) => failure,
@@ -220,7 +220,7 @@ impl Source {
             tracing::debug!(%error, ?wait, "fetching again");
             if attempts > 1 {
                 // The first failure of a fetch is nothing: servers have them every day.
-                self.inner.trouble.note(error.to_string());
+                self.inner.last_error.note(error.to_string());
             }
             tokio::time::sleep(wait).await;
             attempts += 1;
@@ -229,8 +229,8 @@ impl Source {
 
     /// What keeps fetches waiting now: the latest failure of one that has failed twice or more and goes on. None again once
     /// any fetch succeeds.
-    pub fn trouble(&self) -> Option<String> {
-        self.inner.trouble.latest()
+    pub fn last_error(&self) -> Option<String> {
+        self.inner.last_error.latest()
     }
 
     /// One attempt; whether it was exact. Waits for its turn first, and gives it back before any pause.

@@ -245,7 +245,7 @@ impl Worker {
                 writing: vec![],
                 written: vec![],
                 failure: None,
-                trouble: None,
+                last_error: None,
                 peak_rss_bytes,
                 vitals: None,
             },
@@ -254,7 +254,7 @@ impl Worker {
                 let phases = share.counters.phases();
                 // Once all is loaded nothing waits for the source any more.
                 let loading = phases.first().is_some_and(|load| !load.complete());
-                let trouble = share.source.trouble().filter(|_| loading);
+                let last_error = share.source.last_error().filter(|_| loading);
                 Progress {
                     boot: self.boot.clone(),
                     assignment: Some((share.job.uid.clone(), share.job.generation)),
@@ -265,7 +265,7 @@ impl Worker {
                     writing,
                     written,
                     failure: share.counters.failure(),
-                    trouble: trouble.map(|message| Failure { reason: reason::SOURCE_UNAVAILABLE.into(), message }),
+                    last_error: last_error.map(|message| Failure { reason: reason::SOURCE_UNAVAILABLE.into(), message }),
                     peak_rss_bytes,
                     vitals: None,
                 }

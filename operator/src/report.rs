@@ -56,7 +56,7 @@ pub struct Report {
     /// Start of the first unit of work, in milliseconds of Unix time.
     pub started_ms: Option<u64>,
     /// What a server has trouble with and still tries.
-    pub trouble: Option<Failure>,
+    pub last_error: Option<Failure>,
 }
 
 /// Sums up what a turn saw.
@@ -78,7 +78,7 @@ pub fn report(turn: &Turn) -> Report {
         servers_up: of_all.len(),
         restarts: turn.observed.restarts,
         started_ms: of_all.iter().flat_map(|progress| &progress.phases).map(|phase| phase.started_ms).filter(|&ms| ms > 0).min(),
-        trouble: of_all.iter().find_map(|progress| progress.trouble.clone()),
+        last_error: of_all.iter().find_map(|progress| progress.last_error.clone()),
         writing: (!turn.job.outputs.is_empty()).then(|| {
             let objects =
                 of_all.iter().flat_map(|progress| &progress.phases).filter(|part| part.phase == Phase::Write).map(|part| part.total);

@@ -82,7 +82,7 @@ impl World {
             writing: vec![],
             written: vec![],
             failure: None,
-            trouble: None,
+            last_error: None,
             peak_rss_bytes: 0,
             vitals: None,
         };

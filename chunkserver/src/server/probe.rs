@@ -29,7 +29,7 @@ pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(ask): Json<Pro
     let means = Means { client: &source, access: &access, compute: &worker.compute };
     let looked = tokio::time::timeout(PROBE_PATIENCE, probe::look(&means, &ask.source, ask.frames)).await;
     let probed = looked.map_err(|_| {
-        let why = source.trouble().unwrap_or_else(|| "it sends too slowly".into());
+        let why = source.last_error().unwrap_or_else(|| "it sends too slowly".into());
         let seconds = PROBE_PATIENCE.as_secs();
         let (what, advice) = match ask.source {
             Source::Images(_) => ("frame 0", "; set source.frame: {height, width, dtype}, and no frame is fetched beforehand"),
@@ -67,7 +67,7 @@ pub(super) async fn peek(
         (turn, probe::fetch(&means, &share.job.source, share.job.frames, index).await)
     });
     let late = |_| {
-        let why = share.source.trouble().unwrap_or_else(|| "the source is slow or busy".into());
+        let why = share.source.last_error().unwrap_or_else(|| "the source is slow or busy".into());
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("frame {index} is not there yet: {why}; try again"))
     };
     let (turn, response) = fetched.await.map_err(late)?;

@@ -224,7 +224,7 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
         blank,
         outputs,
         failure,
-        trouble: told(|progress| &progress.trouble),
+        trouble: told(|progress| &progress.last_error),
         fleet,
         progress,
     }

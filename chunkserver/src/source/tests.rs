@@ -228,16 +228,16 @@ async fn trouble_lasts_until_a_fetch_succeeds() {
     let source = Source::new(Options { backoff: Duration::from_secs(1), ..options() }).unwrap();
     let (fetching, url) = (source.clone(), server.url());
     let fetch = tokio::spawn(async move { fetching.fetch(&url, &mut Vec::new()).await });
-    while source.trouble().is_none() {
+    while source.last_error().is_none() {
         assert!(!fetch.is_finished());
         // One failure is no trouble yet.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(server.requests().len(), 2);
-    let trouble = source.trouble().unwrap();
+    let trouble = source.last_error().unwrap();
     assert!(trouble.contains("503 Service Unavailable (2 attempts in") && !trouble.contains("secret"), "{trouble}");
     // Another fetch succeeds while the first still waits.
     source.fetch(&server.url(), &mut Vec::new()).await.unwrap();
-    assert_eq!(source.trouble(), None);
+    assert_eq!(source.last_error(), None);
     fetch.await.unwrap().unwrap();
 }

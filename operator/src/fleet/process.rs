@@ -4,7 +4,7 @@
 use super::{Error, Fleet, SILENT, Sighting};
 use crate::validate::Place;
 use api::plan::ServerId;
-use api::wire::{Hello, Welcome};
+use api::wire::{Ready, Startup};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -77,26 +77,26 @@ impl ProcessFleet {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        let welcome = Welcome {
+        let startup = Startup {
             key: self.options.key.clone(),
             threads: self.options.threads,
             scratch: self.options.scratch.as_ref().map(|folder| folder.to_string_lossy().into_owned()),
             after: self.fate(id).await,
         };
-        let mut line = serde_json::to_string(&welcome).map_err(|error| failed(error.into()))?;
+        let mut line = serde_json::to_string(&startup).map_err(|error| failed(error.into()))?;
         line.push('\n');
         let mut stdin = child.stdin.take();
         if let Some(stdin) = &mut stdin {
             stdin.write_all(line.as_bytes()).await.map_err(failed)?;
         }
-        let mut hello = String::new();
+        let mut ready = String::new();
         if let Some(stdout) = child.stdout.take() {
             let mut stdout = BufReader::new(stdout);
             // A server that says nothing is seen as ended below.
-            let _ = tokio::time::timeout(START, stdout.read_line(&mut hello)).await;
+            let _ = tokio::time::timeout(START, stdout.read_line(&mut ready)).await;
         }
-        match serde_json::from_str::<Hello>(&hello) {
-            Ok(hello) => Ok(Server { child, _stdin: stdin, address: Some(hello.address), ended: None }),
+        match serde_json::from_str::<Ready>(&ready) {
+            Ok(ready) => Ok(Server { child, _stdin: stdin, address: Some(ready.address), ended: None }),
             Err(_) => {
                 let _ = child.start_kill();
                 Err(Error::Silent { id })

@@ -161,7 +161,7 @@ impl Server {
             writing: vec![],
             written: vec![],
             failure: None,
-            trouble: None,
+            last_error: None,
             peak_rss_bytes: 1 << 20,
             vitals: None,
         };

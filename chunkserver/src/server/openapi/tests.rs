@@ -79,7 +79,7 @@ fn a_servers_progress_is_described_as_it_is_sent() {
         writing: vec![],
         written: [Stage::Whole, Stage::Open, Stage::Part, Stage::Close].map(|stage| Writing { output: 0, stage }).to_vec(),
         failure: failure(),
-        trouble: failure(),
+        last_error: failure(),
         peak_rss_bytes: 0,
         vitals: Some(Vitals::default()),
     };

@@ -48,14 +48,14 @@ async fn trouble_with_the_source_is_told_while_it_lasts() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
     frames.set_down(true);
     cluster.assign(&job(&frames)).await;
-    let troubled = cluster.until(0, |progress| progress.trouble.is_some()).await;
-    let trouble = troubled.trouble.unwrap();
+    let troubled = cluster.until(0, |progress| progress.last_error.is_some()).await;
+    let trouble = troubled.last_error.unwrap();
     assert_eq!(trouble.reason, reason::SOURCE_UNAVAILABLE);
     assert!(trouble.message.contains("503 Service Unavailable") && trouble.message.contains("attempts"), "{}", trouble.message);
     assert_eq!(troubled.failure, None);
     frames.set_down(false);
     cluster.until_computed().await;
-    assert_eq!(cluster.progress(0).await.trouble, None);
+    assert_eq!(cluster.progress(0).await.last_error, None);
 }
 
 #[tokio::test]

@@ -208,7 +208,7 @@ async fn what_is_tried_again_is_noted_with_its_reason() {
     let mut job = job(&frames);
     job.outputs.clear();
     cluster.assign(&job).await;
-    cluster.until(0, |progress| progress.trouble.is_some()).await;
+    cluster.until(0, |progress| progress.last_error.is_some()).await;
     frames.set_down(false);
     cluster.until_computed().await;
     let all = Tasks::ask(&cluster, 0, 0, "").await;

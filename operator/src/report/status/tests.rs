@@ -21,7 +21,7 @@ fn report(phases: Vec<PhaseReport>) -> Report {
         restarts: 0,
         outputs: (0, 0),
         started_ms,
-        trouble: None,
+        last_error: None,
         writing: None,
     }
 }
