@@ -8,11 +8,11 @@ mod backoff;
 mod error;
 mod file;
 mod http;
+mod last_error;
 mod object;
 mod secret;
 #[cfg(test)]
 mod tests;
-mod last_error;
 pub mod zarr;
 
 pub use error::{Cause, Error, Reason, Tried};
@@ -21,12 +21,12 @@ pub use secret::{Secret, secret};
 use crate::journal::{Event, Journal, Kind, Traffic};
 use crate::objects::{Location, redacted};
 use error::Failure;
+use last_error::LastError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use last_error::LastError;
 use url::Url;
 
 /// Names the one cryptographic library of this process; every HTTP client needs it to be named before it is built.

@@ -14,7 +14,7 @@ pub(crate) const SILENT: &str = "it did not answer";
 
 /// A server as its fleet sees it, before it is asked anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sighting {
+pub enum ServerState {
     /// Never started.
     Absent,
     /// Ended by itself; why, as far as is known.
@@ -46,7 +46,7 @@ pub enum Error {
 /// A fleet of servers.
 pub trait Fleet {
     /// Every one of `servers` servers, in order.
-    fn observe(&self, servers: usize) -> impl Future<Output = Vec<Sighting>> + Send;
+    fn observe(&self, servers: usize) -> impl Future<Output = Vec<ServerState>> + Send;
 
     /// How often a server was started again.
     fn restarts(&self) -> u32;

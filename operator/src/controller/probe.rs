@@ -4,7 +4,7 @@
 use super::case::{Case, Error};
 use super::lifecycle;
 use crate::fleet::kubernetes::{diagnose, pod};
-use crate::fleet::{Fleet as _, Sighting};
+use crate::fleet::{Fleet as _, ServerState};
 use crate::report::conditions::{Facts, Said};
 use crate::report::status::Story;
 use crate::servers;
@@ -20,19 +20,19 @@ const AGAIN: Duration = Duration::from_millis(300);
 
 pub(super) async fn probe(case: Case<'_>, size: pod::Size) -> Result<Action, Error> {
     let fleet = case.fleet(size);
-    let sighting = fleet.observe(1).await.pop().unwrap_or(Sighting::Absent);
-    let address = match sighting {
-        Sighting::Up(address) => address,
-        Sighting::Starting => {
+    let state = fleet.observe(1).await.pop().unwrap_or(ServerState::Absent);
+    let address = match state {
+        ServerState::Up(address) => address,
+        ServerState::Starting => {
             let pods = fleet.pods();
             let stalled = diagnose::diagnose(pods.values().map(|pod| &**pod), case.now);
             return waiting(case, stalled).await;
         }
-        Sighting::Exited(why) if fleet.restarts() >= case.job.spec.backoff_limit.unwrap_or(validate::BACKOFF_LIMIT) => {
+        ServerState::Exited(why) if fleet.restarts() >= case.job.spec.backoff_limit.unwrap_or(validate::BACKOFF_LIMIT) => {
             let message = format!("the server that looks at the source ended ({why})");
             return case.fail(Failure { reason: reason::BACKOFF_LIMIT_EXCEEDED.into(), message }).await;
         }
-        Sighting::Absent | Sighting::Exited(_) | Sighting::Lost(_) => {
+        ServerState::Absent | ServerState::Exited(_) | ServerState::Lost(_) => {
             if let Err(crate::fleet::Error::Refused(failure)) = fleet.ensure(&[ServerId(0)]).await {
                 return case.fail(failure).await;
             }

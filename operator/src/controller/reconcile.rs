@@ -7,7 +7,7 @@ use super::lifecycle::{self, Stage};
 use super::probe;
 use super::tell::begun;
 use crate::fleet::Fleet as _;
-use crate::fleet::kubernetes::{KubernetesFleet, pod, sight};
+use crate::fleet::kubernetes::{KubernetesFleet, pod, pod_state};
 use crate::report::conditions::{Facts, Said};
 use crate::report::status::{Story, plan_status, time};
 use crate::turn::{self, Turn, prepare, turn};
@@ -208,7 +208,8 @@ impl Case<'_> {
             .caches
             .pods
             .state_filter(|pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == self.job.uid().as_ref()));
-        let listening_soon = running.iter().filter(|pod| matches!(sight::sight(pod), crate::fleet::Sighting::Up(_))).count() > up;
+        let listening_soon =
+            running.iter().filter(|pod| matches!(pod_state::server_state(pod), crate::fleet::ServerState::Up(_))).count() > up;
         if listening_soon { Action::requeue(STARTING) } else { Action::requeue(if up > 0 { NEWS } else { QUIET }) }
     }
 
@@ -296,7 +297,7 @@ impl Case<'_> {
 
     /// Pods that still run are stopped; those that ended keep their logs until the job goes.
     async fn put_away(self) -> Result<Action, Error> {
-        self.remove(|pod| sight::terminated(pod).is_none()).await;
+        self.remove(|pod| pod_state::terminated(pod).is_none()).await;
         Ok(self.until_alarm())
     }
 

@@ -5,12 +5,12 @@ pub mod children;
 pub mod diagnose;
 pub mod names;
 pub mod pod;
+pub mod pod_state;
 mod recent;
-pub mod sight;
 
 pub use recent::Recent;
 
-use super::{Error, Fleet, SILENT, Sighting};
+use super::{Error, Fleet, SILENT, ServerState};
 use crate::validate::Place;
 use api::phase::{Failure, Seen, reason};
 use api::plan::ServerId;
@@ -94,15 +94,15 @@ impl KubernetesFleet {
         let own = |pod: &Pod| pod.namespace() == self.job.namespace() && pod.labels().get(names::UID) == uid.as_ref();
         let pods = self.cache.state_filter(own);
         self.recent.settle(&pods);
-        pods.into_iter().filter(|pod| !self.recent.is_gone(pod)).filter_map(|pod| Some((sight::index(&pod)?, pod))).collect()
+        pods.into_iter().filter(|pod| !self.recent.is_gone(pod)).filter_map(|pod| Some((pod_state::index(&pod)?, pod))).collect()
     }
 
-    fn sighting(&self, index: usize, pods: &BTreeMap<usize, Arc<Pod>>) -> Sighting {
+    fn state(&self, index: usize, pods: &BTreeMap<usize, Arc<Pod>>) -> ServerState {
         match pods.get(&index) {
-            Some(pod) => sight::sight(pod),
-            None if self.recent.is_coming(&names::pod(&self.job.name_any(), index)) => Sighting::Starting,
-            None if index < self.recent.launched() => Sighting::Lost("its pod was deleted".into()),
-            None => Sighting::Absent,
+            Some(pod) => pod_state::server_state(pod),
+            None if self.recent.is_coming(&names::pod(&self.job.name_any(), index)) => ServerState::Starting,
+            None if index < self.recent.launched() => ServerState::Lost("its pod was deleted".into()),
+            None => ServerState::Absent,
         }
     }
 
@@ -123,17 +123,17 @@ impl KubernetesFleet {
     }
 
     /// Replaces what there is of server `id`.
-    async fn replace(&self, id: ServerId, found: Option<Arc<Pod>>, seen: &Sighting) -> Result<(), Error> {
+    async fn replace(&self, id: ServerId, found: Option<Arc<Pod>>, seen: &ServerState) -> Result<(), Error> {
         let name = names::pod(&self.job.name_any(), id.0);
         let after = match seen {
-            Sighting::Starting => return Ok(()),
-            Sighting::Absent => None,
-            Sighting::Exited(why) | Sighting::Lost(why) => Some(why.as_str()),
+            ServerState::Starting => return Ok(()),
+            ServerState::Absent => None,
+            ServerState::Exited(why) | ServerState::Lost(why) => Some(why.as_str()),
             // It was asked to be replaced because it does not answer.
-            Sighting::Up(_) => Some(SILENT),
+            ServerState::Up(_) => Some(SILENT),
         };
         if let Some(why) = after {
-            let counts = matches!(seen, Sighting::Exited(_));
+            let counts = matches!(seen, ServerState::Exited(_));
             let uid = found.as_ref().and_then(|pod| pod.uid());
             self.recent.count(&name, uid, counts, last_failure(&name, found.as_deref(), why, counts));
         }
@@ -175,7 +175,7 @@ impl KubernetesFleet {
         if ours {
             if pod.metadata.deletion_timestamp.is_none() && !self.recent.is_gone(&pod) {
                 self.recent.created(&pod);
-                sight::index(&pod).into_iter().for_each(|index| self.recent.launch(index));
+                pod_state::index(&pod).into_iter().for_each(|index| self.recent.launch(index));
             }
             return Ok(());
         }
@@ -208,13 +208,13 @@ impl Fleet for KubernetesFleet {
         Place::Cluster
     }
 
-    async fn observe(&self, servers: usize) -> Vec<Sighting> {
+    async fn observe(&self, servers: usize) -> Vec<ServerState> {
         let pods = self.pods();
         for (index, pod) in &pods {
-            self.recent.learn(sight::counts(pod));
+            self.recent.learn(pod_state::counts(pod));
             self.recent.launch(*index);
         }
-        (0..servers).map(|index| self.sighting(index, &pods)).collect()
+        (0..servers).map(|index| self.state(index, &pods)).collect()
     }
 
     fn restarts(&self) -> u32 {
@@ -235,7 +235,7 @@ impl Fleet for KubernetesFleet {
         let pods = self.pods();
         let results = stream::iter(servers.iter().copied())
             .map(|id| {
-                let (found, seen) = (pods.get(&id.0).cloned(), self.sighting(id.0, &pods));
+                let (found, seen) = (pods.get(&id.0).cloned(), self.state(id.0, &pods));
                 async move { self.replace(id, found, &seen).await }
             })
             .buffered(AT_A_TIME)
@@ -254,10 +254,10 @@ fn unavailable(pod: &str, error: &kube::Error) -> Failure {
 }
 
 fn last_failure(name: &str, pod: Option<&Pod>, why: &str, counted: bool) -> LastFailure {
-    let end = pod.and_then(sight::terminated);
+    let end = pod.and_then(pod_state::terminated);
     LastFailure {
         server: name.to_owned(),
-        reason: end.as_ref().map_or_else(|| if counted { "Error".into() } else { "Lost".into() }, sight::reason),
+        reason: end.as_ref().map_or_else(|| if counted { "Error".into() } else { "Lost".into() }, pod_state::reason),
         message: why.to_owned(),
         exit_code: end.map(|end| end.exit_code),
         node: pod.and_then(|pod| pod.spec.as_ref()?.node_name.clone()),

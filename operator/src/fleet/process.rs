@@ -1,7 +1,7 @@
 //! Chunk servers as processes on loopback. Each is told the run's key through its standard input; when that ends, because
 //! this process ended however suddenly, the server ends too.
 
-use super::{Error, Fleet, SILENT, Sighting};
+use super::{Error, Fleet, SILENT, ServerState};
 use crate::validate::Place;
 use api::plan::ServerId;
 use api::wire::{Ready, Startup};
@@ -110,10 +110,10 @@ impl Fleet for ProcessFleet {
         Place::Machine
     }
 
-    async fn observe(&self, count: usize) -> Vec<Sighting> {
+    async fn observe(&self, count: usize) -> Vec<ServerState> {
         let mut servers = self.servers.lock().await;
         servers.resize_with(count, || None);
-        servers.iter_mut().map(|server| server.as_mut().map_or(Sighting::Absent, Server::sight)).collect()
+        servers.iter_mut().map(|server| server.as_mut().map_or(ServerState::Absent, Server::state)).collect()
     }
 
     fn restarts(&self) -> u32 {
@@ -149,7 +149,7 @@ impl Fleet for ProcessFleet {
 }
 
 impl Server {
-    fn sight(&mut self) -> Sighting {
+    fn state(&mut self) -> ServerState {
         if self.ended.is_none() {
             match self.child.try_wait() {
                 Ok(None) => {}
@@ -158,9 +158,9 @@ impl Server {
             }
         }
         match (&self.ended, &self.address) {
-            (Some(why), _) => Sighting::Exited(why.clone()),
-            (None, Some(address)) => Sighting::Up(address.clone()),
-            (None, None) => Sighting::Starting,
+            (Some(why), _) => ServerState::Exited(why.clone()),
+            (None, Some(address)) => ServerState::Up(address.clone()),
+            (None, None) => ServerState::Starting,
         }
     }
 }

@@ -12,7 +12,7 @@ use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
 use operator::carry_out::carry_out;
 use operator::fleet::kubernetes::{Caches, KubernetesFleet, Recent, pod as pods};
-use operator::fleet::{Fleet as _, Sighting};
+use operator::fleet::{Fleet as _, ServerState};
 use operator::servers::Servers;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Bench {
         self.fleet().ensure(&ids).await.map_err(|error| error.to_string())
     }
 
-    async fn seen(&self) -> Vec<Sighting> {
+    async fn seen(&self) -> Vec<ServerState> {
         self.fleet().observe(3).await
     }
 
@@ -71,7 +71,7 @@ impl Bench {
             self.cluster.say(&format!("stack-{index}"), container("Running", &json!({"running": {}})));
         }
         self.catch_up();
-        assert!(self.seen().await.iter().all(|seen| matches!(seen, Sighting::Up(_))));
+        assert!(self.seen().await.iter().all(|seen| matches!(seen, ServerState::Up(_))));
     }
 
     fn creations(&self) -> usize {
@@ -90,14 +90,14 @@ fn quota() -> Refused {
 #[tokio::test(start_paused = true)]
 async fn pods_that_the_cache_does_not_show_yet_are_starting_and_not_made_twice() {
     let mut bench = Bench::new();
-    assert_eq!(bench.seen().await, [Sighting::Absent, Sighting::Absent, Sighting::Absent]);
+    assert_eq!(bench.seen().await, [ServerState::Absent, ServerState::Absent, ServerState::Absent]);
     bench.ensure(&[0, 1, 2]).await.unwrap();
     assert_eq!(bench.cluster.names("pods"), ["stack-0", "stack-1", "stack-2"]);
-    assert_eq!(bench.seen().await, [Sighting::Starting, Sighting::Starting, Sighting::Starting]);
+    assert_eq!(bench.seen().await, [ServerState::Starting, ServerState::Starting, ServerState::Starting]);
     bench.ensure(&[0, 1, 2]).await.unwrap();
     assert_eq!(bench.creations(), 3);
     bench.catch_up();
-    assert_eq!(bench.seen().await, [Sighting::Starting, Sighting::Starting, Sighting::Starting]);
+    assert_eq!(bench.seen().await, [ServerState::Starting, ServerState::Starting, ServerState::Starting]);
     assert_eq!(bench.fleet().pods().len(), 3);
 }
 
@@ -108,7 +108,7 @@ async fn a_pod_that_an_earlier_operator_made_is_taken_as_made() {
     bench.recent = Arc::default();
     bench.ensure(&[0]).await.unwrap();
     assert_eq!((bench.creations(), bench.cluster.names("pods").len()), (2, 1), "the second was refused, which is well");
-    assert_eq!(bench.seen().await[0], Sighting::Starting);
+    assert_eq!(bench.seen().await[0], ServerState::Starting);
     assert_eq!((bench.recent.launched(), bench.recent.counts(), bench.recent.troubled()), (1, (0, 0), None));
 }
 
@@ -131,10 +131,10 @@ async fn the_pod_of_a_deleted_job_of_the_same_name_is_waited_for() {
     let bench = Bench::new();
     bench.cluster.put("pods", pod("stack-0", &json!({"arrayjob.dev/name": "stack", "arrayjob.dev/uid": "another"})));
     bench.ensure(&[0]).await.unwrap();
-    assert_eq!(bench.seen().await[0], Sighting::Absent, "tried again");
+    assert_eq!(bench.seen().await[0], ServerState::Absent, "tried again");
     bench.cluster.delete("pods", "stack-0");
     bench.ensure(&[0]).await.unwrap();
-    assert_eq!(bench.seen().await[0], Sighting::Starting);
+    assert_eq!(bench.seen().await[0], ServerState::Starting);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +144,7 @@ async fn a_quota_that_is_used_up_is_told_and_counts_as_no_failure() {
     for _ in 0..3 {
         bench.ensure(&[0, 1, 2]).await.unwrap();
         assert_eq!(bench.recent.troubled().unwrap().reason, "QuotaExceeded");
-        assert_eq!(bench.seen().await, [Sighting::Starting, Sighting::Absent, Sighting::Starting], "it never was there");
+        assert_eq!(bench.seen().await, [ServerState::Starting, ServerState::Absent, ServerState::Starting], "it never was there");
     }
     assert_eq!(bench.recent.counts(), (0, 0));
     bench.cluster.accept();
@@ -169,18 +169,18 @@ async fn a_pod_that_ended_is_replaced_once_however_old_the_cache_is() {
     bench.catch_up();
     for _ in 0..3 {
         let seen = bench.seen().await;
-        if matches!(seen[1], Sighting::Exited(_)) {
+        if matches!(seen[1], ServerState::Exited(_)) {
             bench.ensure(&[1]).await.unwrap();
         }
     }
-    assert_eq!(bench.seen().await[1], Sighting::Starting, "the cache still shows the one that ended");
+    assert_eq!(bench.seen().await[1], ServerState::Starting, "the cache still shows the one that ended");
     bench.ensure(&[1]).await.unwrap();
     let deletions = bench.cluster.requests("delete pods");
     assert_eq!((deletions.len(), bench.creations()), (1, 4));
     assert_eq!(deletions[0].body["preconditions"]["uid"], uid);
     assert_eq!(deletions[0].body["gracePeriodSeconds"], 0);
     bench.catch_up();
-    assert_eq!((bench.seen().await[1].clone(), bench.recent.counts()), (Sighting::Starting, (1, 0)));
+    assert_eq!((bench.seen().await[1].clone(), bench.recent.counts()), (ServerState::Starting, (1, 0)));
     let last = bench.recent.last().unwrap();
     assert_eq!((last.server.as_str(), last.reason.as_str(), last.exit_code), ("stack-1", "OOMKilled", Some(137)));
 }
@@ -191,9 +191,9 @@ async fn a_pod_that_was_deleted_is_replaced_and_does_not_count_as_a_failure() {
     bench.all_up().await;
     bench.cluster.delete("pods", "stack-2");
     bench.catch_up();
-    assert_eq!(bench.seen().await[2], Sighting::Lost("its pod was deleted".into()));
+    assert_eq!(bench.seen().await[2], ServerState::Lost("its pod was deleted".into()));
     bench.ensure(&[2]).await.unwrap();
-    assert_eq!((bench.seen().await[2].clone(), bench.recent.counts()), (Sighting::Starting, (0, 1)));
+    assert_eq!((bench.seen().await[2].clone(), bench.recent.counts()), (ServerState::Starting, (0, 1)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,7 +253,7 @@ async fn a_pod_that_somebody_else_replaced_meanwhile_is_not_deleted() {
     let uid = bench.cluster.uid("pods", "stack-1");
     bench.ensure(&[1]).await.unwrap();
     assert_eq!(bench.cluster.uid("pods", "stack-1"), uid);
-    assert_eq!(bench.seen().await[1], Sighting::Starting);
+    assert_eq!(bench.seen().await[1], ServerState::Starting);
 }
 
 #[tokio::test(start_paused = true)]

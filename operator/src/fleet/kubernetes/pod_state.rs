@@ -2,7 +2,7 @@
 
 use super::names;
 use super::pod::CONTAINER;
-use crate::fleet::Sighting;
+use crate::fleet::ServerState;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
 
 /// Exit code of a container that the kernel killed.
@@ -11,25 +11,25 @@ const KILLED: i32 = 137;
 const LAST_WORDS: usize = 300;
 
 /// What a pod is as a server.
-pub fn sight(pod: &Pod) -> Sighting {
+pub fn server_state(pod: &Pod) -> ServerState {
     let status = pod.status.clone().unwrap_or_default();
     if let Some(disruption) = disruption(pod) {
-        return Sighting::Lost(disruption);
+        return ServerState::Lost(disruption);
     }
     if pod.metadata.deletion_timestamp.is_some() {
-        return Sighting::Lost("its pod was deleted".into());
+        return ServerState::Lost("its pod was deleted".into());
     }
     match (status.phase.as_deref(), terminated(pod)) {
-        (_, Some(end)) => Sighting::Exited(describe(&end, &memory_limit(pod))),
+        (_, Some(end)) => ServerState::Exited(describe(&end, &memory_limit(pod))),
         // Its node went away before it could say how it ended.
         (Some("Failed" | "Succeeded"), None) => {
-            Sighting::Lost(status.message.or(status.reason).unwrap_or_else(|| "its pod ended without a word".into()))
+            ServerState::Lost(status.message.or(status.reason).unwrap_or_else(|| "its pod ended without a word".into()))
         }
         (Some("Running"), None) => match status.pod_ip {
-            Some(ip) if state(pod).is_some_and(|state| state.running.is_some()) => Sighting::Up(address(&ip)),
-            _ => Sighting::Starting,
+            Some(ip) if state(pod).is_some_and(|state| state.running.is_some()) => ServerState::Up(address(&ip)),
+            _ => ServerState::Starting,
         },
-        _ => Sighting::Starting,
+        _ => ServerState::Starting,
     }
 }
 

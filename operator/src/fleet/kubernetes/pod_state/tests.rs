@@ -13,35 +13,35 @@ fn pod(status: Value) -> Pod {
 }
 
 /// What is seen of a pod in `phase` whose container is in `state`.
-fn seen(phase: &str, state: Value) -> Sighting {
+fn seen(phase: &str, state: Value) -> ServerState {
     let container = json!({"name": "server", "state": state, "image": "i", "imageID": "", "ready": false, "restartCount": 0});
-    sight(&pod(json!({"phase": phase, "podIP": "10.0.0.7", "containerStatuses": [container]})))
+    server_state(&pod(json!({"phase": phase, "podIP": "10.0.0.7", "containerStatuses": [container]})))
 }
 
 fn ended(code: i32, reason: &str, message: &str) -> Value {
     json!({"terminated": {"exitCode": code, "reason": reason, "message": message}})
 }
 
-fn up(address: &str) -> Sighting {
-    Sighting::Up(address.into())
+fn up(address: &str) -> ServerState {
+    ServerState::Up(address.into())
 }
 
-fn exited(why: &str) -> Sighting {
-    Sighting::Exited(why.into())
+fn exited(why: &str) -> ServerState {
+    ServerState::Exited(why.into())
 }
 
-fn lost(why: &str) -> Sighting {
-    Sighting::Lost(why.into())
+fn lost(why: &str) -> ServerState {
+    ServerState::Lost(why.into())
 }
 
 #[test]
 fn a_pod_is_what_its_phase_and_container_say() {
     let oom = "OOMKilled: it took more memory than its limit of 2Gi; raise servers.resources.limits.memory, or use more replicas";
     let cases = [
-        (seen("Pending", json!({"waiting": {"reason": "ContainerCreating"}})), Sighting::Starting),
-        (seen("Pending", json!({"waiting": {"reason": "ImagePullBackOff"}})), Sighting::Starting),
+        (seen("Pending", json!({"waiting": {"reason": "ContainerCreating"}})), ServerState::Starting),
+        (seen("Pending", json!({"waiting": {"reason": "ImagePullBackOff"}})), ServerState::Starting),
         (seen("Running", json!({"running": {}})), up("10.0.0.7:7443")),
-        (seen("Running", json!({"waiting": {"reason": "PodInitializing"}})), Sighting::Starting),
+        (seen("Running", json!({"waiting": {"reason": "PodInitializing"}})), ServerState::Starting),
         // Its phase follows its container's end after a moment.
         (seen("Running", ended(1, "Error", "no port")), exited("Error, exit code 1: no port")),
         (seen("Failed", ended(137, "OOMKilled", "")), exited(oom)),
@@ -58,19 +58,19 @@ fn a_pod_is_what_its_phase_and_container_say() {
 #[test]
 fn a_pod_without_a_word_of_its_container_is_starting_or_lost() {
     let cases = [
-        (json!({}), Sighting::Starting),
-        (json!({"phase": "Pending"}), Sighting::Starting),
-        (json!({"phase": "Pending", "containerStatuses": []}), Sighting::Starting),
-        (json!({"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": []}), Sighting::Starting),
-        (json!({"phase": "Unknown"}), Sighting::Starting),
+        (json!({}), ServerState::Starting),
+        (json!({"phase": "Pending"}), ServerState::Starting),
+        (json!({"phase": "Pending", "containerStatuses": []}), ServerState::Starting),
+        (json!({"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": []}), ServerState::Starting),
+        (json!({"phase": "Unknown"}), ServerState::Starting),
         (json!({"phase": "Failed"}), lost("its pod ended without a word")),
         (json!({"phase": "Failed", "containerStatuses": [], "reason": "Odd"}), lost("Odd")),
         (json!({"phase": "Failed", "reason": "Odd", "message": "very odd"}), lost("very odd")),
     ];
     for (status, expected) in cases {
-        assert_eq!(sight(&pod(status.clone())), expected, "{status}");
+        assert_eq!(server_state(&pod(status.clone())), expected, "{status}");
     }
-    assert_eq!(sight(&Pod::default()), Sighting::Starting, "just created: it has no status yet");
+    assert_eq!(server_state(&Pod::default()), ServerState::Starting, "just created: it has no status yet");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn who_is_taken_away_is_lost_however_its_container_ended() {
         (gone, lost("NodeLost")),
     ];
     for (status, expected) in cases {
-        assert_eq!(sight(&pod(status.clone())), expected, "{status}");
+        assert_eq!(server_state(&pod(status.clone())), expected, "{status}");
     }
 }
 
@@ -101,16 +101,16 @@ fn who_is_taken_away_is_lost_however_its_container_ended() {
 fn a_pod_on_its_way_out_is_lost_while_it_still_runs() {
     let mut pod = pod(json!({"phase": "Running", "podIP": "10.0.0.7",
         "containerStatuses": [{"name": "server", "state": {"running": {}}, "image": "", "imageID": "", "ready": true, "restartCount": 0}]}));
-    assert_eq!(sight(&pod), up("10.0.0.7:7443"));
+    assert_eq!(server_state(&pod), up("10.0.0.7:7443"));
     pod.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
-    assert_eq!(sight(&pod), lost("its pod was deleted"));
+    assert_eq!(server_state(&pod), lost("its pod was deleted"));
 }
 
 #[test]
 fn an_ipv6_address_stands_in_brackets() {
     let container = json!({"name": "server", "state": {"running": {}}, "image": "", "imageID": "", "ready": true, "restartCount": 0});
     let pod = pod(json!({"phase": "Running", "podIP": "fd00::7", "containerStatuses": [container]}));
-    assert_eq!(sight(&pod), up("[fd00::7]:7443"));
+    assert_eq!(server_state(&pod), up("[fd00::7]:7443"));
 }
 
 #[test]
@@ -119,12 +119,12 @@ fn a_container_beside_the_server_is_not_the_server() {
         |name: &str, state: Value| json!({"name": name, "state": state, "image": "", "imageID": "", "ready": true, "restartCount": 0});
     let sidecar = state("istio-proxy", ended(1, "Error", "x"));
     let both = json!([sidecar, state("server", json!({"running": {}}))]);
-    assert_eq!(sight(&pod(json!({"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": both}))), up("10.0.0.7:7443"));
+    assert_eq!(server_state(&pod(json!({"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": both}))), up("10.0.0.7:7443"));
 }
 
 #[test]
 fn only_the_end_of_long_last_words_is_told() {
-    let Sighting::Exited(why) = seen("Failed", ended(1, "Error", &"ä".repeat(1000))) else { panic!("it ended") };
+    let ServerState::Exited(why) = seen("Failed", ended(1, "Error", &"ä".repeat(1000))) else { panic!("it ended") };
     assert_eq!(why, format!("Error, exit code 1: {}", "ä".repeat(300)));
 }
 
