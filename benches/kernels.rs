@@ -2,13 +2,13 @@
 
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Detrend, FftOutput, Reduction, Window};
-use chunkserver::decode::{Color, Decoder};
-use chunkserver::exchange::cut_block;
-use chunkserver::recenter::{self, centroid, crop_into};
-use chunkserver::reduce::{FrameStat, FrameSums, Ops};
-use chunkserver::spectrum::{BandSums, Segment, Spectrum};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use formats::decode::{Color, Decoder};
+use kernels::cut::cut_block;
+use kernels::recenter::{self, centroid, crop_into};
+use kernels::reduce::{FrameStat, FrameSums, Ops};
+use kernels::spectrum::{BandSums, Segment, Spectrum};
 
 fn main() {
     divan::main();

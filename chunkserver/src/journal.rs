@@ -4,24 +4,22 @@
 mod history;
 mod log;
 mod marks;
-mod process;
 mod record;
 mod told;
-mod traffic;
 
 pub use marks::Event;
-pub use process::{Usage, memory_limit_bytes, usage};
 pub use record::Kind;
 pub(crate) use told::packed;
 pub use told::{Asked, Telling};
-pub use traffic::Traffic;
 
+use crate::system::Usage;
 use log::Log;
 use record::FAILED;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use transport::traffic::Traffic;
 
 /// A stretch of work that is shorter only asked for what it waits for.
 const STRETCH: Duration = Duration::from_micros(20);

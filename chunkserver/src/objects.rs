@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn urls_lead_to_their_stores() {
-        crate::source::install_crypto();
+        transport::crypto::install_crypto();
         let access = Access::new([("AWS_REGION".into(), "eu-west-1".into()), ("AZURE_STORAGE_ACCOUNT_NAME".into(), "a".into())], false);
         let place = access.open("s3://bucket/a%20b/p.zarr").unwrap();
         assert_eq!(place.below("c/0/1").as_ref(), "a b/p.zarr/c/0/1");

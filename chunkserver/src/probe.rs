@@ -1,7 +1,6 @@
 //! One frame straight from the source, whatever has been loaded: to see its shape before there is a plan, or to look at it.
 
 use crate::compute::Compute;
-use crate::decode::{self, Decoder};
 use crate::objects::Access;
 use crate::objects::redacted;
 use crate::source::zarr::{Keys, Stack};
@@ -11,6 +10,7 @@ use api::job::{self, Color, Images, Zarr};
 use api::phase::reason;
 use api::template::{Template, TemplateError};
 use api::wire::Probed;
+use formats::decode::{self, Decoder};
 use std::sync::Arc;
 use thiserror::Error;
 

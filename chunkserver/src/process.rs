@@ -1,7 +1,6 @@
 //! A server as a process of its own on loopback: told its key through standard input, whose end is its own end too.
 
 use crate::compute::Compute;
-use crate::exchange::Client;
 use crate::server::{self, Key};
 use crate::worker::{Surroundings, Worker};
 use api::phase::BootId;
@@ -15,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use transport::client::Client;
 
 /// Threads that answer HTTP. Pixels are computed elsewhere.
 const HTTP_THREADS: usize = 1;
@@ -43,7 +43,7 @@ pub fn run() -> Result<(), Error> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Error::Pipe)?;
     let startup: Startup = serde_json::from_str(&line).map_err(Error::Startup)?;
-    crate::source::install_crypto();
+    transport::crypto::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
     let compute = Compute::new(startup.threads)?;
     let surroundings = Surroundings { scratch: startup.scratch.map(PathBuf::from), local_files: true, secret: None, after: startup.after };
@@ -61,7 +61,7 @@ async fn serve(worker: Arc<Worker>, key: Key) -> Result<(), Error> {
     let mut line = serde_json::to_string(&ready).map_err(Error::Startup)?;
     line.push('\n');
     std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush()).map_err(Error::Pipe)?;
-    server::serve(listener, server::router(worker, key), parent_gone()).await;
+    transport::listen::serve(listener, server::router(worker, key), parent_gone()).await;
     Ok(())
 }
 

@@ -18,11 +18,11 @@ pub use part::own_part;
 pub use patience::{PATIENCE, Patience};
 pub use sums::{Kind, own_sums};
 pub(crate) use take::{put, take};
-pub use window::{Aspect, Cube, Window};
+pub use window::{Cube, Window};
 
-use crate::exchange::PullError;
 use api::selection;
 use thiserror::Error;
+use transport::client::PullError;
 
 /// The sums that an array is made of.
 pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, Kind) {

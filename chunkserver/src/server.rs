@@ -9,7 +9,6 @@ mod cors;
 mod dvid;
 mod events;
 mod gathered;
-mod listen;
 mod login;
 mod monitor;
 mod openapi;
@@ -26,10 +25,9 @@ mod traces;
 mod zarr;
 
 pub use auth::Key;
-pub use listen::{serve, serve_secured};
+
 pub use openapi::document as openapi;
 
-use crate::journal::Traffic;
 use crate::worker::Worker;
 use api::wire::route;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -37,6 +35,7 @@ use axum::middleware::Next;
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use std::sync::Arc;
+use transport::traffic::Traffic;
 
 /// The largest command: an assignment with its plan.
 const COMMAND_BYTES: usize = 16 << 20;

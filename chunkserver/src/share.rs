@@ -13,10 +13,7 @@ pub(crate) use tally::Sums;
 pub use tally::{Partial, Stack, Tally};
 
 use crate::journal::Journal;
-use crate::reduce::{FrameStat, FrameSums, Ops};
 use crate::source::Source;
-use crate::spectrum::BandSums;
-use crate::store::{Error, Slots};
 use api::arrays::{Array, Base, catalog};
 use api::geometry::FrameSpec;
 use api::job::{Job, Kept, Output, Storage};
@@ -24,10 +21,14 @@ use api::layout::Layout;
 use api::phase::Phase;
 use api::plan::{Plan, ServerId};
 use api::wire::Peer;
+use kernels::reduce::{FrameStat, FrameSums, Ops};
+use kernels::spectrum::BandSums;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
+use store::{Error, Slots};
 use tokio::sync::watch;
+use transport::client::JobRef;
 
 /// Where the peers are and how far the work may go; the operator changes it, tasks follow it.
 #[derive(Clone, Debug)]
@@ -163,6 +164,11 @@ impl Share {
             id,
             source,
         })
+    }
+
+    /// The job, as requests to peers name it.
+    pub fn job_ref(&self) -> JobRef<'_> {
+        JobRef { uid: &self.job.uid, generation: self.job.generation }
     }
 
     /// This server's frames.

@@ -18,7 +18,7 @@ pub mod zarr;
 pub use error::{Cause, Error, Reason, Tried};
 pub use secret::{Secret, secret};
 
-use crate::journal::{Event, Journal, Kind, Traffic};
+use crate::journal::{Event, Journal, Kind};
 use crate::objects::{Location, redacted};
 use error::Failure;
 use last_error::LastError;
@@ -27,13 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use transport::traffic::Traffic;
 use url::Url;
-
-/// Names the one cryptographic library of this process; every HTTP client needs it to be named before it is built.
-pub fn install_crypto() {
-    // An error says that it is named already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
 
 /// How a [`Source`] fetches.
 #[derive(Clone)]

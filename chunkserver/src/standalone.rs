@@ -1,7 +1,6 @@
 //! A server of a cluster: on its own machine, started by nobody it knows. It is told what it is by its environment and what to
 //! do through its peers' port, and ends at a signal.
 
-mod bind;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -9,10 +8,8 @@ mod tests;
 pub use settings::{Ports, Settings, SettingsError};
 
 use crate::compute::Compute;
-use crate::exchange::{Client, ClientError};
 use crate::process::boot_id;
 use crate::server::{self, Key};
-use crate::tls::{self, Identity};
 use crate::worker::{Surroundings, Worker};
 use api::phase::BootId;
 use std::future::Future;
@@ -22,6 +19,8 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use transport::client::{Client, ClientError};
+use transport::tls::{self, Identity};
 
 /// Threads that answer HTTP. Two, since they encrypt too, and readers' large slices must not hold up the probes.
 const HTTP_THREADS: usize = 2;
@@ -92,7 +91,7 @@ impl Server {
     /// # Errors
     /// When any of it cannot be had.
     pub fn bind(settings: &Settings) -> Result<Self, Error> {
-        crate::source::install_crypto();
+        transport::crypto::install_crypto();
         let identity = Identity::from_folder(&settings.tls)?;
         let tls = Arc::new(tls::server_config(&identity)?);
         let client = Client::secured(&identity)?;
@@ -109,7 +108,7 @@ impl Server {
             after: settings.after.clone(),
         };
         let worker = Arc::new(Worker::new(boot_id(), compute, client, surroundings));
-        let listen = |what, port| bind::listen(port).map_err(|source| Error::Listen { what, port, source });
+        let listen = |what, port| transport::bind::listen(port).map_err(|source| Error::Listen { what, port, source });
         let (peers, peers_at) = listen("peers", settings.ports.peers)?;
         let (readers, readers_at) = listen("readers", settings.ports.readers)?;
         let (metrics, metrics_at) = listen("metrics", settings.ports.metrics)?;
@@ -133,9 +132,9 @@ impl Server {
         let forever = std::future::pending::<()>;
         // Tasks of their own, so that no port waits for another; dropped, and so ended, with this.
         let mut ports = tokio::task::JoinSet::new();
-        ports.spawn(server::serve_secured(peers, tls, server::peers(Arc::clone(&worker)), forever()));
-        ports.spawn(server::serve(readers, server::readers(Arc::clone(&worker), token), forever()));
-        ports.spawn(server::serve(metrics, server::monitor(worker), forever()));
+        ports.spawn(transport::listen::serve_secured(peers, tls, server::peers(Arc::clone(&worker)), forever()));
+        ports.spawn(transport::listen::serve(readers, server::readers(Arc::clone(&worker), token), forever()));
+        ports.spawn(transport::listen::serve(metrics, server::monitor(worker), forever()));
         shutdown.await;
     }
 }

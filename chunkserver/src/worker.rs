@@ -9,11 +9,11 @@ pub use outputs::{discard, write_whole};
 pub(crate) use transform::own_block;
 
 use crate::compute::Compute;
-use crate::exchange::Client;
 use crate::journal::{Event, Journal};
 use crate::objects::Access;
 use crate::share::{self, Directions, Share};
 use crate::source::{self, Secret, Source};
+use crate::system::peak_rss_bytes;
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, Writing, reason};
 use api::plan::ServerId;
@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use transport::client::Client;
 
 /// Frames that people look at, at a time: the plan has no memory for them.
 const PEEKS: usize = 2;
@@ -47,7 +48,7 @@ pub enum Error {
     NoScratch,
     /// Pixels have no place.
     #[error(transparent)]
-    Store(#[from] crate::store::Error),
+    Store(#[from] store::Error),
     /// The source cannot be set up.
     #[error(transparent)]
     Source(#[from] source::Error),
@@ -295,20 +296,4 @@ impl Worker {
         share.counters.fail(Failure { reason: reason.to_owned(), message });
         self.tell();
     }
-}
-
-/// Largest resident memory of this process so far, in bytes; 0 where the system does not say.
-fn peak_rss_bytes() -> u64 {
-    memory_bytes("VmHWM:")
-}
-
-/// Resident memory of this process now, in bytes; 0 where the system does not say.
-pub fn rss_bytes() -> u64 {
-    memory_bytes("VmRSS:")
-}
-
-fn memory_bytes(what: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_default();
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().map_or(0, |kib| kib * 1024)
 }

@@ -13,7 +13,7 @@ fn a_signal_ends_it_at_once_and_well() {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = params.self_signed(&authority_key).unwrap().pem();
     let issuer = Issuer::new(params, authority_key);
-    let leaf = CertificateParams::new(vec![chunkserver::tls::SERVER_NAME.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap().pem();
+    let leaf = CertificateParams::new(vec![transport::tls::SERVER_NAME.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap().pem();
     for (name, text) in [("ca.crt", &authority), ("tls.crt", &leaf), ("tls.key", &key.serialize_pem()), ("token", &"t".to_owned())] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }

@@ -10,7 +10,7 @@ const SHARE: f64 = 0.9;
 pub fn here() -> Budget {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut memory = available_bytes().unwrap_or(4 << 30);
-    if let Some(limit) = cgroup_bytes() {
+    if let Some(limit) = chunkserver::system::memory_left_bytes() {
         memory = memory.min(limit);
     }
     Budget { memory: Allowance::Shared((memory as f64 * SHARE) as u64), cores }
@@ -29,14 +29,4 @@ fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
-}
-
-/// What the control group has left: its limit less what is in use; none without a limit.
-fn cgroup_bytes() -> Option<u64> {
-    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let v2 = || Some((number("/sys/fs/cgroup/memory.max")?, number("/sys/fs/cgroup/memory.current")?));
-    let v1 = || Some((number("/sys/fs/cgroup/memory/memory.limit_in_bytes")?, number("/sys/fs/cgroup/memory/memory.usage_in_bytes")?));
-    let (limit, used) = v2().or_else(v1)?;
-    // Version 1 says "no limit" as a number near 2^63.
-    (limit < 1 << 60).then(|| limit.saturating_sub(used))
 }

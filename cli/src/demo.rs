@@ -115,7 +115,7 @@ fn series_of(folder: &Path, name: &str, frames: usize, [y, x]: [usize; 2]) -> Re
 }
 
 fn chunk(folder: &Path, name: &str, index: &[usize]) -> Result<Vec<u8>, Error> {
-    let path = folder.join(name).join(chunkserver::encode::zarr::chunk_key(index));
+    let path = folder.join(name).join(formats::encode::zarr::chunk_key(index));
     std::fs::read(&path).map_err(|error| Error::Check(format!("{} cannot be read: {error}", path.display())))
 }
 

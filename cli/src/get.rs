@@ -4,7 +4,7 @@ use crate::args::Get;
 use crate::cluster::door;
 use crate::error::Error;
 use api::selection::Selection;
-use chunkserver::encode::Format;
+use formats::encode::Format;
 use std::io::Write as _;
 use std::path::Path;
 

@@ -34,7 +34,7 @@ pub(crate) struct Local {
 impl Local {
     pub(crate) fn start(plan: &Plan) -> Result<Self, Error> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Start(error);
-        chunkserver::source::install_crypto();
+        transport::crypto::install_crypto();
         let program = std::env::current_exe().map_err(|error| failed(error.into()))?;
         let scratch = (plan.storage == Storage::Disk)
             .then(|| tempfile::Builder::new().prefix("arrayjob-scratch-").tempdir())

@@ -4,7 +4,7 @@
 //! in the mean of raw ones. It moves by whole pixels and the background is black but for stray counts; the centroid
 //! then stays within the same pixel of the cell, and recentering by it holds the cell exactly still.
 
-use chunkserver::encode;
+use formats::encode;
 use std::f64::consts::TAU;
 use std::ops::Range;
 

@@ -7,8 +7,8 @@ use crate::reader::Reader;
 use api::arrays::{Array, Base, Holder, catalog, find};
 use api::job::Job;
 use api::plan::Plan;
-use chunkserver::encode::{Contrast, zarr};
 use crds::v1alpha1 as crd;
+use formats::encode::{Contrast, zarr};
 use std::path::{Path, PathBuf};
 
 /// The folder, and the one where it is made.

@@ -7,7 +7,7 @@ use crate::get::write;
 use crate::probe;
 use crate::run::read_manifest;
 use api::geometry::{Dtype, FrameSpec};
-use chunkserver::encode::{ArrayRef, Format, encode};
+use formats::encode::{ArrayRef, Format, encode};
 use operator::validate;
 
 /// Fetches, decodes and writes a frame.

@@ -4,7 +4,7 @@ mod plot;
 
 pub use plot::line_plot;
 
-use chunkserver::encode::{self, Contrast};
+use formats::encode::{self, Contrast};
 use thiserror::Error;
 
 /// Why a picture could not be made.

@@ -40,7 +40,7 @@ impl Reader {
     /// When it is no URL.
     pub fn new(url: &str) -> Result<Self, Error> {
         let base = Url::parse(url).map_err(|_| Error::Target(url.to_owned()))?;
-        chunkserver::source::install_crypto();
+        transport::crypto::install_crypto();
         let http = reqwest::Client::builder()
             .no_proxy()
             .read_timeout(Duration::from_secs(120))

@@ -2,12 +2,12 @@
 //! readers' token. All of it is derived from the operator's key and the job's uid, so nothing has to be kept or read back,
 //! and a restarted operator speaks to the same servers.
 
-use chunkserver::tls;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519};
 use ring::hmac;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use std::fmt;
 use thiserror::Error;
+use transport::tls;
 
 /// Length of the operator's key, in bytes.
 pub const KEY_BYTES: usize = 32;
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_library_takes_them() {
-        chunkserver::source::install_crypto();
+        transport::crypto::install_crypto();
         let identities = MasterKey::new(&[7; KEY_BYTES]).identities("a").unwrap();
         tls::server_config(&identities.server).unwrap();
         tls::client_config(&identities.operator).unwrap();

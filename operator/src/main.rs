@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     let flags = Flags::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
-    chunkserver::source::install_crypto();
+    transport::crypto::install_crypto();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -89,7 +89,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
     let listener = TcpListener::bind(flags.listen).await?;
     let router = health::router(Arc::clone(&health), Arc::clone(&metrics));
-    tokio::spawn(chunkserver::server::serve(listener, router, std::future::pending()));
+    tokio::spawn(transport::listen::serve(listener, router, std::future::pending()));
     let client = kube::Client::try_default().await?;
     let election = Election::new(client.clone(), &flags.namespace, flags.name.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), watch = flags.watch_namespace, "the operator starts");

@@ -6,17 +6,18 @@ use super::paint::{Place, scatter, tiles};
 use super::part::{own_part, own_pixels, until_ready};
 use super::patience::Patience;
 use super::take::{put, take};
-use super::window::{Aspect, Cube, Extent, Window};
+use super::window::{Cube, Extent, Window};
 use super::{Error, filled, made, peer, sums};
-use crate::exchange::Client;
 use crate::share::{Share, Taken};
 use api::arrays::{Array, Holder};
 use api::geometry::Element;
 use api::plan::ServerId;
 use api::selection::{self, Axis, Item};
+use formats::aspect::Aspect;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, select_all};
 use std::ops::Range;
 use std::sync::Arc;
+use transport::client::Client;
 
 /// Elements gathered at a time.
 const LIMIT: u64 = 8 << 30;

@@ -1,10 +1,11 @@
 //! Frames as they lie in the store, lent to a response without a copy.
 
-use super::window::{Aspect, Window};
+use super::window::Window;
 use crate::share::Share;
 use api::arrays::Base;
 use api::geometry::FrameSpec;
 use bytes::Bytes;
+use formats::aspect::Aspect;
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
 //! Elements from the store, or from a peer's answer, put where they belong. Everything read here is ready.
 
-use super::window::{Aspect, Window};
+use super::window::Window;
 use crate::share::Share;
 use api::arrays::Base;
 use api::geometry::intersect;
 use api::job::FftOutput;
 use api::selection::Axis;
+use formats::aspect::Aspect;
 use std::ops::Range;
 
 /// Pixels whose series are read side by side: as many streams as a processor follows, and whole cache lines written.

@@ -2,7 +2,6 @@
 //! server comes back with its replacement, so a reader is held meanwhile.
 
 use super::Error;
-use crate::exchange::Client;
 use crate::share::{Directions, Share};
 use api::phase::Progress;
 use api::plan::ServerId;
@@ -13,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use transport::client::Client;
 
 /// How long a reader waits for what is still being computed before it is told to come back.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -124,6 +124,6 @@ async fn failure_of(client: &Client, share: &Share, id: ServerId) -> String {
 async fn progress_of(client: &Client, share: &Share, id: ServerId, milestone: u64) -> Option<Progress> {
     let peer = share.peer(id)?;
     let path = format!("{}?milestone={milestone}&wait_ms={PROGRESS_MS}", route::PROGRESS);
-    let answer = client.get(share, &peer, &path).await.ok()?.bytes().await.ok()?;
+    let answer = client.get(share.job_ref(), &peer, &path).await.ok()?.bytes().await.ok()?;
     serde_json::from_slice(&answer).ok()
 }

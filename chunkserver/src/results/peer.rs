@@ -2,15 +2,16 @@
 
 use super::Error;
 use super::content::Piece;
-use super::window::{Aspect, Window};
-use crate::exchange::{Client, PullError};
+use super::window::Window;
 use crate::share::Share;
 use api::arrays::Array;
 use api::plan::ServerId;
 use api::selection::Axis;
 use api::wire::route;
+use formats::aspect::Aspect;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
+use transport::client::{Client, PullError};
 
 /// Server `id`'s part of `window`, `bytes` long, as soon as it has begun to answer.
 pub(super) async fn part(
@@ -58,7 +59,7 @@ async fn ask(client: &Client, share: &Arc<Share>, id: ServerId, path: &str) -> R
     };
     let response = tokio::select! {
         biased;
-        response = client.get(share, &peer, path) => response,
+        response = client.get(share.job_ref(), &peer, path) => response,
         () = moved => return Err(Error::PeerAbsent(server)),
     };
     match response {

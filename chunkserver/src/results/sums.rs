@@ -2,10 +2,10 @@
 
 use super::Error;
 use super::patience::unless_failed;
-use crate::reduce::{FrameStat, FrameSums};
 use crate::share::{FrameNotes, Share};
-use crate::spectrum::BandSums;
 use api::arrays::{Base, Holder};
+use kernels::reduce::{FrameStat, FrameSums};
+use kernels::spectrum::BandSums;
 use std::sync::PoisonError;
 
 /// What a server sends of its own.

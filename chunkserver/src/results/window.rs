@@ -1,9 +1,9 @@
 //! What is read of a three-dimensional array at a time, and which part of it lies where. Pure.
 
 use api::arrays::Holder;
-use api::geometry::Element;
 use api::plan::{Plan, ServerId};
 use api::selection::Axis;
+use formats::aspect::Aspect;
 use std::ops::Range;
 
 /// Positions along t, y and x, each ascending.
@@ -61,50 +61,6 @@ fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
         if before(middle) { low = middle + 1 } else { high = middle }
     }
     low
-}
-
-/// What is given of each element.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Aspect {
-    /// The element itself.
-    #[default]
-    Value,
-    /// The absolute value of a complex element, float32.
-    Magnitude,
-    /// The angle of a complex element in radians, float32.
-    Phase,
-}
-
-impl Aspect {
-    /// Every aspect.
-    pub const ALL: [Self; 3] = [Self::Value, Self::Magnitude, Self::Phase];
-
-    /// Its name between servers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Value => "value",
-            Self::Magnitude => "abs",
-            Self::Phase => "phase",
-        }
-    }
-
-    /// The aspect of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|aspect| aspect.name() == name)
-    }
-
-    /// Whether elements of this type have it.
-    pub const fn is_of(self, element: Element) -> bool {
-        matches!((self, element), (Self::Value, _) | (_, Element::Complex64))
-    }
-
-    /// The type of what is given of such an element.
-    pub const fn element(self, of: Element) -> Element {
-        match self {
-            Self::Value => of,
-            Self::Magnitude | Self::Phase => Element::Float32,
-        }
-    }
 }
 
 /// Some elements of an array, in C order of a shape that may be larger than what is selected; the rest of it is zero.
@@ -184,17 +140,6 @@ mod tests {
         assert_eq!(cube.pixels_in(&(2..10), 4), 1..3);
         assert_eq!(cube.pixels_in(&(0..100), 4), 0..6);
         assert_eq!(cube.pixels_in(&(11..17), 4), 4..4);
-    }
-
-    #[test]
-    fn aspects_are_of_complex_elements_and_have_names() {
-        for aspect in Aspect::ALL {
-            assert_eq!(Aspect::parse(aspect.name()), Some(aspect));
-            assert!(aspect.is_of(Element::Complex64));
-            assert_eq!(aspect.is_of(Element::Float32), aspect == Aspect::Value);
-        }
-        assert_eq!(Aspect::parse("real"), None);
-        assert_eq!(Aspect::Phase.element(Element::Complex64), Element::Float32);
     }
 
     #[test]

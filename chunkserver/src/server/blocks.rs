@@ -1,7 +1,7 @@
 //! What peers ask for: blocks, parts of selections, and sums. Each names the job and the boot it means.
 
 use super::problem::Problem;
-use crate::results::{self, Aspect, Cube, Window};
+use crate::results::{self, Cube, Window};
 use crate::share::Share;
 use crate::worker::{Worker, own_block};
 use api::geometry::cut;
@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
+use formats::aspect::Aspect;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use std::io;

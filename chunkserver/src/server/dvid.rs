@@ -3,7 +3,6 @@
 
 use super::problem::Problem;
 use super::readers::{encoded, gather};
-use crate::encode::Format;
 use crate::results::Gathered;
 use crate::share::{Share, kept};
 use crate::worker::Worker;
@@ -14,6 +13,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use formats::encode::Format;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -147,13 +147,13 @@ async fn follow(worker: Arc<Worker>, told: watch::Sender<Option<News>>, count: A
 mod tests {
     use super::*;
     use crate::compute::Compute;
-    use crate::exchange::Client;
     use crate::worker::Surroundings;
     use api::phase::BootId;
+    use transport::client::Client;
 
     #[tokio::test]
     async fn listeners_share_one_lookout_and_none_leaves_nothing() {
-        crate::source::install_crypto();
+        transport::crypto::install_crypto();
         let client = Client::new("key".into()).unwrap();
         let worker = Arc::new(Worker::new(BootId("b".into()), Compute::new(1).unwrap(), client, Surroundings::default()));
         let lookout = Lookout::default();

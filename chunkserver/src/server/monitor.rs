@@ -1,6 +1,7 @@
 //! Probes and metrics, for machines that watch machines: nothing here is secret, and nothing can be changed.
 
-use crate::worker::{Worker, rss_bytes};
+use crate::system::rss_bytes;
+use crate::worker::Worker;
 use api::phase::{PhaseProgress, Progress};
 use axum::extract::State;
 use axum::http::header;

@@ -136,7 +136,7 @@ async fn mean(worker: &Worker, share: &Share, array: &str, stack: Stack, spec: F
 /// What server `id` answers within `patience`.
 pub(super) async fn ask(worker: &Worker, share: &Share, id: ServerId, path: &str, patience: Duration) -> Option<bytes::Bytes> {
     let peer = share.peer(id)?;
-    let answer = async { worker.client.get(share, &peer, path).await.ok()?.bytes().await.ok() };
+    let answer = async { worker.client.get(share.job_ref(), &peer, path).await.ok()?.bytes().await.ok() };
     tokio::time::timeout(patience, answer).await.ok().flatten()
 }
 

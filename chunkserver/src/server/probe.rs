@@ -1,7 +1,6 @@
 //! Frames straight from the source: the first one's shape for the operator, before there is a plan; any one for readers.
 
 use super::problem::Problem;
-use crate::encode::{ArrayRef, Format, encode};
 use crate::probe::{self, MOST_FRAME_BYTES, Means};
 use crate::source;
 use crate::worker::Worker;
@@ -13,6 +12,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use formats::encode::{ArrayRef, Format, encode};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub(super) async fn peek(
     Query(peek): Query<Peek>,
 ) -> Result<Response, Problem> {
     let format: Format =
-        peek.format.parse().map_err(|error: crate::encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        peek.format.parse().map_err(|error: formats::encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let share = worker.share().ok_or_else(Problem::idle)?;
     let access = worker.surroundings.access()?;
     let means = Means { client: &share.source, access: &access, compute: &worker.compute };

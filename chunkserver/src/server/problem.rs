@@ -1,12 +1,13 @@
 //! Errors as responses: a status, one sentence of JSON, and when to come back.
 
 use crate::worker;
-use crate::{probe, results, source, zarr};
+use crate::{probe, results, source};
 use api::phase::reason;
 use api::words::chain;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use formats::zarr;
 
 /// An error response.
 #[derive(Debug)]

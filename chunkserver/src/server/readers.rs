@@ -1,7 +1,6 @@
 //! What readers ask for: slices in a format of their choice.
 
 use super::problem::Problem;
-use crate::encode::{self, ArrayRef, Format};
 use crate::results::{Gathered, PATIENCE, Patience, read_patiently};
 use crate::share::{Share, kept};
 use crate::worker::Worker;
@@ -10,6 +9,7 @@ use api::words::chain;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use formats::encode::{self, ArrayRef, Format};
 use serde::Deserialize;
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 mod words;
 
 use super::{dvid, events, gathered, page, preview, probe, readers, report, status, tasks, traces, zarr};
-use crate::encode::Format;
 use crate::worker::Worker;
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
+use formats::encode::Format;
 use std::sync::Arc;
 use words::{
     ARRAY, DVID, FAILED, JOB, LATER, NO_JOB, NO_VOLUME, OFFSET, OUTSIDE, PAGE, PICTURES_AND_BYTES, PROBLEM, SHAPE, SIZE, UNCHANGED,

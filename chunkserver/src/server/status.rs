@@ -165,7 +165,7 @@ async fn ask(worker: &Worker, share: &Share, id: ServerId) -> Option<Progress> {
     let peer = share.peer(id)?;
     let path = format!("{}?vitals=true", route::PROGRESS);
     let answer = async {
-        let response = worker.client.get(share, &peer, &path).await.ok()?;
+        let response = worker.client.get(share.job_ref(), &peer, &path).await.ok()?;
         serde_json::from_slice(&response.bytes().await.ok()?).ok()
     };
     tokio::time::timeout(PEER_PATIENCE, answer).await.ok().flatten()

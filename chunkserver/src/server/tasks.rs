@@ -43,7 +43,7 @@ pub(super) async fn tasks(
     let absent = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("server {server} does not answer now; try again"));
     let peer = share.peer(ServerId(server)).ok_or_else(absent)?;
     let answer = async {
-        let response = worker.client.get(&share, &peer, &format!("{}?{}", route::TASKS, asked.query())).await.ok()?;
+        let response = worker.client.get(share.job_ref(), &peer, &format!("{}?{}", route::TASKS, asked.query())).await.ok()?;
         response.bytes().await.ok()
     };
     let bytes = tokio::time::timeout(PATIENCE, answer).await.ok().flatten().ok_or_else(absent)?;

@@ -5,11 +5,11 @@ use super::problem::Problem;
 use crate::results::{Content, PATIENCE, Patience, region};
 use crate::share::Share;
 use crate::worker::Worker;
-use crate::zarr::{Chunk, Document, Hierarchy, Node, Origin, frequencies};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
+use formats::zarr::{Chunk, Document, Hierarchy, Node, Origin, frequencies};
 use std::sync::Arc;
 
 /// The root, without a slash after it.

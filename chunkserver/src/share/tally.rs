@@ -1,7 +1,7 @@
 //! Sums over axis 0 while frames still come: compute threads have them, a few frames at a time; who wants to look at what there
 //! is so far gets every k-th pixel of it. Nobody asks, nobody copies.
 
-use crate::reduce::FrameSums;
+use kernels::reduce::FrameSums;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -210,9 +210,9 @@ const fn stride_of(question: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reduce::Ops;
     use api::geometry::Dtype;
     use api::job::Reduction;
+    use kernels::reduce::Ops;
     use std::sync::Arc;
 
     const WIDTH: usize = 4;

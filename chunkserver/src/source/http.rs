@@ -14,7 +14,7 @@ use url::Url;
 const SHORT_PAGE: u64 = 16 << 10;
 
 pub(super) fn client(options: &Options) -> Result<Client, Error> {
-    super::install_crypto();
+    transport::crypto::install_crypto();
     let headers = headers(options)?;
     let build = || builder(options, headers.clone());
     // A bare container has no certificates at all. That is no reason to refuse plain HTTP: trust nobody then.

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// What a server is told by its environment. A variable that is empty counts as not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `ARRAYJOB_TLS_DIR`: folder with `ca.crt`, `tls.crt` and `tls.key` (see [`crate::tls::Identity`]) and `token`, the readers'
+    /// `ARRAYJOB_TLS_DIR`: folder with `ca.crt`, `tls.crt` and `tls.key` (see [`transport::tls::Identity`]) and `token`, the readers'
     /// token. A server runs as one of a cluster when this is set.
     pub tls: PathBuf,
     /// `ARRAYJOB_SOURCE_DIR`: folder of secret headers for the source; every file is one, or a store's key (see

@@ -55,7 +55,7 @@ fn a_scratch_folder_is_tried_at_the_start() {
 fn a_key_of_another_certificate_is_refused() {
     let authority = Authority::new();
     let place = Place::new(&authority, TOKEN, &[]);
-    place.write("tls.key", &authority.leaf(crate::tls::SERVER_NAME).key);
+    place.write("tls.key", &authority.leaf(transport::tls::SERVER_NAME).key);
     assert!(refusal(&place).contains("the certificates and the key cannot be used"), "{}", refusal(&place));
 }
 

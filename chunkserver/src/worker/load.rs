@@ -5,23 +5,23 @@ mod noted;
 
 use super::Worker;
 use crate::compute::Lent;
-use crate::decode::{self, Decoder};
 use crate::journal::{Event, Kind};
-use crate::recenter::{self, Total};
-use crate::reduce::{FrameStat, FrameSums};
 use crate::share::{FrameNotes, Share, Sums};
 use crate::source::zarr::{Frame, Keys, Stack, Taken};
 use crate::source::{self, zarr};
-use crate::store::SlotWriter;
 use api::geometry::cut;
 use api::job::{GROUP, Images, Job, OnError, Source, Zarr};
 use api::phase::reason;
 use api::template::{Template, TemplateError};
 use api::words::chain;
+use formats::decode::{self, Decoder};
 use futures_util::StreamExt as _;
+use kernels::recenter::{self, Total};
+use kernels::reduce::{FrameStat, FrameSums};
 use noted::Noted;
 use std::ops::{DerefMut, Range};
 use std::sync::{Arc, PoisonError};
+use store::SlotWriter;
 use thiserror::Error;
 
 /// A response may be so much larger than the decoded frames: a header, and what does not compress.

@@ -9,8 +9,6 @@ mod sink;
 pub use file::write_whole;
 
 use super::Worker;
-use crate::encode::{self, Format};
-use crate::exchange::Client;
 use crate::journal::{Kind, Task};
 use crate::objects::{self, Access};
 use crate::results::{self, Gathered, read};
@@ -21,10 +19,12 @@ use api::layout;
 use api::phase::{Stage, Writing, reason};
 use api::selection::Item;
 use api::words::chain;
+use formats::encode::{self, Format};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use transport::client::Client;
 
 /// How often a selection is asked for while peers come and go.
 const ATTEMPTS: u32 = 60;

@@ -2,14 +2,15 @@
 
 use super::Worker;
 use crate::compute::Lent;
-use crate::exchange::{cut_block, paste_block, pull_block};
+use crate::exchange::pull_block;
 use crate::journal::Kind;
 use crate::share::Share;
-use crate::spectrum::{BandSums, Scratch, Segment, Spectrum};
-use crate::store::Mapping;
 use api::phase::{Phase, reason};
 use futures_util::StreamExt as _;
+use kernels::cut::{cut_block, paste_block};
+use kernels::spectrum::{BandSums, Scratch, Segment, Spectrum};
 use std::sync::{Arc, PoisonError};
+use store::Mapping;
 
 /// Everything that the bands of a share have in common.
 struct Bands {

@@ -89,7 +89,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 /// # Errors
 /// When there is no kubeconfig, or it cannot be used.
 pub(crate) async fn connect(place: &Where) -> Result<Cluster, Error> {
-    chunkserver::source::install_crypto();
+    transport::crypto::install_crypto();
     let unusable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Kubeconfig(source);
     let options = KubeConfigOptions { context: place.context.clone(), ..KubeConfigOptions::default() };
     let config = match &place.kubeconfig {

@@ -33,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Identity(#[from] identity::Error),
     #[error("cannot set up mutual TLS")]
-    Tls(#[from] chunkserver::tls::Error),
+    Tls(#[from] transport::tls::Error),
     #[error(transparent)]
     Servers(#[from] servers::Error),
 }
@@ -95,7 +95,7 @@ impl Context {
         let known = |uid: &String| self.caches.jobs.find(|job| job.uid().as_ref() == Some(uid)).is_some();
         memories.retain(|uid, _| known(uid));
         let identities = self.key.identities(&uid)?;
-        let servers = Servers::secured(chunkserver::tls::client_config(&identities.operator)?)?;
+        let servers = Servers::secured(transport::tls::client_config(&identities.operator)?)?;
         let recent = Arc::new(Recent::from_status(job.status.as_ref().unwrap_or(&ArrayJobStatus::default())));
         let memory = Arc::new(Memory {
             recent,

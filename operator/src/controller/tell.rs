@@ -43,7 +43,7 @@ impl Case<'_> {
         let pods = fleet.pods();
         let stalled = diagnose::diagnose(pods.values().map(|pod| &**pod), self.now)
             .or_else(|| self.memory.recent.troubled())
-            .or_else(|| report.trouble.clone());
+            .or_else(|| report.last_error.clone());
         let (up, desired) = (report.servers_up, turn.plan.servers);
         let ready = if up == desired {
             Said::yes("ServersReady", format!("{desired} of {desired} servers answer"))

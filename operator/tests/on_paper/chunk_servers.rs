@@ -62,7 +62,7 @@ pub(crate) struct Work {
 impl Machines {
     /// Machines that start a server for each pod of the cluster, until the test ends.
     pub(crate) fn start(cluster: &Cluster) -> Self {
-        chunkserver::source::install_crypto();
+        transport::crypto::install_crypto();
         let probe = Err(Problem { error: "nobody asked".into(), reason: None });
         let machines = Self {
             cluster: cluster.clone(),
@@ -118,11 +118,11 @@ impl Machines {
         let [.., high, low] = std::process::id().to_be_bytes();
         let ip = Ipv4Addr::new(127, 1 | high, low, ADDRESSES.fetch_add(1, Ordering::Relaxed));
         let job = self.cluster.uid("arrayjobs", "stack");
-        let tls = chunkserver::tls::server_config(&MasterKey::new(&KEY).identities(&job).unwrap().server).unwrap();
+        let tls = transport::tls::server_config(&MasterKey::new(&KEY).identities(&job).unwrap().server).unwrap();
         let server = Server::new(uid.clone());
         let listener = TcpListener::bind((ip, PEER_PORT)).await.unwrap();
         let router = router(server.clone(), Arc::clone(&self.probe));
-        let serving = tokio::spawn(chunkserver::server::serve_secured(listener, Arc::new(tls), router, std::future::pending()));
+        let serving = tokio::spawn(transport::listen::serve_secured(listener, Arc::new(tls), router, std::future::pending()));
         let working = tokio::spawn(server.clone().work(self.cluster.clone(), Arc::clone(&self.units)));
         self.lock().insert(uid, Running { server, tasks: [serving, working] });
         let mut status = container("Running", &json!({"running": {}}));

@@ -118,7 +118,7 @@ async fn a_pod_of_somebody_else_is_left_alone_and_fails_the_job() {
     bench.cluster.put("pods", pod("stack-1", &json!({"app": "database"})));
     let plan_of_three = Observed { servers: vec![Seen::Absent; 3], restarts: 0 };
     let launch = Step::Launch((0..3).map(ServerId).collect());
-    chunkserver::source::install_crypto();
+    transport::crypto::install_crypto();
     let servers = Servers::new(String::new()).unwrap();
     let failure = carry_out(&bench.fleet(), &servers, &plan_of_three, &launch).await.unwrap_err();
     assert_eq!(failure.reason, "NameTaken");

@@ -37,7 +37,7 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(cluster: &Cluster) -> Self {
-        chunkserver::source::install_crypto();
+        transport::crypto::install_crypto();
         let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
         health.lead();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -2,9 +2,9 @@
 
 use super::source::{FrameServer, SECRET, pixels};
 use super::support::{Answer, Cluster, FRAME, FRAMES, TOKEN, builder, job, source_of};
-use crate::decode::{Decoder, probe};
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Color, Fft, FftOutput, Images, Job, Source};
+use formats::decode::{Decoder, probe};
 use serde_json::{Value, json};
 
 /// Every documented path, with the examples of its parameters in place.

@@ -2,13 +2,13 @@
 
 use super::source::{FrameServer, SECRET};
 use super::support::{Answer, Authority, Cluster, FRAME, FRAMES, Place, TOKEN, builder, client_of, source_of};
-use crate::exchange::Client;
 use crate::standalone::Server;
-use crate::tls::{Identity, SERVER_NAME};
 use api::geometry::FrameSpec;
 use api::job::{Images, Source};
 use api::phase::reason;
 use api::wire::{ProbeRequest, route};
+use transport::client::Client;
+use transport::tls::{Identity, SERVER_NAME};
 
 async fn progress(client: &reqwest::Client, address: &str) -> Result<Answer, reqwest::Error> {
     Answer::to(client.get(format!("https://{address}{}", route::PROGRESS))).await

@@ -61,7 +61,7 @@ async fn a_frame_can_be_looked_at_beside_the_work() {
     assert_eq!(npy.status, 200, "{}", npy.text());
     assert!(npy.body.starts_with(b"\x93NUMPY") && npy.body.ends_with(&pixels(110)));
     let png = cluster.read(0, "/api/v1/peek/6").await;
-    let mut decoder = crate::decode::Decoder::new();
+    let mut decoder = formats::decode::Decoder::new();
     let mut seen = vec![0; FRAME.bytes()];
     decoder.decode(&png.body, FRAME, api::job::Color::Refuse, &mut seen).unwrap();
     assert_eq!(seen, pixels(112));

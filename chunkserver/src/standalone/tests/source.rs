@@ -1,12 +1,12 @@
 //! Frames behind HTTP, for whoever shows the right header.
 
 use super::support::FRAME;
-use crate::encode::{ArrayRef, Format, encode};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use formats::encode::{ArrayRef, Format, encode};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -53,7 +53,7 @@ impl FrameServer {
             .route("/frame/{index}", get(frame))
             .route("/page/{index}", get(|| async { "<html>no such specimen</html>" }))
             .with_state(Arc::clone(&shared));
-        let task = tokio::spawn(crate::server::serve(listener, router, std::future::pending()));
+        let task = tokio::spawn(transport::listen::serve(listener, router, std::future::pending()));
         Self { address, shared, task }
     }
 

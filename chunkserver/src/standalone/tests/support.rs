@@ -2,7 +2,6 @@
 
 use super::super::{Addresses, Ports, Server, Settings};
 use super::source::FrameServer;
-use crate::tls::{Identity, SERVER_NAME, client_config};
 use crate::worker::Worker;
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Output, Reduction, Source, Storage, Window};
@@ -16,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::{AbortHandle, JoinSet};
+use transport::tls::{Identity, SERVER_NAME, client_config};
 
 pub(super) const TOKEN: &str = "a-token-for-readers";
 pub(super) const FRAMES: usize = 23;
@@ -128,7 +128,7 @@ impl Answer {
 
 /// A client that shows `identity`.
 pub(super) fn client_of(identity: &Identity) -> reqwest::Client {
-    crate::source::install_crypto();
+    transport::crypto::install_crypto();
     builder().tls_backend_preconfigured(client_config(identity).unwrap()).build().unwrap()
 }
 

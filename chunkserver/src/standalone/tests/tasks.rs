@@ -148,8 +148,8 @@ async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
     }
     let sizes = (0..FRAMES).map(|frame| {
         let array =
-            crate::encode::ArrayRef { element: FRAME.dtype.into(), shape: &[FRAME.height, FRAME.width], data: &pixels(100 + 2 * frame) };
-        crate::encode::encode(&array, crate::encode::Format::Png).unwrap().len()
+            formats::encode::ArrayRef { element: FRAME.dtype.into(), shape: &[FRAME.height, FRAME.width], data: &pixels(100 + 2 * frame) };
+        formats::encode::encode(&array, formats::encode::Format::Png).unwrap().len()
     });
     assert_eq!(fetched, sizes.sum::<usize>() as f64);
     let (status, _, error) = cluster.read(0, "/api/v1/servers/2/tasks").await.problem();

@@ -2,8 +2,8 @@
 
 use super::source::{FrameServer, SECRET};
 use super::support::{Answer, Cluster, FRAME, FRAMES, TOKEN, builder, job};
-use crate::zarr::Grid;
 use api::job::{FftOutput, Job, Recenter, Reduction};
+use formats::zarr::Grid;
 use reqwest::Method;
 use serde_json::Value;
 

@@ -2,9 +2,10 @@
 
 use super::source::{FrameServer, SECRET};
 use super::support::{Cluster, FRAMES, job, source_of};
-use crate::results::{Aspect, Error, Patience, region};
+use crate::results::{Error, Patience, region};
 use api::job::{Job, Source};
 use api::phase::{PhaseProgress, reason};
+use formats::aspect::Aspect;
 use std::time::Duration;
 use tokio::time::Instant;
 

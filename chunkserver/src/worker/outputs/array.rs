@@ -9,16 +9,16 @@ use super::file::{local_target, partial_path};
 use super::fill::Shape;
 use super::sink::{Sink, is_half};
 use super::{Error, blocking, read_patiently};
-use crate::encode::zarr;
-use crate::exchange::Client;
 use crate::objects::Access;
 use crate::share::Share;
 use api::job::{Output, is_zarr_root};
 use api::layout::Layout;
+use formats::encode::zarr;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use transport::client::Client;
 
 /// Says whose objects these are, until the array is whole.
 const MARKER: &str = ".arrayjob-partial";

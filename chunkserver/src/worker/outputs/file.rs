@@ -1,15 +1,15 @@
 //! An output that is one file or one object: made in memory, then put in its place whole.
 
 use super::{Error, blocking, read_patiently, sink};
-use crate::encode::{self, ArrayRef, Format};
-use crate::exchange::Client;
 use crate::objects::{Access, Error as OpenError};
 use crate::results::Gathered;
 use crate::share::Share;
 use api::job::Output;
 use api::selection::Selection;
+use formats::encode::{self, ArrayRef, Format};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use transport::client::Client;
 use url::Url;
 
 /// Gathers, encodes and writes it.

@@ -61,7 +61,7 @@ async fn follow(lists: Vec<Vec<Value>>, watches: Vec<(u16, Vec<Value>)>) -> (Res
     let router = Router::new().route("/apis/arrayjob.dev/v1alpha1/namespaces/lab/arrayjobs", get(jobs)).with_state(Arc::clone(&script));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(chunkserver::server::serve(listener, router, std::future::pending()));
+    tokio::spawn(transport::listen::serve(listener, router, std::future::pending()));
     let mut config = tempfile::NamedTempFile::new().unwrap();
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: 'http://{address}'}}}}]\n\

@@ -36,7 +36,7 @@ impl Shelf {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { folder, ranges, refused: Mutex::default(), log: Mutex::default() });
         let router = Router::new().fallback(file).with_state(Arc::clone(&shared));
-        let task = tokio::spawn(crate::server::serve(listener, router, std::future::pending()));
+        let task = tokio::spawn(transport::listen::serve(listener, router, std::future::pending()));
         Self { address, shared, task }
     }
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 const BACKLOG: i32 = 1024;
 
 /// Listens on `port` (0: any that is free) by IPv6 and IPv4, or by IPv4 alone where the machine has no other. Within a runtime.
-pub(super) fn listen(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+pub fn listen(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = match open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
         // The port is the trouble, not the protocol.
         Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => return Err(error),

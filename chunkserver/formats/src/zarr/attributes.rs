@@ -1,6 +1,6 @@
 //! What is said of an array beside its shape: units, a name for people, a sentence.
 
-use crate::results::Aspect;
+use crate::aspect::Aspect;
 use api::arrays::{Array, Base, Holder};
 use api::job::{Detrend, Fft, FftOutput, Reduction, Window};
 use api::plan::Plan;

@@ -2,7 +2,7 @@
 
 use super::attributes::attributes;
 use super::grid::Grid;
-use crate::results::Aspect;
+use crate::aspect::Aspect;
 use api::arrays::{Array, Base, Holder};
 use api::geometry::Element;
 use api::plan::Plan;
