@@ -12,7 +12,6 @@ pub use room::{Room, Taken};
 pub(crate) use tally::Sums;
 pub use tally::{Partial, Stack, Tally};
 
-use crate::journal::Journal;
 use crate::source::Source;
 use api::arrays::{Array, Base, catalog};
 use api::geometry::FrameSpec;
@@ -21,6 +20,7 @@ use api::layout::Layout;
 use api::phase::Phase;
 use api::plan::{Plan, ServerId};
 use api::wire::Peer;
+use journal::Journal;
 use kernels::reduce::{FrameStat, FrameSums, Ops};
 use kernels::spectrum::BandSums;
 use std::ops::Range;

@@ -18,9 +18,9 @@ pub mod zarr;
 pub use error::{Cause, Error, Reason, Tried};
 pub use secret::{Secret, secret};
 
-use crate::journal::{Event, Journal, Kind};
 use crate::objects::{Location, redacted};
 use error::Failure;
+use journal::{Event, Journal, Kind};
 use last_error::LastError;
 use std::fmt;
 use std::sync::Arc;

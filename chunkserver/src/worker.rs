@@ -9,16 +9,16 @@ pub use outputs::{discard, write_whole};
 pub(crate) use transform::own_block;
 
 use crate::compute::Compute;
-use crate::journal::{Event, Journal};
 use crate::objects::Access;
 use crate::share::{self, Directions, Share};
 use crate::source::{self, Secret, Source};
-use crate::system::peak_rss_bytes;
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, Writing, reason};
 use api::plan::ServerId;
 use api::template::{Template, TemplateError};
 use api::wire::Assignment;
+use journal::system::peak_rss_bytes;
+use journal::{Event, Journal};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;

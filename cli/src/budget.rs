@@ -10,7 +10,7 @@ const SHARE: f64 = 0.9;
 pub fn here() -> Budget {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut memory = available_bytes().unwrap_or(4 << 30);
-    if let Some(limit) = chunkserver::system::memory_left_bytes() {
+    if let Some(limit) = journal::system::memory_left_bytes() {
         memory = memory.min(limit);
     }
     Budget { memory: Allowance::Shared((memory as f64 * SHARE) as u64), cores }

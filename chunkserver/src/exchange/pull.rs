@@ -1,9 +1,9 @@
 //! One block from one peer, asked for until it is there: a GET is idempotent, so a lost answer is asked for again.
 
-use crate::journal::{Event, Kind};
 use crate::share::Share;
 use api::plan::ServerId;
 use api::wire::{Peer, route};
+use journal::{Event, Kind};
 use std::time::Duration;
 use transport::client::{Client, PullError};
 

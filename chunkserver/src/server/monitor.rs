@@ -1,11 +1,11 @@
 //! Probes and metrics, for machines that watch machines: nothing here is secret, and nothing can be changed.
 
-use crate::system::rss_bytes;
 use crate::worker::Worker;
 use api::phase::{PhaseProgress, Progress};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use journal::system::rss_bytes;
 use std::fmt::Write as _;
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 use super::blocks::current;
 use super::gathered::Gathered;
 use super::problem::Problem;
-use crate::journal::packed;
 use crate::share::{Partial, Share, Stack};
 use crate::worker::Worker;
 use api::geometry::FrameSpec;
@@ -14,6 +13,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
+use journal::packed;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;

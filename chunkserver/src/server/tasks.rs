@@ -2,7 +2,6 @@
 
 use super::blocks::current;
 use super::problem::Problem;
-use crate::journal::{Asked, Telling};
 use crate::share::Share;
 use crate::worker::Worker;
 use api::plan::ServerId;
@@ -10,6 +9,7 @@ use api::wire::route;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use journal::{Asked, Telling};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,10 +2,10 @@
 //! started anew says so itself, since it alone is told why.
 
 use super::Share;
-use crate::journal::{Event, Journal};
 use api::phase::BootId;
 use api::plan::ServerId;
 use api::wire::Peer;
+use journal::{Event, Journal};
 use std::sync::PoisonError;
 
 /// The last start of each server that was heard of.

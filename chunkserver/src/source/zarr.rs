@@ -13,12 +13,12 @@ pub(crate) mod tests;
 pub use keys::{Keys, Taken};
 
 use crate::compute::Compute;
-use crate::journal::Kind;
 use crate::source;
 use api::geometry::FrameSpec;
 use api::job::{self, ArrayLayout};
 use api::phase::reason;
 use futures_util::StreamExt as _;
+use journal::Kind;
 use keys::View;
 use pieces::{Canvas, Piece, pieces};
 use std::ops::Range;

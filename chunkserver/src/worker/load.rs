@@ -5,7 +5,6 @@ mod noted;
 
 use super::Worker;
 use crate::compute::Lent;
-use crate::journal::{Event, Kind};
 use crate::share::{FrameNotes, Share, Sums};
 use crate::source::zarr::{Frame, Keys, Stack, Taken};
 use crate::source::{self, zarr};
@@ -16,6 +15,7 @@ use api::template::{Template, TemplateError};
 use api::words::chain;
 use formats::decode::{self, Decoder};
 use futures_util::StreamExt as _;
+use journal::{Event, Kind};
 use kernels::recenter::{self, Total};
 use kernels::reduce::{FrameStat, FrameSums};
 use noted::Noted;

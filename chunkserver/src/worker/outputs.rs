@@ -9,7 +9,6 @@ mod sink;
 pub use file::write_whole;
 
 use super::Worker;
-use crate::journal::{Kind, Task};
 use crate::objects::{self, Access};
 use crate::results::{self, Gathered, read};
 use crate::share::Share;
@@ -20,6 +19,7 @@ use api::phase::{Stage, Writing, reason};
 use api::selection::Item;
 use api::words::chain;
 use formats::encode::{self, Format};
+use journal::{Kind, Task};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,10 +3,10 @@
 use super::Worker;
 use crate::compute::Lent;
 use crate::exchange::pull_block;
-use crate::journal::Kind;
 use crate::share::Share;
 use api::phase::{Phase, reason};
 use futures_util::StreamExt as _;
+use journal::Kind;
 use kernels::cut::{cut_block, paste_block};
 use kernels::spectrum::{BandSums, Scratch, Segment, Spectrum};
 use std::sync::{Arc, PoisonError};

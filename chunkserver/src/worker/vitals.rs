@@ -1,10 +1,10 @@
 //! What the server takes, and what it waits for: read when somebody asks, and again and again while there is work.
 
 use super::Worker;
-use crate::journal::Kind;
 use crate::share::Share;
-use crate::system::{Usage, memory_limit_bytes, usage};
 use api::phase::{Phase, PhaseProgress, Vitals, Wait};
+use journal::Kind;
+use journal::system::{Usage, memory_limit_bytes, usage};
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,10 +1,10 @@
 //! Keys of a Zarr store as objects of a store, files, or paths below a URL; and the view of them that a decoder has.
 
-use crate::journal::Journal;
 use crate::objects::redacted;
 use crate::objects::{Access, Error as StoreError, Location};
 use crate::source::{Error, Part, Source};
 use async_trait::async_trait;
+use journal::Journal;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

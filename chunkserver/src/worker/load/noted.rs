@@ -1,7 +1,7 @@
 //! The frames of a batch come in one after another, tasks of the journal go out.
 
-use crate::journal::{Kind, Task};
 use crate::share::Share;
+use journal::{Kind, Task};
 
 /// Frames of fewer bytes are noted by the batch: to note them one by one would be a part of the work.
 const TINY: usize = 64 << 10;

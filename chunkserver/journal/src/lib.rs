@@ -1,6 +1,8 @@
 //! What a server does is noted here as it happens, and told to whoever asks: each task with its place and time, what went wrong,
 //! and what the process took meanwhile. Bounded: a long run is kept whole, more coarsely.
 
+pub mod system;
+
 mod history;
 mod log;
 mod marks;
@@ -9,7 +11,7 @@ mod told;
 
 pub use marks::Event;
 pub use record::Kind;
-pub(crate) use told::packed;
+pub use told::packed;
 pub use told::{Asked, Telling};
 
 use crate::system::Usage;

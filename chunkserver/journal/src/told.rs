@@ -90,7 +90,7 @@ impl Telling {
 }
 
 /// `header` as a line of JSON, padded so that what follows begins at a multiple of eight bytes; with room for `more`.
-pub(crate) fn packed(header: &impl Serialize, more: usize) -> Vec<u8> {
+pub fn packed(header: &impl Serialize, more: usize) -> Vec<u8> {
     // Headers are made of names and numbers, which can always be written.
     let mut bytes = serde_json::to_vec(header).unwrap_or_default();
     let line = (bytes.len() + 1).next_multiple_of(8);
