@@ -1,15 +1,20 @@
-//! The one owner of pixels: mappings made once, cut into slots that are each written once and then read by many.
+//! The memory of a server: mappings that are allocated once and cut into slots. A slot is written once and then read by many threads.
+//!
+//! [`Mapping`] reserves memory or disk space, [`States`] decides who may write and who may read a slot, [`Slots`] joins the two.
 
 mod mapping;
+mod reserve;
 mod slots;
+mod states;
 
 pub use mapping::Mapping;
 pub use slots::{SlotWriter, Slots};
+pub use states::States;
 
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// Why pixels have no place.
+/// Why there is no memory for pixels.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The system refuses the memory.
@@ -17,18 +22,31 @@ pub enum Error {
     Map {
         /// Size of the mapping.
         bytes: usize,
-        /// The system's words.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
+    /// The file system of the scratch folder has too little free space.
+    #[error(
+        "the scratch disk is full: {bytes} bytes are needed in {}, {available} are free; free space there, use a larger disk, or keep fewer arrays",
+        folder.display()
+    )]
+    DiskFull {
+        /// Size of the file.
+        bytes: u64,
+        /// Free space of the file system, in bytes.
+        available: u64,
+        /// The scratch folder.
+        folder: PathBuf,
+    },
     /// The scratch folder refuses the file.
-    #[error("cannot make a scratch file of {bytes} bytes in {}", folder.display())]
+    #[error("cannot create a scratch file of {bytes} bytes in {}", folder.display())]
     Scratch {
         /// Size of the file.
         bytes: usize,
-        /// The folder.
+        /// The scratch folder.
         folder: PathBuf,
-        /// The system's words.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },

@@ -1,10 +1,11 @@
-//! Memory for pixels, straight from the system: anonymous in huge pages, or a scratch file that is mapped.
+//! Memory for pixels: anonymous memory in huge pages, or a mapped scratch file.
 
 use super::Error;
+use super::reserve::reserve;
 use memmap2::{MmapOptions, MmapRaw};
 use std::path::Path;
 
-/// A mapping, zero at first. Pages cost nothing until they are touched.
+/// A mapping, filled with zeros. Anonymous pages cost nothing until they are touched; disk space is reserved at once.
 #[derive(Debug)]
 pub struct Mapping {
     raw: MmapRaw,
@@ -15,14 +16,14 @@ impl Mapping {
     /// Maps `len` bytes of anonymous memory, or of a nameless file in `scratch` when one is given.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses the memory, or the disk has too little free space.
     pub fn new(len: usize, scratch: Option<&Path>) -> Result<Self, Error> {
-        // The system maps no empty range.
+        // Linux refuses empty mappings.
         let bytes = len.max(1);
         let raw = match scratch {
             None => {
                 let map = MmapOptions::new().len(bytes).map_anon().map_err(|source| Error::Map { bytes, source })?;
-                // First touch costs 1–2 GB/s in pages of 4 KiB, 3–7 GB/s in huge ones. Advice: refusal is no error.
+                // First touch costs 1–2 GB/s in pages of 4 KiB, 3–7 GB/s in huge ones. The system may ignore the advice.
                 #[cfg(target_os = "linux")]
                 let _ = map.advise(memmap2::Advice::HugePage);
                 MmapRaw::from(map)
@@ -30,7 +31,7 @@ impl Mapping {
             Some(folder) => {
                 let refused = |source| Error::Scratch { bytes, folder: folder.to_owned(), source };
                 let file = tempfile::tempfile_in(folder).map_err(refused)?;
-                file.set_len(bytes as u64).map_err(refused)?;
+                reserve(&file, bytes, folder)?;
                 MmapOptions::new().len(bytes).map_raw(&file).map_err(refused)?
             }
         };
@@ -42,25 +43,25 @@ impl Mapping {
         self.len
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the mapping is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The first byte. What is read and written through it is the caller's to keep apart; see [`super::Slots`].
+    /// The first byte. The caller keeps reads and writes through this pointer apart; see [`super::Slots`].
     pub(super) fn as_mut_ptr(&self) -> *mut u8 {
         self.raw.as_mut_ptr()
     }
 
-    /// All bytes, for the one owner.
+    /// All bytes, mutable for the only owner.
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping is `len` bytes long and lives as long as `self`, which is borrowed for as long as the slice.
+        // SAFETY: the mapping has at least `len` bytes and lives as long as `self`, which the slice borrows mutably.
         unsafe { std::slice::from_raw_parts_mut(self.raw.as_mut_ptr(), self.len) }
     }
 
     /// All bytes.
     pub fn as_slice(&self) -> &[u8] {
-        // SAFETY: as above; writes need `&mut self` or go through `Slots`, which never hands out its mapping.
+        // SAFETY: as above. Writes need `&mut self`, or go through `Slots`, which never gives out a reference to its mapping.
         unsafe { std::slice::from_raw_parts(self.raw.as_ptr(), self.len) }
     }
 }
