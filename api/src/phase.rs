@@ -73,8 +73,12 @@ pub mod reason {
     pub const CHUNK_DECODE_FAILED: &str = "ChunkDecodeFailed";
     /// An output cannot be written.
     pub const OUTPUT_WRITE_FAILED: &str = "OutputWriteFailed";
-    /// Scratch memory or disk cannot be had.
+    /// The system refuses memory or a scratch file.
     pub const STORE_FAILED: &str = "StoreFailed";
+    /// The scratch disk has too little free space.
+    pub const DISK_FULL: &str = "DiskFull";
+    /// A bug of ArrayJob: a panic, or a refusal that a correct program never causes.
+    pub const INTERNAL_ERROR: &str = "InternalError";
     /// Servers were lost more often than `backoffLimit` forgives.
     pub const BACKOFF_LIMIT_EXCEEDED: &str = "BackoffLimitExceeded";
     /// Servers cannot be started.

@@ -66,17 +66,17 @@ impl Compute {
 
 /// Things that are dear to make and are lent out one at a time.
 #[derive(Debug)]
-pub struct Lent<T> {
+pub struct Pool<T> {
     idle: Mutex<Vec<T>>,
 }
 
-impl<T> Default for Lent<T> {
+impl<T> Default for Pool<T> {
     fn default() -> Self {
         Self { idle: Mutex::new(Vec::new()) }
     }
 }
 
-impl<T> Lent<T> {
+impl<T> Pool<T> {
     /// An idle one; without one the borrower makes it.
     pub fn take(&self) -> Option<T> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()

@@ -2,7 +2,7 @@
 
 use crate::compute::Compute;
 use crate::server::{self, Key};
-use crate::worker::{Surroundings, Worker};
+use crate::worker::{Environment, Worker};
 use api::phase::BootId;
 use api::wire::{Ready, Startup};
 use std::hash::{BuildHasher as _, RandomState};
@@ -46,8 +46,9 @@ pub fn run() -> Result<(), Error> {
     transport::crypto::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
     let compute = Compute::new(startup.threads)?;
-    let surroundings = Surroundings { scratch: startup.scratch.map(PathBuf::from), local_files: true, secret: None, after: startup.after };
-    let worker = Worker::new(boot_id(), compute, Client::new(startup.key.clone())?, surroundings);
+    let environment =
+        Environment { scratch: startup.scratch.map(PathBuf::from), local_files: true, secret: None, restart_reason: startup.after };
+    let worker = Worker::new(boot_id(), compute, Client::new(startup.key.clone())?, environment);
     let served = runtime.block_on(serve(Arc::new(worker), Key::new(startup.key)));
     // What still computes is of no use to anyone.
     runtime.shutdown_background();

@@ -2,20 +2,20 @@
 //! joined in the order that NumPy would have them.
 
 mod content;
+mod deadline;
 mod gather;
 mod held;
 mod paint;
 mod part;
-mod patience;
 mod peer;
 mod sums;
 mod take;
 mod window;
 
 pub use content::{Content, Piece};
-pub use gather::{Gathered, read, read_patiently, region};
+pub use deadline::{Deadline, READER_TIMEOUT};
+pub use gather::{Gathered, read, region};
 pub use part::own_part;
-pub use patience::{PATIENCE, Patience};
 pub use sums::{Kind, own_sums};
 pub(crate) use take::{put, take};
 pub use window::{Cube, Window};

@@ -1,16 +1,16 @@
 //! One server's share of one job: its slabs, its tile, its sums, and what it knows of its peers.
 
 mod counters;
+mod memory_budget;
+mod partial_sums;
 mod peers;
-mod room;
-mod tally;
 
 pub use counters::Counters;
+pub(crate) use memory_budget::with_permit;
+pub use memory_budget::{MemoryBudget, Permit};
+pub(crate) use partial_sums::Sums;
+pub use partial_sums::{Partial, PartialSums, Stack};
 pub(crate) use peers::note_start;
-pub(crate) use room::kept;
-pub use room::{Room, Taken};
-pub(crate) use tally::Sums;
-pub use tally::{Partial, Stack, Tally};
 
 use crate::source::Source;
 use api::arrays::{Array, Base, catalog};
@@ -89,7 +89,7 @@ pub struct Share {
     /// Notes of each own frame, in order.
     pub notes: Mutex<Vec<Option<FrameNotes>>>,
     /// The same while frames still come.
-    pub tally: Tally,
+    pub partial_sums: PartialSums,
     /// Sums over axis 0 of raw frames and of crops, once all own frames have passed.
     pub sums: OnceLock<(FrameSums, Option<FrameSums>)>,
     /// Sums of spectra over this server's pixels, and per pixel.
@@ -98,8 +98,8 @@ pub struct Share {
     pub summed: watch::Sender<Summed>,
     /// How far it is.
     pub counters: Counters,
-    /// Memory for what readers ask for.
-    pub room: Room,
+    /// Memory for the responses to readers.
+    pub memory_budget: MemoryBudget,
     /// What was done, and when.
     pub journal: Arc<Journal>,
     /// Where the peers are.
@@ -146,12 +146,12 @@ impl Share {
             arrays,
             ops: Ops::of(&job.reduce),
             notes: Mutex::new(vec![None; frames]),
-            tally: Tally::new([plan.frame.width, plan.stack.width]),
+            partial_sums: PartialSums::new([plan.frame.width, plan.stack.width]),
             sums: OnceLock::new(),
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
             counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some(), objects),
-            room: Room::new(plan.spare),
+            memory_budget: MemoryBudget::new(plan.spare),
             known_peers: Mutex::new(peers::known(&directions.peers)),
             directions: watch::Sender::new(directions),
             journal,
@@ -208,7 +208,7 @@ impl Share {
                 Stack::Recentered => crops.as_ref().map(|crops| Partial::of(crops, self.plan.stack.width, stride)),
             }
         };
-        self.tally.so_far(stack, stride, finished).await
+        self.partial_sums.so_far(stack, stride, finished).await
     }
 
     /// Where a peer is now, if it is up.

@@ -151,7 +151,7 @@ impl Source {
 
     /// The same, which notes in `journal` what it fetches.
     #[must_use]
-    pub fn noting(&self, journal: &Arc<Journal>) -> Self {
+    pub fn recording_in(&self, journal: &Arc<Journal>) -> Self {
         Self { journal: Some(Arc::clone(journal)), ..self.clone() }
     }
 

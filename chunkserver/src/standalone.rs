@@ -10,7 +10,7 @@ pub use settings::{Ports, Settings, SettingsError};
 use crate::compute::Compute;
 use crate::process::boot_id;
 use crate::server::{self, Key};
-use crate::worker::{Surroundings, Worker};
+use crate::worker::{Environment, Worker};
 use api::phase::BootId;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -101,13 +101,13 @@ impl Server {
             tempfile::tempfile_in(path).map_err(|source| Error::Scratch { path: path.clone(), source })?;
         }
         let compute = Compute::new(settings.threads)?;
-        let surroundings = Surroundings {
+        let environment = Environment {
             scratch: settings.scratch.clone(),
             local_files: false,
             secret: settings.source.clone(),
-            after: settings.after.clone(),
+            restart_reason: settings.after.clone(),
         };
-        let worker = Arc::new(Worker::new(boot_id(), compute, client, surroundings));
+        let worker = Arc::new(Worker::new(boot_id(), compute, client, environment));
         let listen = |what, port| transport::bind::listen(port).map_err(|source| Error::Listen { what, port, source });
         let (peers, peers_at) = listen("peers", settings.ports.peers)?;
         let (readers, readers_at) = listen("readers", settings.ports.readers)?;

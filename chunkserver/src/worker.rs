@@ -1,4 +1,4 @@
-//! One server's work on one job: takes assignments, loads, exchanges, transforms, and says how far it is.
+//! One server's work on one job: the worker takes assignments, loads, exchanges, transforms, and reports its progress.
 
 mod load;
 mod outputs;
@@ -6,7 +6,6 @@ mod transform;
 mod vitals;
 
 pub use outputs::{discard, write_whole};
-pub(crate) use transform::own_block;
 
 use crate::compute::Compute;
 use crate::objects::Access;
@@ -14,7 +13,7 @@ use crate::share::{self, Directions, Share};
 use crate::source::{self, Secret, Source};
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, Writing, reason};
-use api::plan::ServerId;
+use api::plan::{Plan, ServerId};
 use api::template::{Template, TemplateError};
 use api::wire::Assignment;
 use journal::system::peak_rss_bytes;
@@ -26,27 +25,27 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use transport::client::Client;
 
-/// Frames that people look at, at a time: the plan has no memory for them.
+/// Concurrent looks at single frames. The plan counts no memory for them.
 const PEEKS: usize = 2;
 
 /// Why an assignment is refused.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// It is older than the one at work.
+    /// The assignment is older than the current one.
     #[error("generation {found} is older than {current}, which this server works on")]
     Stale {
-        /// The generation of the refused one.
+        /// Generation of the refused assignment.
         found: u64,
-        /// The generation at work.
+        /// Generation of the current assignment.
         current: u64,
     },
-    /// It has no place for this server.
+    /// The plan does not contain this server.
     #[error("server {0} is not part of the plan")]
     NoSuchServer(usize),
-    /// Pixels are to lie on disk, and there is none.
+    /// The plan stores arrays on disk, and the server has no scratch folder.
     #[error("the plan stores on disk, and this server has no scratch folder")]
     NoScratch,
-    /// Pixels have no place.
+    /// The system refuses memory or disk space.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The source cannot be set up.
@@ -57,20 +56,20 @@ pub enum Error {
     Template(#[from] TemplateError),
 }
 
-/// What a worker finds where it runs.
+/// The environment of a worker: folders, secrets and permissions.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct Environment {
     /// Folder for scratch files.
     pub scratch: Option<PathBuf>,
     /// Whether `file://` may be read and written: on the user's own machine, not on a cluster.
     pub local_files: bool,
     /// Folder of the job's secret, as [`source::secret`] reads it.
     pub secret: Option<PathBuf>,
-    /// What became of the server in whose place this one was started; none for the first.
-    pub after: Option<String>,
+    /// Why the previous start of this server ended; `None` for the first start.
+    pub restart_reason: Option<String>,
 }
 
-impl Surroundings {
+impl Environment {
     /// The job's secret; empty without one.
     fn secret(&self) -> Result<Secret, source::Error> {
         self.secret.as_deref().map_or_else(|| Ok(Secret::default()), source::secret)
@@ -85,22 +84,29 @@ impl Surroundings {
     }
 }
 
-/// A server's worker. One for each process.
+/// A server's worker. Each process has one.
 #[derive(Debug)]
 pub struct Worker {
     /// This start of the server.
     pub boot: BootId,
     pub(crate) compute: Compute,
     pub(crate) client: Client,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) environment: Environment,
     current: Mutex<Option<Current>>,
-    /// The right to write an output.
+    /// Held while an output is written.
     writing: Semaphore,
-    /// The right to look at a frame beside the work.
+    /// Held while a reader looks at a frame of the source.
     pub(crate) peeking: Semaphore,
-    /// Grows with each event that the loop may act on.
+    /// Incremented by each event on which the loop may act.
     milestone: watch::Sender<u64>,
     gauge: vitals::Gauge,
+}
+
+/// What a share needs beside its assignment.
+struct Prepared {
+    source: Source,
+    /// Folder for scratch files, when the plan stores on disk.
+    scratch: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -117,12 +123,12 @@ impl Drop for Current {
 
 impl Worker {
     /// A worker without work.
-    pub fn new(boot: BootId, compute: Compute, client: Client, surroundings: Surroundings) -> Self {
+    pub fn new(boot: BootId, compute: Compute, client: Client, environment: Environment) -> Self {
         Self {
             boot,
             compute,
             client,
-            surroundings,
+            environment,
             current: Mutex::new(None),
             writing: Semaphore::new(1),
             peeking: Semaphore::new(PEEKS),
@@ -131,16 +137,16 @@ impl Worker {
         }
     }
 
-    /// The share at work, if any.
+    /// The current share, if any.
     pub fn share(&self) -> Option<Arc<Share>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|current| Arc::clone(&current.share))
     }
 
-    /// Does `reading` for as long as `share` is at work; `None` when another one takes its place, whose memory this would hold up.
+    /// Runs `reading` while `share` is the current share. `None` when another share replaces it: the reading would keep the old memory.
     pub(crate) async fn unless_replaced<T>(&self, share: &Arc<Share>, reading: impl Future<Output = T>) -> Option<T> {
         let mut milestones = self.milestone.subscribe();
         let replaced = async {
-            // A share that is replaced is a milestone. It fails only when the worker is gone, and we hold it.
+            // The replacement of a share is a milestone. The channel closes only with the worker, which `self` keeps alive.
             while self.share().is_some_and(|now| Arc::ptr_eq(&now, share)) && milestones.changed().await.is_ok() {}
         };
         tokio::select! {
@@ -150,49 +156,39 @@ impl Worker {
         }
     }
 
-    /// Takes an assignment: a new job starts, a known one learns its peers and its goal.
+    /// Takes an assignment. A new job or generation starts; a known one gets new peers and a new goal.
     ///
     /// # Errors
-    /// When it is stale, or cannot be started.
+    /// When the assignment is stale or is not usable here. Only a lack of memory or disk space ends the current share.
     pub fn assign(self: &Arc<Self>, id: ServerId, assignment: Assignment) -> Result<(), Error> {
-        let directions = Directions { stamp: assignment.stamp(), peers: assignment.peers, goal: assignment.goal };
+        let stamp = assignment.stamp();
+        let Assignment { job, plan, peers, goal } = assignment;
+        let directions = Directions { stamp, peers, goal };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at_work) = current.as_ref().filter(|at_work| at_work.share.job.uid == assignment.job.uid) {
+        if let Some(at_work) = current.as_ref().filter(|at_work| at_work.share.job.uid == job.uid) {
             let generation = at_work.share.job.generation;
-            if assignment.job.generation < generation {
-                return Err(Error::Stale { found: assignment.job.generation, current: generation });
+            if job.generation < generation {
+                return Err(Error::Stale { found: job.generation, current: generation });
             }
-            if assignment.job.generation == generation {
+            if job.generation == generation {
                 let before = at_work.share.directions.send_replace(directions);
                 at_work.share.note_peers(&before.peers);
-                self.tell();
+                self.notify();
                 return Ok(());
             }
         }
-        if id.0 >= assignment.plan.servers {
-            return Err(Error::NoSuchServer(id.0));
-        }
+        // A refused assignment leaves the share at work as it is.
+        let prepared = self.prepare(id, &job, &plan)?;
         let first = current.is_none();
-        // The old share's memory is let go before the new one takes its own.
-        *current = None;
-        let Assignment { job, plan, .. } = assignment;
-        let scratch = self.surroundings.scratch.as_deref();
-        if plan.storage == Storage::Disk && scratch.is_none() {
-            return Err(Error::NoScratch);
-        }
-        if let job::Source::Images(images) = &job.source {
-            Template::parse(&images.url_template)?;
-        }
-        let connections = plan.pace.requests;
-        let source =
-            self.source(&job.source, source::Options { connections, max_bytes: load::largest_body(&job), ..Default::default() })?;
         let journal = Arc::new(Journal::new(self.compute.threads()));
-        if first && let Some(fate) = &self.surroundings.after {
-            share::note_start(&journal, id, fate);
+        if first && let Some(reason) = &self.environment.restart_reason {
+            share::note_start(&journal, id, reason);
         }
-        let share = Arc::new(Share::new(job, plan, id, source, directions, journal, scratch)?);
+        // The old share's memory and disk space are freed before the new share reserves its own.
+        *current = None;
+        let share = Arc::new(Share::new(job, plan, id, prepared.source, directions, journal, prepared.scratch.as_deref())?);
         let (job, own) = (&share.job, share.frames());
-        tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "assignment taken");
+        tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "the assignment is taken");
         let tasks = vec![
             tokio::spawn(load::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share))),
@@ -200,25 +196,41 @@ impl Worker {
         ];
         *current = Some(Current { share, tasks });
         drop(current);
-        self.tell();
+        self.notify();
         Ok(())
     }
 
-    /// What fetches `wanted`, with this server's secrets and within what it may read.
+    /// Checks everything that can refuse an assignment, except for memory and disk space.
+    fn prepare(&self, id: ServerId, job: &job::Job, plan: &Plan) -> Result<Prepared, Error> {
+        if id.0 >= plan.servers {
+            return Err(Error::NoSuchServer(id.0));
+        }
+        let scratch = match plan.storage {
+            Storage::Disk => Some(self.environment.scratch.clone().ok_or(Error::NoScratch)?),
+            Storage::Auto | Storage::Memory => None,
+        };
+        if let job::Source::Images(images) = &job.source {
+            Template::parse(&images.url_template)?;
+        }
+        let options = source::Options { connections: plan.pace.requests, max_bytes: load::largest_body(job), ..Default::default() };
+        Ok(Prepared { source: self.source(&job.source, options)?, scratch })
+    }
+
+    /// A source for `wanted` that sends this server's secrets and reads only what this environment permits.
     ///
     /// # Errors
-    /// When the secrets cannot be read or sent.
+    /// When the secrets are not readable or not valid headers.
     pub fn source(&self, wanted: &job::Source, options: source::Options) -> Result<Source, source::Error> {
         let mut headers = wanted.headers().to_vec();
-        let secret = self.surroundings.secret()?.headers;
-        // A secret stands for any header of its name in the manifest.
+        let secret = self.environment.secret()?.headers;
+        // A header of the secret replaces a header of the same name in the manifest.
         headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         headers.extend(secret);
         let traffic = Arc::clone(&self.client.traffic);
-        Source::new(source::Options { headers, allow_local_files: self.surroundings.local_files, traffic, ..options })
+        Source::new(source::Options { headers, allow_local_files: self.environment.local_files, traffic, ..options })
     }
 
-    /// Starts writing, once.
+    /// Starts one stage of an output, once.
     pub fn write(self: &Arc<Self>, share: &Arc<Share>, writing: Writing) {
         if !share.counters.start_writing(writing) {
             return;
@@ -227,10 +239,10 @@ impl Worker {
         if let Some(current) = self.current.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             current.tasks.push(task);
         }
-        self.tell();
+        self.notify();
     }
 
-    /// How far it is.
+    /// Progress of the current share.
     pub fn progress(&self) -> Progress {
         let share = self.share();
         let milestone = *self.milestone.borrow();
@@ -253,7 +265,7 @@ impl Worker {
             Some(share) => {
                 let (writing, written) = share.counters.outputs();
                 let phases = share.counters.phases();
-                // Once all is loaded nothing waits for the source any more.
+                // After loading, the source has no effect on the job.
                 let loading = phases.first().is_some_and(|load| !load.complete());
                 let last_error = share.source.last_error().filter(|_| loading);
                 Progress {
@@ -274,26 +286,26 @@ impl Worker {
         }
     }
 
-    /// The same with what the server takes and waits for.
+    /// Progress with CPU time, memory, traffic and waits.
     pub fn progress_and_vitals(&self) -> Progress {
         Progress { vitals: Some(self.vitals()), ..self.progress() }
     }
 
-    /// Follows milestones.
+    /// A receiver of milestones.
     pub fn milestones(&self) -> watch::Receiver<u64> {
         self.milestone.subscribe()
     }
 
-    /// Something happened that the loop may act on.
-    pub(crate) fn tell(&self) {
+    /// Notifies the loop of an event.
+    pub(crate) fn notify(&self) {
         self.milestone.send_modify(|milestone| *milestone += 1);
     }
 
-    /// The job cannot go on; the first reason given is kept.
+    /// Fails the job. The first failure is kept.
     pub(crate) fn fail(&self, share: &Share, reason: &str, message: String) {
-        tracing::warn!(reason, message, "the job cannot go on");
+        tracing::warn!(reason, message, "the job failed");
         share.journal.mark(Event::Failure, &message);
         share.counters.fail(Failure { reason: reason.to_owned(), message });
-        self.tell();
+        self.notify();
     }
 }

@@ -1,7 +1,7 @@
 //! What a reader is given: bytes that are here, and bytes that are still on their way from a peer, one after another.
 
 use super::{Error, changed};
-use crate::share::{Taken, kept};
+use crate::share::{Permit, with_permit};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use std::fmt;
@@ -77,12 +77,12 @@ impl Piece {
 pub struct Content {
     pub(super) pieces: Vec<Piece>,
     /// Its part of the readers' memory.
-    pub(super) taken: Option<Taken>,
+    pub(super) permit: Option<Permit>,
 }
 
 impl From<Vec<Piece>> for Content {
     fn from(pieces: Vec<Piece>) -> Self {
-        Self { pieces, taken: None }
+        Self { pieces, permit: None }
     }
 }
 
@@ -107,19 +107,19 @@ impl Content {
             let own = range.start.clamp(first, start) - first..range.end.clamp(first, start) - first;
             if own == (0..length) { Some(piece) } else { (!own.is_empty()).then(|| piece.cut(own)) }
         });
-        Self { pieces: pieces.collect(), taken: self.taken }
+        Self { pieces: pieces.collect(), permit: self.permit }
     }
 
-    /// The bytes as they are: here, or as they come. They keep what this has taken.
+    /// The bytes as they are: here, or as they come. The bytes hold the permit.
     pub fn into_body(mut self) -> Result<Bytes, BoxStream<'static, Result<Bytes, Error>>> {
-        let taken = self.taken;
+        let permit = self.permit;
         match (self.pieces.pop(), self.pieces.is_empty()) {
             (None, _) => Ok(Bytes::new()),
-            (Some(Piece::Here(bytes)), true) => Ok(kept(bytes, taken)),
+            (Some(Piece::Here(bytes)), true) => Ok(with_permit(bytes, permit)),
             (Some(last), _) => {
                 self.pieces.push(last);
                 let all = futures_util::stream::iter(self.pieces).flat_map(Piece::into_stream);
-                Err(all.inspect(move |_| _ = &taken).boxed())
+                Err(all.inspect(move |_| _ = &permit).boxed())
             }
         }
     }

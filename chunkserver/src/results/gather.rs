@@ -1,14 +1,14 @@
 //! The front door: any server reads any selection, from itself and from its peers.
 
 use super::content::{Content, Piece};
+use super::deadline::Deadline;
 use super::held::is_run;
 use super::paint::{Place, scatter, tiles};
 use super::part::{own_part, own_pixels, until_ready};
-use super::patience::Patience;
 use super::take::{put, take};
 use super::window::{Cube, Extent, Window};
 use super::{Error, filled, made, peer, sums};
-use crate::share::{Share, Taken};
+use crate::share::{Permit, Share};
 use api::arrays::{Array, Holder};
 use api::geometry::Element;
 use api::plan::ServerId;
@@ -31,48 +31,34 @@ pub struct Gathered {
     pub shape: Vec<usize>,
     /// Little-endian, C order.
     pub data: Vec<u8>,
-    /// Its part of the readers' memory, with as much again for what it is encoded as.
-    pub taken: Option<Taken>,
+    /// The part of the readers' memory that holds the elements, and as much again for their encoded form.
+    pub permit: Option<Permit>,
 }
 
-/// Reads `items` of array `name`, waiting for what is still being computed.
+/// Reads `items` of array `name`. The read waits for elements that are still being computed, and for the replacement of lost servers.
 ///
 /// # Errors
-/// When there is no such array or element, the work has failed, or a peer cannot be reached now.
-pub async fn read(client: &Client, share: &Arc<Share>, name: &str, items: &[Item]) -> Result<Gathered, Error> {
-    read_patiently(client, share, name, items, Patience::ENDLESS).await
-}
-
-/// Reads `items` of array `name`, for a reader who is held while servers come and go.
-///
-/// # Errors
-/// When there is no such array or element, the work has failed, or the reader's patience is at its end.
-pub async fn read_patiently(
-    client: &Client,
-    share: &Arc<Share>,
-    name: &str,
-    items: &[Item],
-    patience: Patience,
-) -> Result<Gathered, Error> {
+/// When there is no such array or element, the job has failed, or the deadline has passed.
+pub async fn read(client: &Client, share: &Arc<Share>, name: &str, items: &[Item], deadline: Deadline) -> Result<Gathered, Error> {
     let array = share.array(name).ok_or_else(|| Error::NoSuchArray { name: name.to_owned(), known: known(share) })?;
     let axes = selection::resolve(items, &array.shape)?;
     let shape = selection::shape(&axes);
     let item = array.element.size();
     let bytes = axes.iter().map(|axis| axis.count as u64).product::<u64>() * item as u64;
     within_limit(bytes)?;
-    let reading = Reading { client, share, array, patience };
-    let (data, taken) = if let Holder::Frames(_) | Holder::Tiles(_) = array.holder {
+    let reading = Reading { client, share, array, deadline };
+    let (data, permit) = if let Holder::Frames(_) | Holder::Tiles(_) = array.holder {
         reading.cube(&axes).await?
     } else {
         (take(&reading.small().await?, item, &array.shape, &axes), None)
     };
-    Ok(Gathered { element: array.element, shape, data, taken })
+    Ok(Gathered { element: array.element, shape, data, permit })
 }
 
 /// Reads `aspect` of the elements at `region`, in C order of `shape`, which may be larger: the rest is zero.
 ///
 /// # Errors
-/// When the work has failed, or the reader's patience is at its end.
+/// When the job has failed, or the deadline has passed.
 pub async fn region(
     client: &Client,
     share: &Arc<Share>,
@@ -80,9 +66,9 @@ pub async fn region(
     aspect: Aspect,
     region: &[Range<usize>],
     shape: &[usize],
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<Content, Error> {
-    let reading = Reading { client, share, array, patience };
+    let reading = Reading { client, share, array, deadline };
     let axes: Vec<Axis> = region.iter().map(|along| Axis { start: along.start, ..Axis::whole(along.len()) }).collect();
     if let (Holder::Frames(_) | Holder::Tiles(_), [t, y, x], &[ct, cy, cx]) = (array.holder, &axes[..], shape) {
         let window = Window { cube: Cube { t: *t, y: *y, x: *x }, shape: [ct, cy, cx], aspect };
@@ -90,13 +76,7 @@ pub async fn region(
             // Frames go out as they lie or come; tiles are put together here.
             within_limit(window.bytes(aspect.element(array.element).size()))?;
         }
-        let mut attempts = patience.attempts(share);
-        loop {
-            match reading.window(&window, |extents| reading.copied(&window, extents)).await {
-                Ok(content) => return Ok(content),
-                Err(error) => attempts.after(error).await?,
-            }
-        }
+        return deadline.retry(share, || reading.window(&window, |extents| reading.copied(&window, extents))).await;
     }
     let item = array.element.size();
     let part = take(&reading.small().await?, item, &array.shape, &axes);
@@ -124,27 +104,21 @@ struct Reading<'a> {
     client: &'a Client,
     share: &'a Arc<Share>,
     array: &'a Array,
-    patience: Patience,
+    deadline: Deadline,
 }
 
 impl Reading<'_> {
     /// A selection of a three-dimensional array, turned where an axis was asked for backwards.
-    async fn cube(&self, axes: &[Axis]) -> Result<(Vec<u8>, Option<Taken>), Error> {
+    async fn cube(&self, axes: &[Axis]) -> Result<(Vec<u8>, Option<Permit>), Error> {
         let ascending: Vec<(Axis, bool)> = axes.iter().map(|axis| axis.ascending()).collect();
         let cube = Cube { t: ascending[0].0, y: ascending[1].0, x: ascending[2].0 };
         if cube.is_empty() {
             return Ok((Vec::new(), None));
         }
         let window = Window::of(cube);
-        let mut attempts = self.patience.attempts(self.share);
-        let (data, taken) = loop {
-            match self.whole(&window).await {
-                Ok(whole) => break whole,
-                Err(error) => attempts.after(error).await?,
-            }
-        };
+        let (data, permit) = self.deadline.retry(self.share, || self.whole(&window)).await?;
         if ascending.iter().all(|(_, turned)| !*turned) {
-            return Ok((data, taken));
+            return Ok((data, permit));
         }
         let turn = |count: usize, turned: bool| Axis {
             start: if turned { count - 1 } else { 0 },
@@ -154,15 +128,15 @@ impl Reading<'_> {
         };
         let axes: Vec<Axis> = cube.counts().into_iter().zip(ascending).map(|(count, (_, turned))| turn(count, turned)).collect();
         let item = self.array.element.size();
-        Ok((made(data.len(), move || take(&data, item, &cube.counts(), &axes)).await, taken))
+        Ok((made(data.len(), move || take(&data, item, &cube.counts(), &axes)).await, permit))
     }
 
     /// All of the window, here.
-    async fn whole(&self, window: &Window) -> Result<(Vec<u8>, Option<Taken>), Error> {
-        // It is there once as it is, and once as it is encoded or turned.
+    async fn whole(&self, window: &Window) -> Result<(Vec<u8>, Option<Permit>), Error> {
+        // Peak: the raw copy plus the encoded or reversed copy.
         let mut content = self.window(window, |_| window.bytes(self.item(window)).saturating_mul(2)).await?;
-        let taken = content.taken.take();
-        Ok((content.into_vec().await?, taken))
+        let permit = content.permit.take();
+        Ok((content.into_vec().await?, permit))
     }
 
     /// Bytes of the window that are copied on their way, here or by their owners, whose copies are for this reader too.
@@ -174,16 +148,16 @@ impl Reading<'_> {
         copied.map(|(_, extent)| window.part_bytes(extent, item) as u64).sum()
     }
 
-    /// Room for `bytes` of a reader's, once this server's own part is computed: what is still to come takes no memory yet. The
-    /// work itself takes what its plan has.
-    async fn room(&self, window: &Window, bytes: u64) -> Result<Option<Taken>, Error> {
-        if bytes == 0 || self.patience.is_endless() {
+    /// Memory for `bytes` bytes of a reader's response, once this server's own part is computed: elements that are not computed yet take no
+    /// memory. The job's own outputs use the memory of the plan.
+    async fn permit(&self, window: &Window, bytes: u64) -> Result<Option<Permit>, Error> {
+        if bytes == 0 || !self.deadline.is_finite() {
             return Ok(None);
         }
-        self.patience.wait(self.client, self.share, until_ready(self.share, self.array.holder, &window.cube)).await?;
-        match self.patience.wait(self.client, self.share, async { Ok(self.share.room.take(bytes).await) }).await {
+        self.deadline.wait(self.client, self.share, until_ready(self.share, self.array.holder, &window.cube)).await?;
+        match self.deadline.wait(self.client, self.share, async { Ok(self.share.memory_budget.acquire(bytes).await) }).await {
             Err(Error::Late) => Err(Error::Crowded),
-            taken => taken.map(Some),
+            permit => permit.map(Some),
         }
     }
 
@@ -191,7 +165,7 @@ impl Reading<'_> {
     async fn window(&self, window: &Window, takes: impl FnOnce(&[(ServerId, Extent)]) -> u64) -> Result<Content, Error> {
         let plan = &self.share.plan;
         let owners: Vec<(ServerId, Extent)> = plan.ids().filter_map(|id| Some((id, window.extent(plan, self.array.holder, id)?))).collect();
-        let taken = self.room(window, takes(&owners)).await?;
+        let permit = self.permit(window, takes(&owners)).await?;
         let parts = owners.into_iter().map(|(id, extent)| async move {
             let piece = if id != self.share.id {
                 let bytes = window.part_bytes(&extent, self.item(window));
@@ -204,9 +178,9 @@ impl Reading<'_> {
             };
             Ok(Part { extent, piece })
         });
-        let parts = self.patience.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
+        let parts = self.deadline.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
         if parts.iter().any(|part| matches!(part.extent, Extent::Pixels(_))) {
-            return Ok(Content { taken, ..self.paste(window, parts).await?.into() });
+            return Ok(Content { permit, ..self.paste(window, parts).await?.into() });
         }
         // Times, in order of their owners, or the whole of it: nothing has to be put between.
         let mut pieces: Vec<Piece> = parts.into_iter().filter_map(|part| part.piece).collect();
@@ -215,7 +189,7 @@ impl Reading<'_> {
             // Pages that are only read take no memory.
             pieces.push(Piece::Here(vec![0; missing as usize].into()));
         }
-        Ok(Content { taken, ..pieces.into() })
+        Ok(Content { permit, ..pieces.into() })
     }
 
     /// Bytes of an element of `window`.
@@ -252,13 +226,7 @@ impl Reading<'_> {
 
     /// A small array, whole.
     async fn small(&self) -> Result<Vec<u8>, Error> {
-        let mut attempts = self.patience.attempts(self.share);
-        loop {
-            match self.finished_sums().await {
-                Ok(data) => return Ok(data),
-                Err(error) => attempts.after(error).await?,
-            }
-        }
+        self.deadline.retry(self.share, || self.finished_sums()).await
     }
 
     /// A small array, put together from every server's run or sums.
@@ -270,7 +238,7 @@ impl Reading<'_> {
             }
             Ok(Content::from(vec![peer::sums(self.client, self.share, self.array, id).await?]))
         });
-        let parts = self.patience.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
+        let parts = self.deadline.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
         let parts = futures_util::future::try_join_all(parts.into_iter().map(Content::into_vec)).await?;
         let (share, holder) = (Arc::clone(self.share), self.array.holder);
         let bytes = parts.iter().map(Vec::len).sum();

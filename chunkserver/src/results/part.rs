@@ -1,8 +1,8 @@
 //! One server's part of a window of a three-dimensional array.
 
+use super::deadline::unless_failed;
 use super::held::held;
 use super::paint::{Place, frames, tiles};
-use super::patience::unless_failed;
 use super::window::{Cube, Extent, Window};
 use super::{Error, filled};
 use crate::share::Share;

@@ -1,7 +1,7 @@
 //! Small arrays: centroids, offsets and reductions, put together from what each server noted or summed.
 
 use super::Error;
-use super::patience::unless_failed;
+use super::deadline::unless_failed;
 use crate::share::{FrameNotes, Share};
 use api::arrays::{Base, Holder};
 use kernels::reduce::{FrameStat, FrameSums};

@@ -1,9 +1,10 @@
 //! What peers ask for: blocks, parts of selections, and sums. Each names the job and the boot it means.
 
 use super::problem::Problem;
+use crate::exchange::own_block;
 use crate::results::{self, Cube, Window};
 use crate::share::Share;
-use crate::worker::{Worker, own_block};
+use crate::worker::Worker;
 use api::geometry::cut;
 use api::selection::Axis;
 use api::wire::{BOOT_HEADER, GENERATION_HEADER, UID_HEADER};

@@ -2,10 +2,11 @@
 
 use super::problem::Problem;
 use crate::worker::Worker;
-use api::phase::{Progress, Stage, Writing};
+use api::phase::{Progress, Stage, Writing, reason};
 use api::plan::ServerId;
 use api::wire::{Assignment, VERSION, VERSION_HEADER};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -44,12 +45,15 @@ pub(super) async fn assign(
     State(worker): State<Arc<Worker>>,
     Query(receiver): Query<Receiver>,
     headers: HeaderMap,
-    Json(assignment): Json<Assignment>,
+    body: Bytes,
 ) -> Result<Json<Progress>, Problem> {
     let version = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
     if version != Some(VERSION) {
         return Err(Problem::new(StatusCode::CONFLICT, format!("this server speaks protocol version {VERSION}")));
     }
+    // Parsed after the version is checked: the body of another version may have another form.
+    let assignment: Assignment = serde_json::from_slice(&body)
+        .map_err(|error| Problem::coded(StatusCode::BAD_REQUEST, format!("cannot read the assignment: {error}"), reason::INTERNAL_ERROR))?;
     worker.assign(ServerId(receiver.server), assignment)?;
     Ok(Json(worker.progress()))
 }

@@ -4,7 +4,7 @@
 use super::problem::Problem;
 use super::readers::{encoded, gather};
 use crate::results::Gathered;
-use crate::share::{Share, kept};
+use crate::share::{Share, with_permit};
 use crate::worker::Worker;
 use api::arrays::Array;
 use api::geometry::Element;
@@ -78,7 +78,7 @@ pub(super) async fn raw(State(worker): State<Arc<Worker>>, Path(region): Path<Re
         None => {
             let voxels = tokio::task::spawn_blocking(move || real(gathered)).await;
             let voxels = voxels.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-            Ok(([(header::CONTENT_TYPE, Format::Raw.content_type())], kept(voxels.data, voxels.taken)).into_response())
+            Ok(([(header::CONTENT_TYPE, Format::Raw.content_type())], with_permit(voxels.data, voxels.permit)).into_response())
         }
     }
 }
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn complex_values_become_their_magnitudes() {
         let data = [3.0f32, 4.0, -6.0, 8.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let seen = real(Gathered { element: Element::Complex64, shape: vec![2], data, taken: None });
+        let seen = real(Gathered { element: Element::Complex64, shape: vec![2], data, permit: None });
         assert_eq!(seen.element, Element::Float32);
         assert_eq!(seen.data, [5.0f32, 10.0].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
     }

@@ -147,7 +147,7 @@ async fn follow(worker: Arc<Worker>, told: watch::Sender<Option<News>>, count: A
 mod tests {
     use super::*;
     use crate::compute::Compute;
-    use crate::worker::Surroundings;
+    use crate::worker::Environment;
     use api::phase::BootId;
     use transport::client::Client;
 
@@ -155,7 +155,7 @@ mod tests {
     async fn listeners_share_one_lookout_and_none_leaves_nothing() {
         transport::crypto::install_crypto();
         let client = Client::new("key".into()).unwrap();
-        let worker = Arc::new(Worker::new(BootId("b".into()), Compute::new(1).unwrap(), client, Surroundings::default()));
+        let worker = Arc::new(Worker::new(BootId("b".into()), Compute::new(1).unwrap(), client, Environment::default()));
         let lookout = Lookout::default();
         let (first, second) = (lookout.join(&worker), lookout.join(&worker));
         assert!(Arc::ptr_eq(&first, &second));

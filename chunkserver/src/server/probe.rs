@@ -25,7 +25,7 @@ const PEEK_PATIENCE: Duration = Duration::from_secs(30);
 /// Height, width and element type of the source's first frame; of an array, how it lies in its store, too.
 pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(ask): Json<ProbeRequest>) -> Result<Json<Probed>, Problem> {
     let source = worker.source(&ask.source, source::Options { max_bytes: MOST_FRAME_BYTES, ..source::Options::default() })?;
-    let access = worker.surroundings.access()?;
+    let access = worker.environment.access()?;
     let means = Means { client: &source, access: &access, compute: &worker.compute };
     let looked = tokio::time::timeout(PROBE_PATIENCE, probe::look(&means, &ask.source, ask.frames)).await;
     let probed = looked.map_err(|_| {
@@ -59,7 +59,7 @@ pub(super) async fn peek(
     let format: Format =
         peek.format.parse().map_err(|error: formats::encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let share = worker.share().ok_or_else(Problem::idle)?;
-    let access = worker.surroundings.access()?;
+    let access = worker.environment.access()?;
     let means = Means { client: &share.source, access: &access, compute: &worker.compute };
     let fetched = tokio::time::timeout(PEEK_PATIENCE, async {
         // It fails only when closed, which nobody does.

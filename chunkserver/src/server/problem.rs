@@ -24,9 +24,14 @@ impl Problem {
         Self { status, error: error.into(), reason: None }
     }
 
-    /// What cannot be done with this job, with the machine's word for it.
+    /// A status, one sentence, and a reason for programs.
+    pub(super) fn coded(status: StatusCode, error: impl Into<String>, reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..Self::new(status, error) }
+    }
+
+    /// A request that this job makes impossible, with a reason for programs.
     pub(super) fn unprocessable(error: impl Into<String>, reason: &'static str) -> Self {
-        Self { reason: Some(reason), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, error) }
+        Self::coded(StatusCode::UNPROCESSABLE_ENTITY, error, reason)
     }
 
     /// What was asked of a server without work.
@@ -78,9 +83,13 @@ impl From<worker::Error> for Problem {
     fn from(error: worker::Error) -> Self {
         let (status, reason) = match &error {
             worker::Error::Stale { .. } => (StatusCode::CONFLICT, None),
-            worker::Error::NoSuchServer(_) | worker::Error::Template(_) => (StatusCode::BAD_REQUEST, None),
+            // The operator's plan and validation exclude these.
+            worker::Error::NoSuchServer(_) | worker::Error::Template(_) => (StatusCode::BAD_REQUEST, Some(reason::INTERNAL_ERROR)),
             worker::Error::Source(_) => (StatusCode::BAD_REQUEST, Some(reason::SOURCE_UNAVAILABLE)),
-            worker::Error::Store(_) | worker::Error::NoScratch => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::STORE_FAILED)),
+            worker::Error::Store(store::Error::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::DISK_FULL)),
+            worker::Error::Store(store::Error::Map { .. } | store::Error::Scratch { .. }) | worker::Error::NoScratch => {
+                (StatusCode::INSUFFICIENT_STORAGE, Some(reason::STORE_FAILED))
+            }
         };
         Self { reason, ..Self::new(status, chain(&error)) }
     }
@@ -122,5 +131,16 @@ mod tests {
         check(results::Error::PartLength { server: 1, found: 0, expected: 1 }, 503);
         check(results::Error::Failed("no".into()), 409);
         check(results::Error::TooLarge { bytes: 2, limit: 1 }, 400);
+    }
+
+    #[tokio::test]
+    async fn a_full_scratch_disk_has_its_own_reason_and_the_numbers() {
+        let full = store::Error::DiskFull { bytes: 4096, available: 12, folder: "/scratch".into() };
+        let response = Problem::from(worker::Error::Store(full)).into_response();
+        assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let problem: api::wire::Problem = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem.reason.as_deref(), Some(reason::DISK_FULL));
+        assert!(problem.error.contains("4096 bytes are needed in /scratch, 12 are free"), "{}", problem.error);
     }
 }

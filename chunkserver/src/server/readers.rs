@@ -1,8 +1,8 @@
 //! What readers ask for: slices in a format of their choice.
 
 use super::problem::Problem;
-use crate::results::{Gathered, PATIENCE, Patience, read_patiently};
-use crate::share::{Share, kept};
+use crate::results::{Deadline, Gathered, READER_TIMEOUT, read};
+use crate::share::{Share, with_permit};
 use crate::worker::Worker;
 use api::selection::{Item, parse_items};
 use api::words::chain;
@@ -40,16 +40,16 @@ pub(super) async fn slice(
 
 /// The selected elements, unless they take longer than a reader waits.
 pub(super) async fn gather(worker: &Worker, share: &Arc<Share>, array: &str, items: &[Item]) -> Result<Gathered, Problem> {
-    let reading = read_patiently(&worker.client, share, array, items, Patience::of(PATIENCE));
+    let reading = read(&worker.client, share, array, items, Deadline::after(READER_TIMEOUT));
     Ok(worker.unless_replaced(share, reading).await.ok_or_else(Problem::replaced)??)
 }
 
 /// A response in the given format.
 pub(super) async fn encoded(gathered: Gathered, format: Format) -> Result<Response, Problem> {
-    let Gathered { element, shape, data, taken } = gathered;
+    let Gathered { element, shape, data, permit } = gathered;
     let encoded = tokio::task::spawn_blocking(move || encode::encode(&ArrayRef { element, shape: &shape, data: &data }, format)).await;
     match encoded {
-        Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, format.content_type())], kept(bytes, taken)).into_response()),
+        Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, format.content_type())], with_permit(bytes, permit)).into_response()),
         Ok(Err(error)) => Err(Problem::new(StatusCode::BAD_REQUEST, chain(&error))),
         Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
     }

@@ -2,7 +2,7 @@
 
 use super::conditional::{Representation, Tag, Wanted, document};
 use super::problem::Problem;
-use crate::results::{Content, PATIENCE, Patience, region};
+use crate::results::{Content, Deadline, READER_TIMEOUT, region};
 use crate::share::Share;
 use crate::worker::Worker;
 use axum::body::Body;
@@ -63,7 +63,7 @@ async fn content(worker: &Worker, share: &Arc<Share>, chunk: &Chunk<'_>) -> Resu
         Origin::Array { name, aspect } => (name, *aspect),
     };
     let array = share.array(name).ok_or_else(Problem::replaced)?;
-    let reading = region(&worker.client, share, array, aspect, &chunk.region, chunk.grid.chunks(), Patience::of(PATIENCE));
+    let reading = region(&worker.client, share, array, aspect, &chunk.region, chunk.grid.chunks(), Deadline::after(READER_TIMEOUT));
     Ok(worker.unless_replaced(share, reading).await.ok_or_else(Problem::replaced)??)
 }
 

@@ -10,24 +10,18 @@ pub use file::write_whole;
 
 use super::Worker;
 use crate::objects::{self, Access};
-use crate::results::{self, Gathered, read};
+use crate::results;
 use crate::share::Share;
 use crate::source;
 use api::job::Output;
 use api::layout;
 use api::phase::{Stage, Writing, reason};
-use api::selection::Item;
 use api::words::chain;
 use formats::encode::{self, Format};
 use journal::{Kind, Task};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
-use transport::client::Client;
-
-/// How often a selection is asked for while peers come and go.
-const ATTEMPTS: u32 = 60;
 
 /// Why an output is not there.
 #[derive(Debug, Error)]
@@ -72,7 +66,7 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, writing: Writing
     match write(&worker, &share, output, writing.output, writing.stage).await {
         Ok(()) => {
             share.counters.note_written(writing);
-            worker.tell();
+            worker.notify();
         }
         Err(error) => worker.fail(
             &share,
@@ -83,7 +77,7 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, writing: Writing
 }
 
 async fn write(worker: &Worker, share: &Arc<Share>, output: &Output, number: usize, stage: Stage) -> Result<(), Error> {
-    let access = worker.surroundings.access()?;
+    let access = worker.environment.access()?;
     let task = || share.journal.begin(Kind::Write, number);
     match stage {
         Stage::Open => noted(task(), array::open(&access, output, &share.job.uid).await.map(|()| 0)),
@@ -112,21 +106,6 @@ fn noted(task: Task<'_>, written: Result<u64, Error>) -> Result<(), Error> {
         Err(_) => task.failed(0),
     }
     written.map(drop)
-}
-
-/// Reads, and asks again while peers are being replaced.
-async fn read_patiently(client: &Client, share: &Arc<Share>, array: &str, items: &[Item]) -> Result<Gathered, results::Error> {
-    let mut directions = share.directions.subscribe();
-    for _ in 1..ATTEMPTS {
-        match read(client, share, array, items).await {
-            Err(error) if error.is_passing() => {
-                // A new peer table ends the pause.
-                let _ = tokio::time::timeout(Duration::from_secs(1), directions.changed()).await;
-            }
-            other => return other,
-        }
-    }
-    read(client, share, array, items).await
 }
 
 /// Removes what a job that has ended has left of an output that is not there. What cannot be removed stays.

@@ -1,24 +1,47 @@
-//! Bands in order: their blocks are pulled, a few bands ahead, and each becomes spectra once it is whole.
+//! Bands in order: blocks are pulled a few bands ahead, and each complete band is transformed.
 
 use super::Worker;
-use crate::compute::Lent;
+use crate::compute::Pool;
 use crate::exchange::pull_block;
 use crate::share::Share;
 use api::phase::{Phase, reason};
+use api::words::chain;
 use futures_util::StreamExt as _;
 use journal::Kind;
-use kernels::cut::{cut_block, paste_block};
+use kernels::cut::paste_block;
 use kernels::spectrum::{BandSums, Scratch, Segment, Spectrum};
 use std::sync::{Arc, PoisonError};
 use store::Mapping;
+use thiserror::Error;
 
-/// Everything that the bands of a share have in common.
+/// Why a band is missing.
+#[derive(Debug, Error)]
+enum BandError {
+    #[error("no memory for the blocks of a band")]
+    Memory(#[from] store::Error),
+    /// A panic, which is printed where it happens.
+    #[error("a bug of ArrayJob: the transform of band {band} panicked; please report it with the server's log")]
+    Panicked { band: usize },
+    #[error("a bug of ArrayJob: the slot of band {band} is written a second time; please report it with the server's log")]
+    SlotRefused { band: usize },
+}
+
+impl BandError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => reason::STORE_FAILED,
+            Self::Panicked { .. } | Self::SlotRefused { .. } => reason::INTERNAL_ERROR,
+        }
+    }
+}
+
+/// The state that all bands of a share use.
 struct Bands {
     worker: Arc<Worker>,
     share: Arc<Share>,
     spectrum: Option<Spectrum>,
-    scratch: Lent<Scratch>,
-    buffers: Lent<Mapping>,
+    scratch: Pool<Scratch>,
+    buffers: Pool<Mapping>,
 }
 
 /// Pulls and transforms all bands of the share.
@@ -27,7 +50,7 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
         return;
     }
     let mut directions = share.directions.subscribe();
-    // Fails only when the share is gone, and then so is this task.
+    // The channel closes only with the share, which also cancels this task.
     if directions.wait_for(|directions| directions.goal >= Phase::Rechunk).await.is_err() {
         return;
     }
@@ -35,21 +58,21 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
     let plan = &share.plan;
     let spectrum = plan.fft.map(|fft| Spectrum::new(plan.frames, plan.stack.dtype, fft.window, fft.detrend, fft.output));
     let window = plan.window.max(1);
-    let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch: Lent::default(), buffers: Lent::default() });
+    let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch: Pool::default(), buffers: Pool::default() });
     let work = futures_util::stream::iter(share.bands()).map(|band| Arc::clone(&bands).band(band)).buffer_unordered(window);
     let mut work = std::pin::pin!(work);
     while let Some(done) = work.next().await {
-        if let Err(message) = done {
-            bands.worker.fail(&share, reason::STORE_FAILED, message);
+        if let Err(error) = done {
+            bands.worker.fail(&share, error.reason(), chain(&error));
             return;
         }
     }
-    bands.worker.tell();
+    bands.worker.notify();
 }
 
 impl Bands {
     /// One band: pull, then transform.
-    async fn band(self: Arc<Self>, band: usize) -> Result<(), String> {
+    async fn band(self: Arc<Self>, band: usize) -> Result<(), BandError> {
         let share = &self.share;
         let row = share.plan.band(band).len() * share.plan.stack.dtype.size();
         let remote = share.plan.frames - share.frames().len();
@@ -59,7 +82,7 @@ impl Bands {
         let full_row = share.plan.band_pixels * share.plan.stack.dtype.size();
         let mut buffer = match self.buffers.take() {
             Some(buffer) => buffer,
-            None => Mapping::new(remote * full_row, None).map_err(|error| api::words::chain(&error))?,
+            None => Mapping::new(remote * full_row, None)?,
         };
         self.pull(band, row, &mut buffer.as_mut_slice()[..remote * row]).await;
         share.stack.until_ready(0..share.stack.count()).await;
@@ -68,13 +91,14 @@ impl Bands {
         }
         let this = Arc::clone(&self);
         let done = self.worker.compute.run(move || {
-            this.transform(band, row, &buffer.as_slice()[..remote * row]);
+            let done = this.transform(band, row, &buffer.as_slice()[..remote * row]);
             this.buffers.put(buffer);
+            done
         });
-        done.await.ok_or_else(|| format!("band {band} cannot be transformed; its server's log says why"))
+        done.await.unwrap_or(Err(BandError::Panicked { band }))
     }
 
-    /// Every other server's block of the band, one after another in order of frames.
+    /// Pulls the blocks of all other servers into `buffer`, one after another in the order of frames.
     async fn pull(&self, band: usize, row: usize, buffer: &mut [u8]) {
         let share = &self.share;
         let mut rest = buffer;
@@ -92,7 +116,7 @@ impl Bands {
         }
     }
 
-    /// The band's frames as they lie in memory: the own ones in the store, the others in the buffer.
+    /// The band's frames where they lie in memory: this server's frames in the store, the others in the buffer.
     fn segments<'a>(&'a self, band: usize, row: usize, buffer: &'a [u8]) -> Vec<Segment<'a>> {
         let share = &self.share;
         let stride = share.plan.stack.bytes();
@@ -115,12 +139,13 @@ impl Bands {
         segments
     }
 
-    /// On a compute thread.
-    fn transform(&self, band: usize, row: usize, buffer: &[u8]) {
+    /// Pastes and transforms one band, on a compute thread.
+    fn transform(&self, band: usize, row: usize, buffer: &[u8]) -> Result<(), BandError> {
         let share = &self.share;
         let slot = band - share.bands().start;
         let segments = self.segments(band, row, buffer);
-        if let Some(mut tile) = share.rechunked.as_ref().and_then(|slots| slots.write(slot)) {
+        if let Some(slots) = &share.rechunked {
+            let mut tile = slots.write(slot).ok_or(BandError::SlotRefused { band })?;
             let task = share.journal.begin(Kind::Gather, band);
             let bytes = tile.len() as u64;
             let mut rest = &mut *tile;
@@ -132,22 +157,23 @@ impl Bands {
             tile.finish();
             task.done(bytes);
         }
-        let (Some(spectrum), Some(counter)) = (&self.spectrum, &share.counters.fft) else { return };
+        let (Some(spectrum), Some(counter), Some(slots)) = (&self.spectrum, &share.counters.fft, &share.spectrum) else { return Ok(()) };
         counter.start();
-        let Some(mut place) = share.spectrum.as_ref().and_then(|slots| slots.write(slot)) else { return };
+        let mut target = slots.write(slot).ok_or(BandError::SlotRefused { band })?;
         let task = share.journal.begin(Kind::Fft, band);
         let mut scratch = self.scratch.take().unwrap_or_else(|| spectrum.scratch());
         let pixels = share.plan.band(band).len();
         let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.frames, share.ops, share.plan.band(band).start));
-        let bytes = place.len() as u64;
-        spectrum.band(&segments, pixels, bytemuck::cast_slice_mut(&mut place), &mut scratch, sums.as_mut());
-        place.finish();
+        let bytes = target.len() as u64;
+        spectrum.band(&segments, pixels, bytemuck::cast_slice_mut(&mut target), &mut scratch, sums.as_mut());
+        target.finish();
         self.scratch.put(scratch);
         self.add_up(sums);
         task.done(bytes);
         if counter.done(1, bytes) {
-            self.worker.tell();
+            self.worker.notify();
         }
+        Ok(())
     }
 }
 
@@ -163,15 +189,4 @@ impl Bands {
         }
         self.share.summed.send_modify(|summed| summed.bands += 1);
     }
-}
-
-/// The pixels of band `band` in the frames of this server, (t, pixel): what a peer asks for.
-pub(crate) fn own_block(share: &Share, band: usize, frames: std::ops::Range<usize>) -> Option<Vec<u8>> {
-    let item = share.plan.stack.dtype.size();
-    let pixels = share.plan.band(band);
-    let bytes = share.stack.read(frames)?;
-    let task = share.journal.begin(Kind::Gather, band);
-    let block = cut_block(bytes, share.plan.stack.bytes(), pixels.start * item..pixels.end * item);
-    task.done(block.len() as u64);
-    Some(block)
 }

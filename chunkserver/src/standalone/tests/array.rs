@@ -82,7 +82,7 @@ async fn frames_of_a_chunk_that_cannot_be_had_are_blank_or_fail_the_job() {
         if on_error == OnError::Fail {
             let failure = cluster.until(0, |progress| progress.failure.is_some()).await.failure.unwrap();
             assert_eq!(failure.reason, reason::SOURCE_UNAVAILABLE);
-            assert!(failure.message.contains("frame 2 cannot be had") && failure.message.contains("403 Forbidden"), "{}", failure.message);
+            assert!(failure.message.contains("cannot fetch frame 2") && failure.message.contains("403 Forbidden"), "{}", failure.message);
             continue;
         }
         cluster.until_computed().await;

@@ -5,7 +5,7 @@ use super::support::{Answer, Cluster, FRAME, FRAMES, job};
 use api::job::Storage;
 use api::phase::{Phase, reason};
 use api::plan::{Allowance, Budget, Plan};
-use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, route};
+use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, VERSION, VERSION_HEADER, route};
 
 #[tokio::test]
 async fn two_servers_do_a_job_and_keep_its_secret() {
@@ -90,4 +90,32 @@ async fn what_cannot_be_taken_is_refused_with_a_reason() {
     let (status, reason, error) = cluster.assign_one(0, &assignment).await.problem();
     assert_eq!((status, reason.as_deref()), (507, Some(reason::STORE_FAILED)));
     assert!(error.contains("no scratch folder"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_assignment_leaves_the_current_share() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    let mut job = job(&frames);
+    cluster.assign(&job).await;
+    cluster.until_computed().await;
+    (job.generation, job.storage) = (2, Storage::Disk);
+    let plan = Plan::new(&job, Some(1), &Budget { memory: Allowance::PerServer(2 << 30), cores: 2 }).unwrap();
+    let assignment = Assignment { job, plan, peers: vec![None], goal: Phase::Fft };
+    assert_eq!(cluster.assign_one(0, &assignment).await.status, 507);
+    assert_eq!(cluster.read(0, "/slice/raw?format=raw").await.status, 200, "the arrays of generation 1 are gone");
+}
+
+#[tokio::test]
+async fn the_protocol_version_is_checked_before_the_body_is_parsed() {
+    let cluster = Cluster::start(1, &[]);
+    let put = |version: u32| {
+        move |client: &reqwest::Client, url: String| {
+            let request = client.put(format!("{url}{}?server=0", route::ASSIGNMENT)).header(VERSION_HEADER, version);
+            request.header("content-type", "application/json").body(r#"{"of another version": true}"#)
+        }
+    };
+    let (status, _, error) = cluster.command(0, put(VERSION + 1)).await.problem();
+    assert!(status == 409 && error.contains("protocol version"), "{status} {error}");
+    let (status, reason, error) = cluster.command(0, put(VERSION)).await.problem();
+    assert_eq!((status, reason.as_deref()), (400, Some(reason::INTERNAL_ERROR)), "{error}");
 }

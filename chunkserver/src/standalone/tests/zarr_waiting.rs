@@ -2,9 +2,10 @@
 
 use super::source::{FrameServer, SECRET};
 use super::support::{Cluster, FRAMES, job, source_of};
-use crate::results::{Error, Patience, region};
+use crate::results::{Deadline, Error, read, region};
 use api::job::{Job, Source};
 use api::phase::{PhaseProgress, reason};
+use api::selection::Selection;
 use formats::aspect::Aspect;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,9 +52,9 @@ async fn a_reader_whose_patience_ends_is_told_to_come_back() {
     let share = worker.share().unwrap();
     let raw = share.array("raw").unwrap();
     for time in [0..1, 22..23] {
-        let patience = Patience::of(Duration::from_millis(20));
+        let deadline = Deadline::after(Duration::from_millis(20));
         let error =
-            region(&worker.client, &share, raw, Aspect::Value, &[time, 0..120, 0..100], &[1, 120, 100], patience).await.unwrap_err();
+            region(&worker.client, &share, raw, Aspect::Value, &[time, 0..120, 0..100], &[1, 120, 100], deadline).await.unwrap_err();
         assert!(matches!(error, Error::Late), "{error}");
     }
 }
@@ -76,6 +77,25 @@ async fn a_reader_is_held_while_a_server_is_replaced() {
     });
     assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200; 3]);
     assert!(answers[0].body == super::source::pixels(100 + 2 * (FRAMES - 1)));
+}
+
+#[tokio::test]
+async fn an_output_retries_until_the_lost_server_is_back() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
+    let job = job(&frames);
+    let mut peers = cluster.table();
+    peers[1] = None;
+    cluster.assign_among(&job, peers).await;
+    let (worker, all) = (&cluster.workers[0], Selection::parse("raw_mean_frame").unwrap());
+    let share = worker.share().unwrap();
+    let reading = read(&worker.client, &share, &all.array, &all.items, Deadline::NEVER);
+    let (gathered, _) = tokio::join!(reading, async {
+        cluster.until(0, |progress| progress.phases.first().is_some_and(PhaseProgress::complete)).await;
+        cluster.assign(&job).await
+    });
+    let gathered = gathered.unwrap();
+    assert_eq!(gathered.shape, [120, 100]);
+    assert!(gathered.permit.is_none(), "an output uses the memory of the plan");
 }
 
 #[tokio::test]

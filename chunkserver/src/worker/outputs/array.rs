@@ -8,8 +8,9 @@
 use super::file::{local_target, partial_path};
 use super::fill::Shape;
 use super::sink::{Sink, is_half};
-use super::{Error, blocking, read_patiently};
+use super::{Error, blocking};
 use crate::objects::Access;
+use crate::results::{Deadline, read};
 use crate::share::Share;
 use api::job::{Output, is_zarr_root};
 use api::layout::Layout;
@@ -118,7 +119,7 @@ pub(super) async fn write_part(client: &Client, share: &Arc<Share>, access: &Acc
         let bytes = shape.object_bytes(&counts) as u64;
         let new = there.get(&key) != Some(&bytes);
         if new {
-            let gathered = read_patiently(client, share, &layout.array.name, &items).await?;
+            let gathered = read(client, share, &layout.array.name, &items, Deadline::NEVER).await?;
             place.sink.put(&key, shape.object(gathered.data, &counts)).await?;
         }
         if let Some(counter) = &share.counters.write {

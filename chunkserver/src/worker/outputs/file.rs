@@ -1,8 +1,8 @@
 //! An output that is one file or one object: made in memory, then put in its place whole.
 
-use super::{Error, blocking, read_patiently, sink};
+use super::{Error, blocking, sink};
 use crate::objects::{Access, Error as OpenError};
-use crate::results::Gathered;
+use crate::results::{Deadline, Gathered, read};
 use crate::share::Share;
 use api::job::Output;
 use api::selection::Selection;
@@ -17,7 +17,7 @@ pub(super) async fn write(client: &Client, share: &Arc<Share>, access: &Access, 
     // Before anything is gathered: what cannot be written need not be.
     let place = access.open(&output.url)?;
     let selection = Selection::parse(&output.select)?;
-    let Gathered { element, shape, data, .. } = read_patiently(client, share, &selection.array, &selection.items).await?;
+    let Gathered { element, shape, data, .. } = read(client, share, &selection.array, &selection.items, Deadline::NEVER).await?;
     let bytes = blocking(move || Ok(encode::encode(&ArrayRef { element, shape: &shape, data: &data }, format)?)).await?;
     let length = bytes.len() as u64;
     match local_path(&output.url) {

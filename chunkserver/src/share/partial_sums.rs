@@ -80,7 +80,7 @@ struct Copied {
 
 /// The sums of all threads of a share.
 #[derive(Debug)]
-pub struct Tally {
+pub struct PartialSums {
     /// Pixels of a row, raw and cropped.
     widths: [usize; 2],
     idle: Mutex<Vec<Sums>>,
@@ -97,7 +97,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Tally {
+impl PartialSums {
     /// No sums of frames whose rows, raw and cropped, have so many pixels.
     pub fn new(widths: [usize; 2]) -> Self {
         Self {
@@ -235,49 +235,49 @@ mod tests {
 
     #[tokio::test]
     async fn idle_sums_are_read_and_busy_ones_tell_between_frames() {
-        let tally = Arc::new(Tally::new([WIDTH, 0]));
-        assert_eq!(tally.so_far(Stack::Raw, 2, || None).await, Partial::default());
-        let mut busy = tally.take(new);
-        let mut idle = tally.take(new);
+        let partial_sums = Arc::new(PartialSums::new([WIDTH, 0]));
+        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, Partial::default());
+        let mut busy = partial_sums.take(new);
+        let mut idle = partial_sums.take(new);
         idle.raw.add(&[&frame(1), &frame(2)]);
-        tally.put(idle);
+        partial_sums.put(idle);
         busy.raw.add(&[&frame(3)]);
         let asking = tokio::spawn({
-            let tally = Arc::clone(&tally);
-            async move { tally.so_far(Stack::Raw, 2, || None).await }
+            let partial_sums = Arc::clone(&partial_sums);
+            async move { partial_sums.so_far(Stack::Raw, 2, || None).await }
         });
-        while tally.questions[0].load(Ordering::Relaxed) >> STRIDE_BITS < 2 {
+        while partial_sums.questions[0].load(Ordering::Relaxed) >> STRIDE_BITS < 2 {
             tokio::task::yield_now().await;
         }
         busy.raw.add(&[&frame(4)]);
-        tally.answer(&mut busy);
+        partial_sums.answer(&mut busy);
         assert_eq!(asking.await.unwrap(), expected(&[1, 2, 3, 4]));
         // Whoever is busy for too long is taken as he was.
         busy.raw.add(&[&frame(5)]);
         let began = std::time::Instant::now();
-        assert_eq!(tally.so_far(Stack::Raw, 2, || None).await, expected(&[1, 2, 3, 4]));
+        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, expected(&[1, 2, 3, 4]));
         assert!(began.elapsed() >= PATIENCE);
         // Other pixels were never told of him.
-        assert_eq!(tally.so_far(Stack::Raw, 3, || None).await.frames, 2);
-        tally.put(busy);
-        assert_eq!(tally.so_far(Stack::Raw, 2, || None).await, expected(&[1, 2, 3, 4, 5]));
-        assert_eq!(tally.drain().len(), 2);
-        assert_eq!(tally.so_far(Stack::Raw, 2, || Some(expected(&[7]))).await, expected(&[7]));
+        assert_eq!(partial_sums.so_far(Stack::Raw, 3, || None).await.frames, 2);
+        partial_sums.put(busy);
+        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, expected(&[1, 2, 3, 4, 5]));
+        assert_eq!(partial_sums.drain().len(), 2);
+        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || Some(expected(&[7]))).await, expected(&[7]));
     }
 
     #[tokio::test]
     async fn nobody_copies_when_nobody_asks() {
-        let tally = Tally::new([WIDTH, 0]);
-        let mut sums = tally.take(new);
+        let partial_sums = PartialSums::new([WIDTH, 0]);
+        let mut sums = partial_sums.take(new);
         sums.raw.add(&[&frame(1)]);
-        tally.answer(&mut sums);
-        assert_eq!(locked(&tally.copies)[0][0].partial, Partial::default());
-        tally.put(sums);
-        assert_eq!(tally.so_far(Stack::Raw, 2, || None).await, expected(&[1]));
-        let mut sums = tally.take(new);
+        partial_sums.answer(&mut sums);
+        assert_eq!(locked(&partial_sums.copies)[0][0].partial, Partial::default());
+        partial_sums.put(sums);
+        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, expected(&[1]));
+        let mut sums = partial_sums.take(new);
         sums.raw.add(&[&frame(2)]);
         // What was asked has been answered.
-        tally.answer(&mut sums);
-        assert_eq!(locked(&tally.copies)[0][0].partial, expected(&[1]));
+        partial_sums.answer(&mut sums);
+        assert_eq!(locked(&partial_sums.copies)[0][0].partial, expected(&[1]));
     }
 }

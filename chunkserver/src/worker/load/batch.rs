@@ -1,0 +1,183 @@
+//! Up to eight frames on one compute thread: decoded into their slots, recentered, summed and made ready while they are in cache.
+
+use super::error::FrameError;
+use super::frame_source::{Delivery, FrameSource};
+use super::tasks::BatchTasks;
+use crate::share::{FrameNotes, Share, Sums};
+use api::job::{GROUP, OnError, Recenter};
+use api::words::chain;
+use formats::decode::Decoder;
+use journal::{Event, Kind};
+use kernels::recenter::{self, Total};
+use kernels::reduce::FrameStat;
+use std::ops::DerefMut;
+use std::sync::PoisonError;
+use store::{SlotWriter, Slots};
+
+/// Scratch of one compute thread.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    decoder: Decoder,
+    centroid: recenter::Scratch,
+    /// Decoded frames that are not kept.
+    frames: Vec<u8>,
+}
+
+/// A frame's number in the job, and the delivery that contains the frame.
+pub(super) type Delivered<'a> = (usize, &'a Delivery);
+
+/// Computes the frames of one batch, at most [`GROUP`].
+pub(super) fn compute(
+    share: &Share,
+    source: &FrameSource,
+    frames: &[Delivered<'_>],
+    scratch: &mut Scratch,
+    sums: &mut Sums,
+) -> Result<(), FrameError> {
+    let Scratch { decoder, centroid, frames: unkept } = scratch;
+    let mut tasks = BatchTasks::new(share, frames[0].0, frames.len());
+    // Decoded frames go to their slots, if they are kept.
+    let mut slots = match raw_store(share) {
+        Some(store) => claim(store, share.frames().start, frames.iter().map(|(frame, _)| *frame))?,
+        None => Vec::new(),
+    };
+    let mut targets: Vec<&mut [u8]> = if raw_store(share).is_some() {
+        slots.iter_mut().map(DerefMut::deref_mut).collect()
+    } else {
+        let bytes = share.plan.frame.bytes();
+        unkept.resize(GROUP * bytes, 0);
+        unkept.chunks_exact_mut(bytes).take(frames.len()).collect()
+    };
+    let fetched = decode(share, source, decoder, frames, &mut targets, &mut tasks)?;
+    let decoded: Vec<&[u8]> = targets.iter().map(|target| &**target).collect();
+    let notes = match &share.job.recenter {
+        Some(recenter) => recentered(share, recenter, frames, &decoded, centroid, sums, &mut tasks)?,
+        None => decoded.iter().map(|image| notes_of_raw(share, image)).collect(),
+    };
+    if !share.ops.is_empty() {
+        sums.raw.add(&decoded);
+    }
+    // The task of the last frame contains the sums of the batch.
+    tasks.end();
+    slots.into_iter().for_each(SlotWriter::finish);
+    record(share, frames[0].0, notes);
+    if let Some(counter) = &share.counters.recenter {
+        counter.done(frames.len(), (frames.len() * share.plan.stack.bytes()) as u64);
+    }
+    share.counters.load.done(frames.len(), fetched);
+    Ok(())
+}
+
+/// The store of decoded frames; `None` when only their crops are kept.
+fn raw_store(share: &Share) -> Option<&Slots> {
+    if share.job.recenter.is_some() { share.raw.as_ref() } else { Some(&share.stack) }
+}
+
+/// One slot for each frame, in order; `first` is the frame of slot 0. A refused slot is an error: with one slot fewer, later frames would move
+/// to the slots of other frames.
+fn claim(store: &Slots, first: usize, frames: impl Iterator<Item = usize>) -> Result<Vec<SlotWriter<'_>>, FrameError> {
+    frames.map(|frame| store.write(frame - first).ok_or(FrameError::SlotRefused { frame })).collect()
+}
+
+/// Decodes each frame into its target. A frame that is missing is blank or fails the job. Returns the bytes fetched.
+fn decode(
+    share: &Share,
+    source: &FrameSource,
+    decoder: &mut Decoder,
+    frames: &[Delivered<'_>],
+    targets: &mut [&mut [u8]],
+    tasks: &mut BatchTasks<'_>,
+) -> Result<u64, FrameError> {
+    let mut bytes = 0;
+    for (&(frame, delivery), target) in frames.iter().zip(targets) {
+        tasks.begin(Kind::Decode, frame);
+        match source.decode(decoder, share, frame, delivery, target) {
+            Ok(fetched) => bytes += fetched,
+            Err(error) if share.job.on_error == OnError::Blank => {
+                tasks.fail();
+                tracing::warn!(frame, error = chain(&error), "the frame is blank");
+                share.journal.mark_as(Event::Blank, error.reason(), &format!("frame {frame} is blank: {}", chain(&error)));
+                target.fill(0);
+                share.counters.note_blank(frame);
+            }
+            Err(error) => {
+                tasks.fail();
+                return Err(error);
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Crops each frame around its centroid into the stack, and sums the crops.
+fn recentered(
+    share: &Share,
+    recenter: &Recenter,
+    frames: &[Delivered<'_>],
+    decoded: &[&[u8]],
+    scratch: &mut recenter::Scratch,
+    sums: &mut Sums,
+    tasks: &mut BatchTasks<'_>,
+) -> Result<Vec<FrameNotes>, FrameError> {
+    if let Some(counter) = &share.counters.recenter {
+        counter.start();
+    }
+    let spec = share.plan.frame;
+    let mut notes = Vec::with_capacity(frames.len());
+    let mut crops = claim(&share.stack, share.frames().start, frames.iter().map(|(frame, _)| *frame))?;
+    for ((image, crop), &(frame, _)) in decoded.iter().zip(&mut crops).zip(frames) {
+        tasks.begin(Kind::Recenter, frame);
+        let centre = recenter::centroid(image, spec, recenter.threshold, scratch);
+        let corner = recenter::corner([centre.y, centre.x], [spec.height, spec.width], recenter.crop);
+        recenter::crop_into(image, spec, corner, recenter.crop, crop);
+        notes.push(FrameNotes {
+            centroid: [centre.y, centre.x],
+            offset: corner.map(|c| c as i32),
+            raw: frame_stat(share, image, recenter.threshold.is_none().then_some(centre.total)),
+            crop: Some(FrameStat::of(spec.dtype, crop, share.ops)),
+        });
+    }
+    if let Some(summed) = &mut sums.crops {
+        summed.add(&crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
+    }
+    crops.into_iter().for_each(SlotWriter::finish);
+    Ok(notes)
+}
+
+fn notes_of_raw(share: &Share, image: &[u8]) -> FrameNotes {
+    FrameNotes { centroid: [0.0; 2], offset: [0; 2], raw: frame_stat(share, image, None), crop: None }
+}
+
+/// Sums over one raw frame. The centroid computes the sum of an integer frame, which is reused where no other sum is wanted.
+fn frame_stat(share: &Share, image: &[u8], total: Option<Total>) -> FrameStat {
+    let (spec, ops) = (share.plan.frame, share.ops);
+    match total {
+        Some(Total::Whole(sum)) if !ops.squares && !ops.min && !ops.max => FrameStat::of_sum(spec.dtype, spec.pixels(), sum),
+        Some(Total::Whole(_) | Total::Real(_)) | None => FrameStat::of(spec.dtype, image, ops),
+    }
+}
+
+/// Keeps the notes of consecutive frames from `first` on.
+fn record(share: &Share, first: usize, notes: Vec<FrameNotes>) {
+    let first = first - share.frames().start;
+    let mut all = share.notes.lock().unwrap_or_else(PoisonError::into_inner);
+    for (kept, note) in all[first..].iter_mut().zip(notes) {
+        *kept = Some(note);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_slot_is_an_error_and_moves_no_frame() {
+        let slots = Slots::new(12, 4, None).unwrap();
+        let taken = slots.write(1).unwrap();
+        let error = claim(&slots, 40, 40..43).unwrap_err();
+        assert!(matches!(error, FrameError::SlotRefused { frame: 41 }), "{error}");
+        assert_eq!(error.reason(), api::phase::reason::INTERNAL_ERROR);
+        drop(taken);
+        assert_eq!(claim(&slots, 40, 40..43).unwrap().len(), 3, "the failed claim released its slots");
+    }
+}

@@ -1,0 +1,57 @@
+//! Why a frame is missing.
+
+use crate::source::{self, zarr};
+use api::phase::reason;
+use api::template::TemplateError;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why frames cannot be loaded.
+#[derive(Debug, Error)]
+pub(super) enum FrameError {
+    #[error("cannot fetch frame {frame}")]
+    Fetch {
+        frame: usize,
+        #[source]
+        source: Arc<source::Error>,
+    },
+    #[error("cannot decode frame {frame} ({url})")]
+    Decode {
+        frame: usize,
+        url: String,
+        #[source]
+        source: formats::decode::Error,
+    },
+    #[error("the volume response ({url}) does not contain frame {frame}: {found} bytes instead of {expected}")]
+    Volume { frame: usize, url: String, found: usize, expected: usize },
+    #[error("cannot open the array")]
+    Open(#[from] zarr::Error),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error("cannot read the source's secret")]
+    Secret(#[from] source::Error),
+    #[error("cannot fetch frame {frame}")]
+    Array {
+        frame: usize,
+        #[source]
+        source: Arc<zarr::Error>,
+    },
+    #[error("a bug of ArrayJob: the slot of frame {frame} is written a second time; please report it with the server's log")]
+    SlotRefused { frame: usize },
+    /// A panic, which is printed where it happens.
+    #[error("a bug of ArrayJob: frame {frame} or a frame of its group panicked; please report it with the server's log")]
+    Panicked { frame: usize },
+}
+
+impl FrameError {
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Open(source) => source.reason(),
+            Self::Array { source, .. } => source.reason(),
+            Self::Template(_) => reason::INVALID_SPEC,
+            Self::Fetch { .. } | Self::Secret(_) => reason::SOURCE_UNAVAILABLE,
+            Self::Decode { .. } | Self::Volume { .. } => reason::CHUNK_DECODE_FAILED,
+            Self::SlotRefused { .. } | Self::Panicked { .. } => reason::INTERNAL_ERROR,
+        }
+    }
+}

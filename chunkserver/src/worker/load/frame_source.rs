@@ -1,0 +1,145 @@
+//! Where the frames of a share come from: responses with images, or the chunks of a Zarr array.
+
+use super::error::FrameError;
+use crate::compute::Pool;
+use crate::share::Share;
+use crate::source::zarr::{Frame, Keys, Stack, Taken};
+use crate::source::{self, zarr};
+use crate::worker::Worker;
+use api::job::{Images, OnError, Source, Zarr};
+use api::template::Template;
+use formats::decode::Decoder;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Frames that arrived together.
+pub(super) struct Delivery {
+    /// Their numbers in the job.
+    pub(super) frames: Range<usize>,
+    content: Content,
+}
+
+enum Content {
+    /// One response of the source: its body, or why the fetch failed.
+    Response { url: String, body: Result<Vec<u8>, Arc<source::Error>> },
+    /// The pixels of one frame.
+    Pixels(Frame),
+}
+
+/// The source of a share's frames.
+#[derive(Debug)]
+pub(super) struct FrameSource {
+    kind: Kind,
+    /// Fetches, and records each request in the journal.
+    source: source::Source,
+    /// Buffers of responses and frames, reused.
+    buffers: Pool<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Images(Images, Template),
+    Array(Zarr, Arc<Stack>),
+}
+
+impl FrameSource {
+    /// Opens the source of the share's job.
+    pub(super) async fn open(worker: &Worker, share: &Share) -> Result<Self, FrameError> {
+        let source = share.source.recording_in(&share.journal);
+        let kind = match &share.job.source {
+            Source::Images(images) => Kind::Images(images.clone(), Template::parse(&images.url_template)?),
+            Source::Zarr(zarr) => {
+                let access = worker.environment.access()?;
+                let keys = Keys::new(source.clone(), &access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
+                let stack = Stack::open_known(keys, zarr, share.plan.pace.requests).await?;
+                Kind::Array(zarr.clone(), Arc::new(stack))
+            }
+        };
+        Ok(Self { kind, source, buffers: Pool::default() })
+    }
+
+    /// Fetches the frames `group`, side by side.
+    pub(super) async fn fetch(&self, worker: &Worker, share: &Share, group: Range<usize>) -> Result<Vec<Delivery>, FrameError> {
+        match &self.kind {
+            Kind::Images(images, template) => {
+                let responses = api::geometry::cut(group.len(), images.depth).map(|part| group.start + part.start..group.start + part.end);
+                Ok(futures_util::future::join_all(responses.map(|frames| self.response(share, images, template, frames))).await)
+            }
+            Kind::Array(zarr, stack) => self.chunks(worker, share, (zarr, stack), group).await,
+        }
+    }
+
+    async fn response(&self, share: &Share, images: &Images, template: &Template, frames: Range<usize>) -> Delivery {
+        let url = template.url(images.index(frames.start), frames.len());
+        let mut body = self.buffers.take().unwrap_or_default();
+        let fetched = self.source.of_frame(frames.start).fetch(&url, &mut body).await;
+        let body = match fetched {
+            Ok(fetched) => {
+                share.counters.load.retried(u64::from(fetched.retries));
+                Ok(body)
+            }
+            Err(error) => Err(Arc::new(error)),
+        };
+        Delivery { frames, content: Content::Response { url, body } }
+    }
+
+    async fn chunks(
+        &self,
+        worker: &Worker,
+        share: &Share,
+        (zarr, stack): (&Zarr, &Arc<Stack>),
+        group: Range<usize>,
+    ) -> Result<Vec<Delivery>, FrameError> {
+        let progress = || {
+            let Taken { bytes, retries } = stack.taken();
+            share.counters.load.received(bytes);
+            share.counters.load.retried(retries);
+        };
+        let buffers = group.clone().map_while(|_| self.buffers.take()).collect();
+        let in_array = zarr.start + group.start..zarr.start + group.end;
+        let read = stack.read(&worker.compute, in_array, buffers, share.job.on_error == OnError::Blank, progress).await;
+        let frames = read.map_err(|(frame, source)| FrameError::Array { frame: frame - zarr.start, source })?;
+        Ok(group.zip(frames).map(|(frame, pixels)| Delivery { frames: frame..frame + 1, content: Content::Pixels(pixels) }).collect())
+    }
+
+    /// Decodes one frame of a delivery into `into`. Returns the fetched bytes of the frame that are not counted yet.
+    pub(super) fn decode(
+        &self,
+        decoder: &mut Decoder,
+        share: &Share,
+        frame: usize,
+        delivery: &Delivery,
+        into: &mut [u8],
+    ) -> Result<u64, FrameError> {
+        let (response, body) = match &delivery.content {
+            Content::Response { url, body } => (url, body),
+            Content::Pixels(Ok(pixels)) => {
+                into.copy_from_slice(pixels);
+                return Ok(0);
+            }
+            Content::Pixels(Err(source)) => return Err(FrameError::Array { frame, source: Arc::clone(source) }),
+        };
+        let url = || crate::objects::redacted(response);
+        let body = body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
+        if let Kind::Images(Images { depth: 1, color, .. }, _) = self.kind {
+            decoder.decode(body, share.plan.frame, color, into).map_err(|source| FrameError::Decode { frame, url: url(), source })?;
+            return Ok(body.len() as u64);
+        }
+        let expected = delivery.frames.len() * into.len();
+        if body.len() != expected {
+            return Err(FrameError::Volume { frame, url: url(), found: body.len(), expected });
+        }
+        let at = (frame - delivery.frames.start) * into.len();
+        into.copy_from_slice(&body[at..at + into.len()]);
+        Ok(into.len() as u64)
+    }
+
+    /// Keeps the buffers of decoded deliveries for later ones.
+    pub(super) fn reuse(&self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            if let Content::Response { body: Ok(body), .. } | Content::Pixels(Ok(body)) = delivery.content {
+                self.buffers.put(body);
+            }
+        }
+    }
+}
