@@ -9,6 +9,7 @@ pub mod arrays;
 #[cfg(test)]
 mod fixture;
 pub mod geometry;
+pub mod hash;
 pub mod job;
 pub mod layout;
 pub mod next_step;

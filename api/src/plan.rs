@@ -5,10 +5,12 @@
 //! one server's slabs and another's band have in common: it crosses the wire once, in one response. Bands depend on the
 //! job's geometry alone, never on the number of servers, so that sums over pixels are formed in the same order always.
 
+mod identity;
 mod memory;
 mod pace;
 mod text;
 
+pub use identity::{PLAN_VERSION, Recorded};
 pub use memory::Memory;
 pub use pace::{Pace, groups};
 
@@ -125,12 +127,9 @@ impl Plan {
     }
 
     fn with_servers(job: &Job, servers: usize, budget: &Budget) -> Result<Self, Error> {
-        let (allowed, threads) = match budget.memory {
-            Allowance::Shared(total) => (total / servers as u64, (budget.cores / servers).max(1)),
-            Allowance::PerServer(allowed) => (allowed, budget.cores.max(1)),
-        };
+        let (allowed, threads) = per_server(budget, servers);
         let mut needed = u64::MAX;
-        for plan in candidates(job, servers, threads) {
+        for plan in candidates(job, servers, threads).map(|plan| plan.counted(job)) {
             needed = needed.min(plan.peak_bytes());
             if let Some(spare) = allowed.checked_sub(plan.peak_bytes()) {
                 return Ok(Self { spare, ..plan });
@@ -242,13 +241,37 @@ impl Plan {
         self.memory.iter().map(Memory::peak).max().unwrap_or(0)
     }
 
-    /// A number that two equal plans share (FNV-1a of the plan's text).
-    pub fn fingerprint(&self) -> u64 {
-        self.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    /// The plan with `identity` among those that this version considers for `job` on `servers` servers. Its memory is not compared with the
+    /// budget: the servers that work by the plan hold their memory already.
+    pub fn with_identity(job: &Job, servers: usize, budget: &Budget, identity: &str) -> Option<Self> {
+        let (allowed, threads) = per_server(budget, servers.max(1));
+        let plan = candidates(job, servers.max(1), threads).find(|plan| plan.identity() == identity)?.counted(job);
+        let spare = allowed.saturating_sub(plan.peak_bytes());
+        Some(Self { spare, ..plan })
+    }
+
+    /// All plans that this version considers for `job` on `servers` servers, whether they fit or not, in the order of preference.
+    pub fn considered(job: &Job, servers: usize, budget: &Budget) -> impl Iterator<Item = Self> {
+        let (_, threads) = per_server(budget, servers.max(1));
+        candidates(job, servers.max(1), threads).map(|plan| plan.counted(job))
+    }
+
+    /// The plan with its memory counted.
+    fn counted(mut self, job: &Job) -> Self {
+        self.memory = self.ids().map(|id| memory::of(&self, job, id)).collect();
+        self
     }
 }
 
-/// Plans from the one that keeps most and runs fastest to the one that needs least memory.
+/// Bytes and threads of one server.
+fn per_server(budget: &Budget, servers: usize) -> (u64, usize) {
+    match budget.memory {
+        Allowance::Shared(total) => (total / servers as u64, (budget.cores / servers).max(1)),
+        Allowance::PerServer(allowed) => (allowed, budget.cores.max(1)),
+    }
+}
+
+/// Plans from the one that keeps most and runs fastest to the one that needs least memory; their memory is not counted yet.
 fn candidates(job: &Job, servers: usize, threads: usize) -> impl Iterator<Item = Plan> {
     let keeps = match &job.keep {
         Some(keep) => vec![keep.clone()],
@@ -283,7 +306,6 @@ fn candidates(job: &Job, servers: usize, threads: usize) -> impl Iterator<Item =
         let mut plan = Plan::sketch(job, servers, threads);
         (plan.storage, plan.keep, plan.pace, plan.window, plan.overlap) = (storage, keep, pace, window, overlap);
         plan.decoded_frames = plan.decoded(job);
-        plan.memory = plan.ids().map(|id| memory::of(&plan, job, id)).collect();
         plan
     })
 }
@@ -347,7 +369,7 @@ fn square_chunks(plan: &Plan) -> [usize; 3] {
 
 /// The fewest servers whose share fits `allowed` bytes each.
 fn fewest(job: &Job, allowed: u64, threads: usize) -> Option<usize> {
-    let fits = |servers: usize| candidates(job, servers, threads).any(|plan| plan.peak_bytes() <= allowed);
+    let fits = |servers: usize| candidates(job, servers, threads).any(|plan| plan.counted(job).peak_bytes() <= allowed);
     let most = job.frames.div_ceil(job.slab_frames).clamp(1, MOST_SERVERS);
     // Shares shrink as servers are added, so a bisection finds the edge.
     if !fits(most) {

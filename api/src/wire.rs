@@ -2,6 +2,7 @@
 //! little-endian pixels for blocks.
 
 use crate::geometry::FrameSpec;
+use crate::hash::Fnv1a;
 use crate::job::{ArrayLayout, Job, Source};
 use crate::phase::{BootId, Phase, Progress};
 use crate::plan::Plan;
@@ -30,7 +31,7 @@ pub mod route {
     pub const BLOCK: &str = "/v1/block";
     /// GET `?array=&t=&y=&x=&shape=&aspect=`: the receiver's part of a selection.
     pub const PART: &str = "/v1/part";
-    /// GET `?base=&kind=`: the receiver's sums.
+    /// GET `?array=`: the receiver's sums of which the array is made.
     pub const SUMS: &str = "/v1/sums";
     /// GET `?log=&after=&resolution=`: what the receiver has done.
     pub const TASKS: &str = "/v1/tasks";
@@ -76,16 +77,17 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// A number that changes when peers or goal do (FNV-1a).
+    /// A number that changes when the peers or the goal change.
     pub fn stamp(&self) -> u64 {
-        let mut text = format!("{:?}", self.goal);
+        let mut hash = Fnv1a::default();
+        hash.write(format!("{:?}", self.goal).as_bytes());
         for peer in &self.peers {
-            match peer {
-                Some(peer) => text.extend([peer.address.as_str(), " ", peer.boot.0.as_str(), ";"]),
-                None => text.push(';'),
+            if let Some(peer) = peer {
+                hash.write(format!("{} {}", peer.address, peer.boot.0).as_bytes());
             }
+            hash.write(b";");
         }
-        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        hash.finish()
     }
 
     /// Whether the server that says `progress` works on just this.

@@ -13,7 +13,8 @@ use crds::ArrayJob;
 use operator::fleet::process::{Options, ProcessFleet};
 use operator::report::report;
 use operator::servers::Servers;
-use operator::turn::{Turn, turn};
+use operator::turn::{Aim, Turn, prepare, turn};
+use operator::validate::Place;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -93,9 +94,9 @@ impl Local {
         name: &Path,
         written: bool,
     ) -> Result<Turn, Error> {
-        let turn = turn(manifest, budget, &self.fleet, &self.servers, written)
-            .await
-            .map_err(|source| Error::Invalid { path: name.to_owned(), source })?;
+        let prepared = prepare(manifest, budget, Place::Machine);
+        let (job, plan) = prepared.map_err(|source| Error::Invalid { path: name.to_owned(), source })?;
+        let turn = turn(job, plan, &self.fleet, &self.servers, if written { Aim::Serve } else { Aim::Finish }).await;
         for (index, seen) in turn.observed.servers.iter().enumerate() {
             if let Seen::Exited(why) = seen {
                 progress.say(&format!("server {index} ended ({why}); starting it again, the others keep what they have"));

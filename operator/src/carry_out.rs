@@ -50,8 +50,30 @@ fn refusal(error: &servers::Error) -> Result<(), Failure> {
             tracing::debug!(error = error as &dyn std::error::Error, "told again next turn");
             Ok(())
         }
-        servers::Error::Client(_) | servers::Error::Refused { .. } => {
-            Err(Failure { reason: reason::STORE_FAILED.into(), message: error.to_string() })
+        // A server states why it cannot take a command, for example DiskFull. A refusal without a reason is a wrong command: a bug.
+        servers::Error::Refused { reason: stated, .. } => {
+            let reason = stated.clone().unwrap_or_else(|| reason::INTERNAL_ERROR.into());
+            Err(Failure { reason, message: error.to_string() })
         }
+        servers::Error::Client(_) => Err(Failure { reason: reason::INTERNAL_ERROR.into(), message: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_the_reason_of_the_server_and_a_wrong_command_is_a_bug() {
+        let refused = |status, stated: Option<&str>| servers::Error::Refused {
+            address: "a:1".into(),
+            status,
+            problem: "no".into(),
+            reason: stated.map(str::to_owned),
+        };
+        let reason = |error| refusal(&error).map_err(|failure| failure.reason);
+        assert_eq!(reason(refused(507, Some(reason::DISK_FULL))), Err(reason::DISK_FULL.into()));
+        assert_eq!(reason(refused(400, None)), Err(reason::INTERNAL_ERROR.into()));
+        assert_eq!(reason(refused(409, None)), Ok(()));
     }
 }

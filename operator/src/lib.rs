@@ -13,6 +13,8 @@ pub mod observe;
 pub mod report;
 pub mod turn;
 
+pub mod recorded;
+
 pub mod controller;
 
 pub mod health;

@@ -46,21 +46,26 @@ pub fn prepare(manifest: &ArrayJob, budget: &Budget, place: Place) -> Result<(Jo
     Ok((job, plan))
 }
 
-/// One turn. With `written`, the outputs were written before: a server that has come back is not told to write its again.
-///
-/// # Errors
-/// When the manifest is wrong, or does not fit.
-pub async fn turn(manifest: &ArrayJob, budget: &Budget, fleet: &impl Fleet, servers: &Servers, written: bool) -> Result<Turn, Error> {
-    let (job, plan) = prepare(manifest, budget, fleet.place())?; // pure; the same manifest gives the same plan
+/// What a turn works towards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// Arrays and outputs.
+    Finish,
+    /// Arrays alone: the outputs are written, and a replaced server does not write its outputs again.
+    Serve,
+}
+
+/// One turn over a planned job.
+pub async fn turn(job: Job, plan: Plan, fleet: &impl Fleet, servers: &Servers, aim: Aim) -> Turn {
     let observed = observe(fleet, servers, &plan).await; // every read
     let mut step = next_step(&job, &plan, &observed); // pure; total
-    if written && matches!(step, Step::Write(_)) {
+    if aim == Aim::Serve && matches!(step, Step::Write(_)) {
         step = Step::Finish;
     }
     if let Err(failure) = carry_out(fleet, servers, &observed, &step).await {
         step = Step::Fail(failure); // every write
     }
-    Ok(Turn { job, plan, observed, step })
+    Turn { job, plan, observed, step }
 }
 
 impl Turn {

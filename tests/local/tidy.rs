@@ -70,6 +70,41 @@ fn kubernetes_words_stay_out_of_the_data_path() {
     assert!(!dependencies("chunkserver").iter().any(|name| name.starts_with("kube") || name.starts_with("k8s") || name == "crds"));
 }
 
+/// The crates of the workspace that each crate may depend on: one direction, from the shared types to the command.
+const MAY_USE: [(&str, &[&str]); 9] = [
+    ("api", &[]),
+    ("crds", &[]),
+    ("chunkserver/kernels", &["api"]),
+    ("chunkserver/formats", &["api"]),
+    ("chunkserver/store", &[]),
+    ("chunkserver/transport", &["api"]),
+    ("chunkserver/journal", &["transport"]),
+    ("chunkserver", &["api", "kernels", "formats", "store", "transport", "journal"]),
+    ("operator", &["api", "crds", "transport"]),
+];
+
+#[test]
+fn crates_depend_on_each_other_in_one_direction() {
+    let ours = |name: &String| MAY_USE.iter().any(|(folder, _)| folder.rsplit('/').next() == Some(name));
+    for (folder, allowed) in MAY_USE {
+        let used: Vec<String> = dependencies(folder).into_iter().filter(ours).collect();
+        assert!(!dependencies(folder).is_empty(), "{folder} has no dependencies at all: is its Cargo.toml read?");
+        for name in used {
+            assert!(allowed.contains(&name.as_str()), "{folder} depends on {name}");
+        }
+    }
+}
+
+#[test]
+fn no_crate_holds_more_than_a_third_of_the_code() {
+    let lines = |folder: &str| -> usize { sources(folder).iter().map(|path| std::fs::read_to_string(path).unwrap().lines().count()).sum() };
+    let nested: usize =
+        ["kernels", "formats", "store", "transport", "journal"].map(|name| lines(&format!("chunkserver/{name}"))).iter().sum();
+    let all: usize = ["api", "chunkserver", "operator", "crds", "cli", "tests", "benches"].map(lines).iter().sum();
+    let server = lines("chunkserver") - nested;
+    assert!(3 * server < all, "chunkserver has {server} of {all} lines");
+}
+
 #[test]
 fn no_file_is_too_long_to_read() {
     for folder in ["api", "chunkserver", "operator", "crds", "cli", "tests", "benches"] {

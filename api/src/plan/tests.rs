@@ -95,8 +95,8 @@ fn what_does_not_fit_is_refused_with_the_number_that_does() {
 fn the_same_job_gives_the_same_text() {
     let plan = |servers| Plan::new(&job(1000, 100, 100), Some(servers), &shared(4)).unwrap();
     assert_eq!(plan(3).to_string(), plan(3).to_string());
-    assert_eq!(plan(3).fingerprint(), plan(3).fingerprint());
-    assert_ne!(plan(3).fingerprint(), plan(4).fingerprint());
+    assert_eq!(plan(3).identity(), plan(3).identity());
+    assert_ne!(plan(3).identity(), plan(4).identity());
 }
 
 /// `job` over an array of such chunks.

@@ -8,9 +8,10 @@ use super::probe;
 use super::tell::begun;
 use crate::fleet::Fleet as _;
 use crate::fleet::kubernetes::{KubernetesFleet, pod, pod_state};
+use crate::recorded::{AtWork, at_work};
 use crate::report::conditions::{Facts, Said};
 use crate::report::status::{Story, plan_status, time};
-use crate::turn::{self, Turn, prepare, turn};
+use crate::turn::{self, Aim, Turn, prepare, turn};
 use crate::validate::{self, Place};
 use api::next_step::Step;
 use api::phase::{Failure, reason};
@@ -172,13 +173,17 @@ impl Case<'_> {
         };
         let fleet = self.fleet(pod::Size { memory_bytes: planned.memory_limit_bytes, threads: planned.threads as usize, ..size });
         let budget = Budget { memory: Allowance::PerServer(planned.memory_limit_bytes), cores: planned.threads as usize };
-        if self.plans_otherwise(&budget, &planned) {
-            return self.plan_anew(&fleet).await;
-        }
-        let turn = match turn(&self.manifest(), &budget, &fleet, &self.memory.servers, false).await {
-            Ok(turn) => turn,
-            Err(error) => return self.fail(Failure { reason: reason::INVALID_SPEC.into(), message: error.to_string() }).await,
+        let (job, plan) = match at_work(&self.manifest(), &budget, Place::Cluster, &planned) {
+            AtWork::Known(known) => *known,
+            AtWork::Other(why) => return self.plan_anew(&fleet, &why).await,
+            AtWork::Unplannable(error) => return self.keep_unplannable(&error).await,
         };
+        let mut after = self.before.clone();
+        if let Some(recorded) = &mut after.plan {
+            // An operator of an older version recorded the same plan in another form.
+            recorded.fingerprint = plan.identity();
+        }
+        let turn = turn(job, plan, &fleet, &self.memory.servers, Aim::Finish).await;
         let story = self.tell_turn(&turn, &fleet);
         let overdue = (!self.was_ready() && !begun(&turn))
             .then(|| lifecycle::start_overdue(&self.job, story.facts.stalled.as_ref(), self.now))
@@ -187,7 +192,7 @@ impl Case<'_> {
             return self.fail(failure).await;
         }
         let ended = story.facts.ended.is_some();
-        self.tell(&self.before, story).await?;
+        self.tell(&after, story).await?;
         Ok(match turn.step {
             _ if ended => Action::requeue(Duration::ZERO),
             // What the cluster refuses now it may allow later.
@@ -213,24 +218,40 @@ impl Case<'_> {
         if listening_soon { Action::requeue(STARTING) } else { Action::requeue(if up > 0 { NEWS } else { QUIET }) }
     }
 
-    /// A newer operator plans otherwise: servers at work hold shares of the old plan, so the job begins again.
-    async fn plan_anew(self, fleet: &KubernetesFleet) -> Result<Action, Error> {
-        tracing::warn!(job = self.job.name_any(), "this version plans the job otherwise; it begins again");
+    /// Starts the job again with a new plan: the servers hold shares of a plan that this operator does not make.
+    async fn plan_anew(self, fleet: &KubernetesFleet, why: &str) -> Result<Action, Error> {
+        tracing::warn!(job = self.job.name_any(), why, "the job starts again with a new plan");
         self.memory.recent.stop();
         let mut after = self.before.clone();
         after.plan = self.plan().ok();
         (after.start_time, after.progress) = (Some(time(self.now)), None);
         after.phases.clear();
-        let facts = Facts { working: Some(Said::yes("PlanChanged", "the operator was updated and plans otherwise")), ..Facts::default() };
+        let facts = Facts {
+            working: Some(Said::yes("PlanChanged", format!("the job starts again, since the operator was updated: {why}"))),
+            ..Facts::default()
+        };
         self.tell(&after, Story { facts, ..self.story() }).await?;
         fleet.remove().await;
         Ok(Action::requeue(NEWS))
     }
 
-    /// Whether this version of the operator makes another plan of the same manifest and budget than the one at work.
-    fn plans_otherwise(&self, budget: &Budget, planned: &PlanStatus) -> bool {
-        let plan = prepare(&self.manifest(), budget, Place::Cluster).map(|(_, plan)| plan.fingerprint());
-        plan.is_ok_and(|fingerprint| format!("{fingerprint:016x}") != planned.fingerprint)
+    /// Leaves a working job alone that this version cannot plan: its servers hold computed data, which another version can go on with.
+    async fn keep_unplannable(self, error: &turn::Error) -> Result<Action, Error> {
+        let message = format!(
+            "this version of the operator cannot plan the job, which an older version started: {error}; the servers are left as they are; \
+             install the older version again, or delete the job and apply a changed one"
+        );
+        let stalled = Failure { reason: "PlanChanged".into(), message };
+        let working = Said::no(&stalled.reason, stalled.message.clone());
+        let facts = Facts { ready: self.ready_before(), working: Some(working), stalled: Some(stalled), ..Facts::default() };
+        self.tell(&self.before, Story { facts, ..self.story() }).await?;
+        Ok(self.until_alarm())
+    }
+
+    /// The condition Ready as the status has it.
+    fn ready_before(&self) -> Option<Said> {
+        let ready = self.before.conditions.iter().find(|condition| condition.type_ == "Ready");
+        ready.map(|ready| Said { is: ready.status == "True", reason: ready.reason.clone(), message: ready.message.clone() })
     }
 
     /// Keeps results readable: a server that is lost comes back and computes its share again.
@@ -241,26 +262,36 @@ impl Case<'_> {
         };
         let fleet = self.fleet(pod::Size { memory_bytes: planned.memory_limit_bytes, threads: planned.threads as usize, ..size });
         let budget = Budget { memory: Allowance::PerServer(planned.memory_limit_bytes), cores: planned.threads as usize };
-        if self.plans_otherwise(&budget, &planned) {
-            // Servers hold shares of the old plan, and serve them; a new one could not join them.
-            let message = "the operator was updated and plans otherwise: results stay readable as long as no server is lost; \
-                           delete the job and apply it again to have them anew";
-            let stalled = Some(Failure { reason: "PlanChanged".into(), message: message.into() });
-            let ready = self.before.conditions.iter().find(|condition| condition.type_ == "Ready");
-            let ready =
-                ready.map(|ready| Said { is: ready.status == "True", reason: ready.reason.clone(), message: ready.message.clone() });
-            self.tell(&self.before, Story { facts: Facts { ready, stalled, ..Facts::default() }, ..self.story() }).await?;
-            return Ok(self.until_alarm());
+        let (job, plan) = match at_work(&self.manifest(), &budget, Place::Cluster, &planned) {
+            AtWork::Known(known) => *known,
+            AtWork::Other(why) => return self.serve_without_replacements(&why).await,
+            AtWork::Unplannable(error) => return self.serve_without_replacements(&error.to_string()).await,
+        };
+        let mut after = self.before.clone();
+        if let Some(recorded) = &mut after.plan {
+            recorded.fingerprint = plan.identity();
         }
-        let Ok(turn) = turn(&self.manifest(), &budget, &fleet, &self.memory.servers, true).await else { return Ok(self.until_alarm()) };
+        let turn = turn(job, plan, &fleet, &self.memory.servers, Aim::Serve).await;
         let mut story = self.tell_turn(&turn, &fleet);
         // What has ended stays ended; a server that cannot come back is told as an obstacle.
         if let Some(Err(failure)) = story.facts.ended.take() {
             story.facts.stalled = Some(failure);
         }
-        self.tell(&self.before, story).await?;
+        self.tell(&after, story).await?;
         let all_up = turn.observed.progress().count() == turn.plan.servers;
         Ok(if turn.step == Step::Finish && all_up { self.until_alarm() } else { Action::requeue(NEWS) })
+    }
+
+    /// The servers of a complete job hold shares of a plan that this operator does not make. They serve on; a new server could not join.
+    async fn serve_without_replacements(self, why: &str) -> Result<Action, Error> {
+        let message = format!(
+            "the operator was updated: {why}; results stay readable as long as no server is lost; delete the job and apply it again to \
+             compute them again"
+        );
+        let stalled = Some(Failure { reason: "PlanChanged".into(), message });
+        let facts = Facts { ready: self.ready_before(), stalled, ..Facts::default() };
+        self.tell(&self.before, Story { facts, ..self.story() }).await?;
+        Ok(self.until_alarm())
     }
 
     fn until_alarm(&self) -> Action {

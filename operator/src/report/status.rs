@@ -174,7 +174,7 @@ pub fn plan_status(plan: &Plan, generation: i64, memory_limit_bytes: u64) -> Pla
                 Kept::Spectrum => plan.fft.map_or("spectrum", |fft| api::arrays::spectrum_name(fft.output)).into(),
             })
             .collect(),
-        fingerprint: format!("{:016x}", plan.fingerprint()),
+        fingerprint: plan.identity(),
         summary: format!(
             "{} × {}, {} servers of {} (limit {}){}",
             plan.frames,

@@ -145,3 +145,61 @@ async fn an_operator_that_plans_otherwise_begins_the_job_again() {
     assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (6, 3), "no old share is worked on");
     assert_eq!((cluster.status().failures, cluster.phase().as_str()), (None, "Starting"));
 }
+
+/// A job whose servers start, and whose status is then changed as `edit` says while no operator runs.
+async fn upgraded(edit: impl FnOnce(&mut serde_json::Value)) -> (Cluster, Operator) {
+    let cluster = Cluster::default();
+    cluster.apply(&json!({}));
+    let first = Operator::start(&cluster);
+    settled(&cluster).await;
+    drop(first);
+    cluster.edit("arrayjobs", "stack", |job| edit(&mut job["status"]["plan"]));
+    let operator = Operator::start(&cluster);
+    settled(&cluster).await;
+    // A job that begins again deletes its pods first.
+    settled(&cluster).await;
+    (cluster, operator)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_an_older_operator_recorded_in_another_form_keeps_its_servers() {
+    let (cluster, _operator) = upgraded(|plan| {
+        plan["fingerprint"] = json!("0123456789abcdef");
+        plan["summary"] = json!("in other words");
+        plan["peakBytes"] = json!(1);
+    })
+    .await;
+    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (3, 0), "a pod was restarted");
+    let recorded = cluster.status().plan.unwrap().fingerprint;
+    assert!(recorded.starts_with("v1-"), "the new form is not recorded: {recorded}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_with_other_words_and_other_memory_keeps_its_servers() {
+    let (cluster, _operator) = upgraded(|plan| {
+        plan["summary"] = json!("in other words");
+        plan["peakBytes"] = json!(1);
+    })
+    .await;
+    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (3, 0), "a pod was restarted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_plan_with_other_numbers_begins_again_and_says_why() {
+    let (cluster, _operator) = upgraded(|plan| {
+        plan["fingerprint"] = json!("0123456789abcdef");
+        plan["wireBytes"] = json!(1);
+    })
+    .await;
+    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (6, 3));
+    let told: Vec<String> = cluster.requests("patch arrayjobs/status").iter().map(|write| write.body.to_string()).collect();
+    assert!(told.iter().any(|body| body.contains("PlanChanged") && body.contains("wireBytes was 1 and would be")), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_of_another_version_begins_again_and_says_why() {
+    let (cluster, _operator) = upgraded(|plan| plan["fingerprint"] = json!("v99-0123456789abcdef")).await;
+    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (6, 3));
+    let told: Vec<String> = cluster.requests("patch arrayjobs/status").iter().map(|write| write.body.to_string()).collect();
+    assert!(told.iter().any(|body| body.contains("its plan has version 99")), "{told:?}");
+}

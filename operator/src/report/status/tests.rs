@@ -186,7 +186,7 @@ fn a_plan_is_told_in_numbers_and_in_a_sentence() {
     assert_eq!((told.frame_bytes, told.storage.as_str()), (100 * 60 * 80, "Disk"));
     assert_eq!(told.keep, ["raw", "recentered", "amplitude"]);
     assert!(told.peak_bytes > 0 && told.peak_bytes <= 1 << 30 && told.scratch_bytes > 0 && told.wire_bytes > 0);
-    assert_eq!(told.fingerprint, format!("{:016x}", plan.fingerprint()));
+    assert_eq!(told.fingerprint, plan.identity());
     assert!(
         told.summary.starts_with("100 × 60×80 uint8, 3 servers of ") && told.summary.ends_with("arrays on scratch disk"),
         "{}",
