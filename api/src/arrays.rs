@@ -125,8 +125,11 @@ pub fn catalog(job: &Job, plan: &Plan) -> Vec<Array> {
 pub const fn reduced_element(element: Element, op: Reduction) -> Element {
     match op {
         Reduction::Min | Reduction::Max => element,
-        Reduction::Sum if matches!(element, Element::Uint8 | Element::Uint16) => Element::Uint64,
-        _ => Element::Float64,
+        Reduction::Sum => match element {
+            Element::Uint8 | Element::Uint16 => Element::Uint64,
+            Element::Uint64 | Element::Int32 | Element::Float32 | Element::Float64 | Element::Complex64 => Element::Float64,
+        },
+        Reduction::Mean | Reduction::Std | Reduction::Var => Element::Float64,
     }
 }
 

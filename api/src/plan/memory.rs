@@ -110,9 +110,13 @@ fn writing(plan: &Plan, job: &Job) -> u64 {
 
 /// Bytes that the sums of one pixel take.
 fn accumulator_bytes(reduce: &[Reduction]) -> u64 {
-    let has = |ops: &[Reduction]| ops.iter().any(|op| reduce.contains(op));
-    let sum = if has(&[Reduction::Mean, Reduction::Sum, Reduction::Std, Reduction::Var]) { 8 } else { 0 };
-    let squares = if has(&[Reduction::Std, Reduction::Var]) { 16 } else { 0 };
-    let extremes = if has(&[Reduction::Min, Reduction::Max]) { 8 } else { 0 };
+    let (mut sum, mut squares, mut extremes) = (0, 0, 0);
+    for op in reduce {
+        match op {
+            Reduction::Mean | Reduction::Sum => sum = 8,
+            Reduction::Std | Reduction::Var => (sum, squares) = (8, 16),
+            Reduction::Min | Reduction::Max => extremes = 8,
+        }
+    }
     sum + squares + extremes
 }
