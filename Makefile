@@ -22,6 +22,7 @@ check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) clippy -p tests --test cluster --locked --quiet -- -D warnings
 	$(CARGO) build --locked --quiet -p cli
 	$(CARGO) test --workspace --locked --quiet
+	$(CARGO) test -p store --features loom --locked --quiet
 
 examples: ## every example whose source is local
 	$(CARGO) build --release --locked -p cli
