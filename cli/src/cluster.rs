@@ -1,16 +1,17 @@
-//! The verbs that speak to a cluster: what `kubectl arrayjob` adds to kubectl. All of them ask the API server alone, with
-//! the rights of whoever types them; what a server of a job answers comes through the API server's port-forward.
+//! The verbs for a cluster, which `kubectl arrayjob` adds to kubectl. All of them talk to the API server only, with the
+//! permissions of the user. Requests to a job's servers pass through the port-forward of the API server.
 
-pub(crate) mod door;
+pub(crate) mod access;
+pub(crate) mod connection;
 pub(crate) mod forward;
 pub(crate) mod job;
 pub(crate) mod open;
-pub(crate) mod place;
 pub(crate) mod pods;
 pub(crate) mod report;
+pub(crate) mod target;
 pub(crate) mod watch;
 
 pub use open::open;
-pub use place::{is_plugin, program};
 pub use report::report;
+pub use target::{is_plugin, program};
 pub use watch::watch;

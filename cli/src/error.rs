@@ -1,13 +1,13 @@
-//! What goes wrong with a command, as one sentence and an exit code.
+//! Errors of the command: one sentence and an exit code each.
 
 use api::phase::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use thiserror::Error;
 
-/// Why a command ends early.
+/// Why a command ends without success.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "each message describes its variant")]
 pub enum Error {
     #[error("cannot read {}", path.display())]
     ReadManifest {
@@ -31,16 +31,16 @@ pub enum Error {
     Option { option: &'static str, text: String, rule: &'static str },
     #[error("--save '{text}': {rule}")]
     Save { text: String, rule: String },
-    #[error("frame {frame} cannot be used ({url})")]
+    #[error("cannot read frame {frame} ({url})")]
     Probe {
         frame: usize,
         url: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("source.zarr cannot be used")]
+    #[error("cannot read source.zarr")]
     Array(#[source] chunkserver::source::zarr::Error),
-    #[error("frame {frame} cannot be used")]
+    #[error("cannot read frame {frame}")]
     Frame {
         frame: usize,
         #[source]
@@ -56,7 +56,7 @@ pub enum Error {
     Job(Failure),
     #[error("cannot start")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("{url} cannot be reached; is the job still being served?")]
+    #[error("no connection to {url}; check that the job is still served")]
     Reach {
         url: String,
         #[source]
@@ -64,21 +64,23 @@ pub enum Error {
     },
     #[error("{0}")]
     Refused(String),
-    #[error("no job '{name}' is being served on this machine{known}")]
-    NoSuchJob { name: String, known: String },
-    #[error("'{0}' is neither a URL nor a job's name")]
+    #[error("array {array}: the server sent {found} values for shape {shape:?}")]
+    WrongShape { array: String, shape: Vec<usize>, found: usize },
+    #[error("no job '{name}' is served on this machine{hint}")]
+    NoSuchJob { name: String, hint: String },
+    #[error("'{0}' is not a URL and not a valid job name")]
     Target(String),
-    #[error("no cluster can be asked; give --kubeconfig FILE and --context NAME")]
+    #[error("no usable kubeconfig; set --kubeconfig FILE and --context NAME")]
     Kubeconfig(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the cluster does not answer ({doing})")]
+    #[error("the cluster does not respond ({action})")]
     Cluster {
-        doing: String,
+        action: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("{0}")]
     Stopped(String),
-    #[error("cannot make a picture of {array}")]
+    #[error("cannot draw {array}")]
     Picture {
         array: String,
         #[source]
@@ -86,19 +88,33 @@ pub enum Error {
     },
     #[error("the demo's check failed: {0}")]
     Check(String),
-    #[error("stopped; everything it started is gone")]
+    #[error("stopped by a signal; all servers and partial files are removed")]
     Interrupted,
 }
 
 impl Error {
-    /// 1: the job failed. 2: the manifest or the command is wrong. 130: stopped from the keyboard.
+    /// 1: the job failed. 2: the manifest or the command line is wrong. 130: stopped by a signal.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::ReadManifest { .. } | Self::Manifest { .. } | Self::Save { .. } | Self::Option { .. } | Self::Target(_) => 2,
             Self::Invalid { source: operator::turn::Error::Invalid(_), .. } => 2,
             Self::Array(error) if error.reason() == api::phase::reason::INVALID_SPEC => 2,
             Self::Interrupted | Self::Stopped(_) => 130,
-            _ => 1,
+            Self::Invalid { .. }
+            | Self::Probe { .. }
+            | Self::Array(_)
+            | Self::Frame { .. }
+            | Self::Write { .. }
+            | Self::Job(_)
+            | Self::Start(_)
+            | Self::Reach { .. }
+            | Self::Refused(_)
+            | Self::WrongShape { .. }
+            | Self::NoSuchJob { .. }
+            | Self::Kubeconfig(_)
+            | Self::Cluster { .. }
+            | Self::Picture { .. }
+            | Self::Check(_) => 1,
         })
     }
 

@@ -1,24 +1,31 @@
-//! The command `arrayjob`. [`args`] is what was typed; each verb has a module of its own.
+//! The command `arrayjob`. [`args`] is the command line; each verb has a module of its own.
 
 pub mod args;
 pub mod error;
 
-pub mod budget;
-pub mod probe;
-pub mod progress;
-pub mod reader;
+mod budget;
+mod console;
+mod files;
+mod manifest;
+mod probe;
+mod progress;
+mod reader;
+mod signals;
 
 pub mod cluster;
 pub mod demo;
 pub mod get;
 mod local;
-pub mod movie;
-pub mod out;
-pub mod outcome;
+mod movie;
+mod out;
+mod outcome;
 mod paste;
 pub mod peek;
-pub mod pictures;
+mod pictures;
+pub mod plan;
 pub mod projector;
-pub mod registry;
+mod registry;
 pub mod report;
 pub mod run;
+
+pub use console::{message, print};

@@ -1,36 +1,41 @@
-//! `--out DIR`: every kept array, pictures of means and spectra, and a summary. Made beside DIR, then moved there whole.
+//! `--out DIR`: every kept array, pictures of means and spectra, the page and a summary. All files are written to a partial folder
+//! beside DIR, which is then moved to DIR.
+
+mod drawings;
 
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::pictures;
 use crate::reader::Reader;
-use api::arrays::{Array, Base, Holder, catalog, find};
+use api::arrays::{Array, catalog};
 use api::job::Job;
 use api::plan::Plan;
 use crds::v1alpha1 as crd;
-use formats::encode::{Contrast, zarr};
+use formats::encode::zarr;
 use std::path::{Path, PathBuf};
 
-/// The folder, and the one where it is made.
+/// The subfolder of all arrays, a Zarr v3 group.
+const ARRAYS: &str = "arrays.zarr";
+
+/// DIR, and the partial folder beside it.
 #[derive(Debug)]
-pub struct Out {
+pub(crate) struct Out {
     folder: PathBuf,
-    stage: PathBuf,
+    partial: PathBuf,
 }
 
 impl Drop for Out {
     fn drop(&mut self) {
-        // Gone already when all went well.
-        let _ = std::fs::remove_dir_all(&self.stage);
+        // After success the partial folder is already moved, or empty.
+        let _ = std::fs::remove_dir_all(&self.partial);
     }
 }
 
 impl Out {
-    /// Makes the stage, which shows that the folder can be written.
+    /// Creates the partial folder, which proves that DIR is writable before a server starts.
     ///
     /// # Errors
-    /// When it cannot.
-    pub fn new(folder: &Path, job: &Job) -> Result<Self, Error> {
+    /// DIR is a file, or DIR or its parent is not writable.
+    pub(crate) fn new(folder: &Path, job: &Job) -> Result<Self, Error> {
         let failed = |source| Error::Write { path: folder.to_owned(), source };
         let folder = std::path::absolute(folder).map_err(failed)?;
         if folder.exists() && !folder.is_dir() {
@@ -38,24 +43,24 @@ impl Out {
         }
         let parent = folder.parent().unwrap_or(&folder);
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let stage = parent.join(format!(".{name}.partial-{}", job.uid));
-        std::fs::create_dir_all(stage.join("arrays.zarr")).map_err(failed)?;
-        let out = Self { folder, stage };
+        let partial = parent.join(format!(".{name}.partial-{}", job.uid));
+        std::fs::create_dir_all(partial.join(ARRAYS)).map_err(failed)?;
+        let out = Self { folder, partial };
         if out.folder.is_dir() {
-            // Shows that what is there can be replaced.
+            // `publish` will replace entries of DIR.
             tempfile::tempfile_in(&out.folder).map_err(failed)?;
         }
         Ok(out)
     }
 
-    /// Where the results will be.
-    pub fn folder(&self) -> &Path {
+    /// DIR, as an absolute path.
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// One output for each array.
-    pub fn arrays(&self, job: &Job, plan: &Plan) -> Vec<crd::Output> {
-        let folder = self.stage.join("arrays.zarr");
+    /// One output of the manifest for each array; the servers write them.
+    pub(crate) fn outputs(&self, job: &Job, plan: &Plan) -> Vec<crd::Output> {
+        let folder = self.partial.join(ARRAYS);
         let url = |name: &str| url::Url::from_file_path(folder.join(name)).map_or_else(|()| String::new(), String::from);
         catalog(job, plan)
             .iter()
@@ -63,25 +68,15 @@ impl Out {
             .collect()
     }
 
-    /// Adds what the servers do not write, and moves everything to its place.
+    /// Adds the files that no server writes, and moves everything to DIR.
     ///
     /// # Errors
-    /// When something cannot be read, drawn or written.
-    pub async fn finish(&self, reader: &Reader, outcome: &Outcome) -> Result<(), Error> {
+    /// An array is not readable, a picture fails, or a file is not writable.
+    pub(crate) async fn finish(&self, reader: &Reader, outcome: &Outcome) -> Result<(), Error> {
         let arrays = catalog(&outcome.job, &outcome.plan);
-        self.group(&arrays)?;
-        for array in &arrays {
-            match array.holder {
-                Holder::Frame(..) => self.frame(reader, array).await?,
-                Holder::Trace(..) => self.trace(reader, array).await?,
-                _ => {}
-            }
-        }
-        if let (Some(raw), Some(recentered)) = (find(&arrays, "raw_mean_frame"), find(&arrays, "recentered_mean_frame")) {
-            self.side_by_side(reader, raw, recentered).await?;
-        }
-        if let Some(spectrum) = arrays.iter().find(|array| array.holder == Holder::Tiles(Base::Spectrum)) {
-            self.center_spectrum(reader, spectrum).await?;
+        self.write_group(&arrays)?;
+        for drawing in drawings::of(&arrays) {
+            self.write(&drawing.file(), &drawing.draw(reader).await?)?;
         }
         self.write("report.html", &reader.report().await?)?;
         let text = serde_json::to_string_pretty(&outcome.summary()).unwrap_or_default();
@@ -90,70 +85,32 @@ impl Out {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.stage.join(name);
+        let path = self.partial.join(name);
         std::fs::write(&path, bytes).map_err(|source| Error::Write { path, source })
     }
 
-    /// The group's metadata, once every array is there.
-    fn group(&self, arrays: &[Array]) -> Result<(), Error> {
+    /// Writes the metadata of the group, which repeats the metadata of every array.
+    fn write_group(&self, arrays: &[Array]) -> Result<(), Error> {
         let mut metadata = Vec::new();
         for array in arrays {
-            let path = self.stage.join("arrays.zarr").join(&array.name).join("zarr.json");
+            let path = self.partial.join(ARRAYS).join(&array.name).join("zarr.json");
             metadata.push((array.name.as_str(), std::fs::read_to_string(&path).map_err(|source| Error::Write { path, source })?));
         }
         let metadata: Vec<(&str, &str)> = metadata.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        self.write("arrays.zarr/zarr.json", zarr::group_metadata(&metadata).as_bytes())
+        self.write(&format!("{ARRAYS}/zarr.json"), zarr::group_metadata(&metadata).as_bytes())
     }
 
-    async fn frame(&self, reader: &Reader, array: &Array) -> Result<(), Error> {
-        let values = reader.values(array, "").await?;
-        let log = if matches!(array.holder, Holder::Frame(Base::Spectrum, _)) { Contrast::Log } else { Contrast::Linear };
-        let png = pictures::frame_png(&values, (array.shape[0], array.shape[1]), log).map_err(|error| drawn(array, error))?;
-        self.write(&format!("{}.png", array.name), &png)
-    }
-
-    async fn trace(&self, reader: &Reader, array: &Array) -> Result<(), Error> {
-        let values = reader.values(array, "").await?;
-        let spectral = matches!(array.holder, Holder::Trace(Base::Spectrum, _));
-        let svg = if spectral {
-            spectrum_plot(&array.name.replace('_', " "), &array.name, &values)
-        } else {
-            pictures::line_plot(&array.name.replace('_', " "), "frame", "value", &[(&array.name, values)], false)
-        };
-        self.write(&format!("{}.svg", array.name), svg.map_err(|error| drawn(array, error))?.as_bytes())
-    }
-
-    async fn side_by_side(&self, reader: &Reader, before: &Array, after: &Array) -> Result<(), Error> {
-        let mut grays = Vec::new();
-        for array in [before, after] {
-            let values = reader.values(array, "").await?;
-            grays.push(
-                pictures::Gray::new(&values, (array.shape[0], array.shape[1]), Contrast::Linear).map_err(|error| drawn(array, error))?,
-            );
-        }
-        let png = pictures::side_by_side(&grays[0], &grays[1]).map_err(|error| drawn(after, error))?;
-        self.write("mean_before_and_after.png", &png)
-    }
-
-    async fn center_spectrum(&self, reader: &Reader, array: &Array) -> Result<(), Error> {
-        let (y, x) = (array.shape[1] / 2, array.shape[2] / 2);
-        let values = reader.values(array, &format!(":,{y},{x}")).await?;
-        let svg = spectrum_plot(&format!("{} of the pixel in the middle ({y}, {x})", array.name), &array.name, &values)
-            .map_err(|error| drawn(array, error))?;
-        self.write("spectrum_center.svg", svg.as_bytes())
-    }
-
-    /// Moves the stage to the folder, or its entries over what a former run left there.
+    /// Moves the partial folder to DIR. If DIR exists, entries of the same name are replaced and other entries stay.
     fn publish(&self) -> Result<(), Error> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| Error::Write { path, source }
         };
         if !self.folder.exists() {
-            return std::fs::rename(&self.stage, &self.folder).map_err(failed(&self.folder));
+            return std::fs::rename(&self.partial, &self.folder).map_err(failed(&self.folder));
         }
-        for entry in std::fs::read_dir(&self.stage).map_err(failed(&self.stage))? {
-            let entry = entry.map_err(failed(&self.stage))?;
+        for entry in std::fs::read_dir(&self.partial).map_err(failed(&self.partial))? {
+            let entry = entry.map_err(failed(&self.partial))?;
             let target = self.folder.join(entry.file_name());
             if target.is_dir() {
                 std::fs::remove_dir_all(&target).map_err(failed(&target))?;
@@ -162,15 +119,4 @@ impl Out {
         }
         Ok(())
     }
-}
-
-/// A spectrum's first half (the second mirrors it) without bin 0, on a logarithmic axis.
-fn spectrum_plot(title: &str, name: &str, values: &[f64]) -> Result<String, pictures::Error> {
-    let half = values.len() / 2 + 1;
-    let shown: Vec<f64> = values.iter().take(half).enumerate().map(|(bin, value)| if bin == 0 { f64::NAN } else { 1.0 + value }).collect();
-    pictures::line_plot(title, "cycles in the stack (bin)", &format!("1 + {name}"), &[(name, shown)], true)
-}
-
-fn drawn(array: &Array, source: pictures::Error) -> Error {
-    Error::Picture { array: array.name.clone(), source: source.into() }
 }

@@ -1,26 +1,26 @@
-//! What came out of a run, and its summary.
+//! The result of a run, and its summary.
 
 use api::job::Job;
 use api::plan::Plan;
 use operator::report::Report;
 use serde_json::json;
 
-/// What came out of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The job.
-    pub job: Job,
-    /// Its plan.
-    pub plan: Plan,
-    /// Phases, blank frames, memory.
-    pub report: Report,
-    /// Seconds from the process's start.
-    pub seconds: f64,
+    pub(crate) job: Job,
+    /// The plan that the servers followed.
+    pub(crate) plan: Plan,
+    /// Phases, blank frames and memory over all servers.
+    pub(crate) report: Report,
+    /// Seconds since the process started.
+    pub(crate) seconds: f64,
 }
 
 impl Outcome {
-    /// The summary, as design and tests know it.
-    pub fn summary(&self) -> serde_json::Value {
+    /// The content of `summary.json`; docs/operations.md lists the fields.
+    pub(crate) fn summary(&self) -> serde_json::Value {
         let phases: Vec<_> = self
             .report
             .phases

@@ -1,5 +1,4 @@
-//! Where a job is served and which arrays it has come in, lines to paste into a shell or into Python go out. Each works as it
-//! is printed, on its own.
+//! Lines to paste into a shell or into Python that read a served job. Each line works alone, as printed.
 
 use api::arrays::Array;
 use api::wire::{TOKEN, route};
@@ -8,12 +7,12 @@ use serde_json::{Map, Value};
 use std::fmt;
 use url::{Position, Url};
 
-/// The arrays that say most, in the order in which they are shown if they are there.
-const BEST: [&str; 6] = ["power", "amplitude", "spectrum", "recentered", "rechunked", "raw"];
-/// Those that are a movie to look at.
+/// Arrays for the lines, the preferred one first.
+const PREFERRED: [&str; 6] = ["power", "amplitude", "spectrum", "recentered", "rechunked", "raw"];
+/// Arrays that are movies, the preferred one first.
 const MOVIES: [&str; 3] = ["recentered", "raw", "rechunked"];
 
-/// An array as the status tells it.
+/// Name and shape of an array, as in the status.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Readable {
     name: String,
@@ -26,33 +25,33 @@ impl From<&Array> for Readable {
     }
 }
 
-/// What is read of the status.
+/// The part of the status that the lines need.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Status {
     pub(crate) arrays: Vec<Readable>,
 }
 
-/// The lines, each with the name of what takes it.
+/// The lines, each with the name of its program.
 #[derive(Clone, Debug)]
 pub(crate) struct Paste(Vec<(&'static str, String)>);
 
 impl Paste {
-    /// Lines for the job `job` at `url`, which carries the token in its query; `target` is what `arrayjob get` calls it. None
-    /// when there is nothing to read.
+    /// Lines for the job `job` at `url`, whose query contains the token. `target` is the job's name for `arrayjob get`. None if
+    /// the job has no arrays or the URL has no token.
     pub(crate) fn new(url: &str, job: &str, target: &str, arrays: &[Readable]) -> Option<Self> {
         let url = Url::parse(url).ok()?;
         let token = url.query_pairs().find(|(name, _)| name == TOKEN)?.1.into_owned();
         let origin = &url[..Position::BeforePath];
         let root = format!("{origin}/t/{token}/arrays.zarr");
-        let best = named(arrays, &BEST).or(arrays.first())?;
-        let name = &best.name;
-        // One pixel's series of a stack; the little ones are read whole.
-        let part = match best.shape[..] {
+        let array = named(arrays, &PREFERRED).or(arrays.first())?;
+        let name = &array.name;
+        // The series of the middle pixel of a stack; smaller arrays are read whole.
+        let items = match array.shape[..] {
             [_, height, width] => format!(":,{},{}", height / 2, width / 2),
             _ => String::new(),
         };
-        let slice = format!("{origin}{}/{name}?sel={part}&format=npy&{TOKEN}={token}", route::SLICE);
-        let selection = if part.is_empty() { name.clone() } else { format!("{name}[{part}]") };
+        let slice = format!("{origin}{}/{name}?sel={items}&format=npy&{TOKEN}={token}", route::SLICE);
+        let selection = if items.is_empty() { name.clone() } else { format!("{name}[{items}]") };
         let mut lines = vec![
             ("shell", format!("export B={origin} T={token}")),
             ("arrayjob", format!("arrayjob get '{target}' '{selection}' -o {name}.npy")),
@@ -62,7 +61,7 @@ impl Paste {
                 format!("import io, urllib.request, numpy; {name} = numpy.load(io.BytesIO(urllib.request.urlopen(\"{slice}\").read()))"),
             ),
             ("zarr", format!("import zarr; {name} = zarr.open(\"{root}/{name}\", mode=\"r\")")),
-            // zarr-python's own client takes about twice as long as this one for the same chunks.
+            // zarr-python's own HTTP client takes about twice as long for the same chunks.
             (
                 "obstore",
                 format!(
@@ -78,7 +77,7 @@ impl Paste {
                 ),
             ),
         ];
-        if let Some(movie) = named(arrays, &MOVIES).or(Some(best))
+        if let Some(movie) = named(arrays, &MOVIES).or(Some(array))
             && let [_, height, width] = movie.shape[..]
         {
             let name = &movie.name;
@@ -89,20 +88,20 @@ impl Paste {
         Some(Self(lines))
     }
 
-    /// The lines by name.
+    /// The lines by the name of their program.
     pub(crate) fn json(&self) -> Value {
         Value::Object(self.0.iter().map(|(name, line)| ((*name).to_owned(), Value::from(line.as_str()))).collect::<Map<_, _>>())
     }
 }
 
 impl fmt::Display for Paste {
-    /// One below the other, indented.
+    /// One line per program, indented.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(name, line)| writeln!(f, "  {name:<12}{line}"))
     }
 }
 
-/// The first of `names` that there is.
+/// The first of `names` among the arrays.
 fn named<'a>(arrays: &'a [Readable], names: &[&str]) -> Option<&'a Readable> {
     names.iter().find_map(|name| arrays.iter().find(|array| array.name == *name))
 }
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_whole() {
+    fn each_line_is_complete() {
         let arrays: [(&str, &[usize]); 4] =
             [("raw", &[40, 96, 80]), ("recentered", &[40, 64, 60]), ("power", &[40, 64, 60]), ("raw_mean_frame", &[96, 80])];
         let lines = paste(&arrays).unwrap().json();
@@ -144,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn what_says_most_is_shown_and_what_is_not_there_is_not() {
-        let best = |arrays: &[(&str, &[usize])]| paste(arrays).unwrap().json()["zarr"].as_str().unwrap().to_owned();
-        assert!(best(&[("raw", &[4, 5, 6]), ("amplitude", &[4, 5, 6])]).contains("/amplitude\""));
-        assert!(best(&[("raw", &[4, 5, 6]), ("recentered", &[4, 5, 6])]).contains("/recentered\""));
-        let little = paste(&[("raw_mean_trace", &[4])]).unwrap().json();
-        assert!(little.get("napari").is_none() && little["curl"].as_str().unwrap().contains("?sel=&format"), "{little}");
+    fn the_preferred_array_is_shown() {
+        let zarr = |arrays: &[(&str, &[usize])]| paste(arrays).unwrap().json()["zarr"].as_str().unwrap().to_owned();
+        assert!(zarr(&[("raw", &[4, 5, 6]), ("amplitude", &[4, 5, 6])]).contains("/amplitude\""));
+        assert!(zarr(&[("raw", &[4, 5, 6]), ("recentered", &[4, 5, 6])]).contains("/recentered\""));
+        let small = paste(&[("raw_mean_trace", &[4])]).unwrap().json();
+        assert!(small.get("napari").is_none() && small["curl"].as_str().unwrap().contains("?sel=&format"), "{small}");
         assert!(paste(&[]).is_none());
         assert!(Paste::new("http://127.0.0.1:4000/", "cell", "cell", &[]).is_none());
     }

@@ -1,35 +1,34 @@
-//! `arrayjob peek`: one frame is one fetch, before anything is started; or by a job's server, with its network and secrets.
+//! `arrayjob peek`: one frame of the source, fetched by this machine, or by a server of a job with the job's network and secrets.
 
 use crate::args::Peek;
-use crate::cluster::{door, is_plugin, place};
+use crate::cluster::{connection, is_plugin, target};
 use crate::error::Error;
-use crate::get::write;
-use crate::probe;
-use crate::run::read_manifest;
+use crate::files::write;
+use crate::{manifest, probe};
 use api::geometry::{Dtype, FrameSpec};
 use formats::encode::{ArrayRef, Format, encode};
-use operator::validate;
+use operator::validate::{self, Place};
 
 /// Fetches, decodes and writes a frame.
 ///
 /// # Errors
-/// When the manifest's source is wrong, the job cannot be found, or the frame cannot be had, decoded or written.
-pub async fn peek(ask: Peek) -> Result<(), Error> {
-    let format = Format::from_path(&ask.output).map_err(|error| Error::Refused(error.to_string()))?;
-    if !place::is_manifest(&ask.file, is_plugin(), &ask.place) {
-        let door = door::find(&ask.file.to_string_lossy(), &ask.place).await?;
-        return write(&ask.output, &door.reader()?.frame(ask.index, format.name()).await?);
+/// The manifest's source is invalid, the job is missing, or the frame is not readable.
+pub async fn peek(args: Peek) -> Result<(), Error> {
+    let format = Format::from_path(&args.output).map_err(|error| Error::Refused(error.to_string()))?;
+    if !target::is_manifest(&args.file, is_plugin(), &args.cluster) {
+        let connection = connection::find(&args.file.to_string_lossy(), &args.cluster).await?;
+        return write(&args.output, &connection.reader()?.frame(args.index, format.name()).await?);
     }
-    let mut manifest = read_manifest(&ask.file)?;
-    let invalid = |source: validate::Invalid| Error::Invalid { path: ask.file.clone(), source: source.into() };
-    let (mut source, mut frames) = validate::source(&manifest, validate::Place::Machine).map_err(invalid)?;
+    let mut manifest = manifest::read(&args.file)?;
+    let invalid = |source: validate::Invalid| Error::Invalid { path: args.file.clone(), source: source.into() };
+    let (mut source, mut frames) = validate::source(&manifest, Place::Machine).map_err(invalid)?;
     if manifest.spec.source.zarr.is_some() {
-        // Only the array knows how many frames there are.
+        // The number of frames is in the metadata of the array only.
         validate::set_probed(&mut manifest, &probe::look(&source, frames).await?);
-        (source, frames) = validate::source(&manifest, validate::Place::Machine).map_err(invalid)?;
+        (source, frames) = validate::source(&manifest, Place::Machine).map_err(invalid)?;
     }
-    if ask.index >= frames {
-        return Err(Error::Refused(format!("frame {} is out of bounds: the job has frames 0 to {}", ask.index, frames - 1)));
+    if args.index >= frames {
+        return Err(Error::Refused(format!("frame {} is out of bounds: the job has frames 0 to {}", args.index, frames - 1)));
     }
     let given = manifest.spec.source.frame.as_ref().map(|frame| FrameSpec {
         height: frame.height as usize,
@@ -40,8 +39,9 @@ pub async fn peek(ask: Peek) -> Result<(), Error> {
             crds::v1alpha1::Dtype::Float32 => Dtype::Float32,
         },
     });
-    let (spec, pixels) = probe::frame(&source, frames, ask.index, given).await?;
+    let (spec, pixels) = probe::frame(&source, frames, args.index, given).await?;
     let array = ArrayRef { element: spec.dtype.into(), shape: &[spec.height, spec.width], data: &pixels };
-    let bytes = encode(&array, format).map_err(|source| Error::Picture { array: format!("frame {}", ask.index), source: source.into() })?;
-    write(&ask.output, &bytes)
+    let bytes =
+        encode(&array, format).map_err(|source| Error::Picture { array: format!("frame {}", args.index), source: source.into() })?;
+    write(&args.output, &bytes)
 }

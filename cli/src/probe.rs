@@ -1,4 +1,4 @@
-//! One frame, straight from the source: to see its shape, or to look at it.
+//! One frame, fetched from the source by this process: for its shape, or for its pixels.
 
 use crate::error::Error;
 use api::geometry::FrameSpec;
@@ -9,14 +9,14 @@ use chunkserver::objects::Access;
 use chunkserver::probe::{self, MOST_FRAME_BYTES, Means};
 use chunkserver::source::{Options, Source};
 
-/// What a look at the source needs: connections, keys of the environment, a thread that decodes.
-struct Here {
+/// What a probe of the source needs: an HTTP client, credentials from the environment, and a thread that decodes.
+struct Prober {
     client: Source,
     access: Access,
     compute: Compute,
 }
 
-impl Here {
+impl Prober {
     fn new(source: &job::Source) -> Result<Self, Error> {
         let client = Source::new(Options {
             headers: source.headers().to_vec(),
@@ -29,25 +29,30 @@ impl Here {
         Ok(Self { client, access: Access::new([], true), compute })
     }
 
-    const fn means(&self) -> Means<'_> {
+    const fn context(&self) -> Means<'_> {
         Means { client: &self.client, access: &self.access, compute: &self.compute }
     }
 }
 
-/// What frames are, as the first one or the array's metadata say.
+/// Shape, type and number of the frames, from the first frame or from the metadata of the array.
 ///
 /// # Errors
-/// When that cannot be had, or does not say.
-pub async fn look(source: &job::Source, frames: usize) -> Result<Probed, Error> {
-    probe::look(&Here::new(source)?.means(), source, frames).await.map_err(failed)
+/// The frame or the metadata are not readable.
+pub(crate) async fn look(source: &job::Source, frames: usize) -> Result<Probed, Error> {
+    probe::look(&Prober::new(source)?.context(), source, frames).await.map_err(failed)
 }
 
-/// The pixels of frame `frame`, and their shape: the manifest's, or the frame's own.
+/// Shape and pixels of frame `frame`. The frame must have the shape `spec`, if the manifest states one.
 ///
 /// # Errors
-/// When it cannot be had or decoded.
-pub async fn frame(source: &job::Source, frames: usize, frame: usize, spec: Option<FrameSpec>) -> Result<(FrameSpec, Vec<u8>), Error> {
-    probe::fetch(&Here::new(source)?.means(), source, frames, frame).await.and_then(|found| found.pixels(spec)).map_err(failed)
+/// The frame is not readable, or has another shape.
+pub(crate) async fn frame(
+    source: &job::Source,
+    frames: usize,
+    frame: usize,
+    spec: Option<FrameSpec>,
+) -> Result<(FrameSpec, Vec<u8>), Error> {
+    probe::fetch(&Prober::new(source)?.context(), source, frames, frame).await.and_then(|found| found.pixels(spec)).map_err(failed)
 }
 
 fn failed(error: probe::Error) -> Error {

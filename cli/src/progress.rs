@@ -1,73 +1,75 @@
-//! How far a run is, told on standard error: bars on a terminal, lines or JSON otherwise.
+//! Progress of a run on standard error: bars on a terminal, lines of text or JSON otherwise.
 
 use crate::args::ProgressKind;
+use crate::console::message;
 use api::geometry::human_bytes;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use operator::report::PhaseReport;
 use serde_json::{Value, json};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-/// Between two lines of the same phase.
-const LINE_EVERY: Duration = Duration::from_millis(1000);
+/// Shortest time between two lines about incomplete phases.
+const LINE_INTERVAL: Duration = Duration::from_millis(1000);
 
-/// Tells it.
+/// Writes progress in one of its forms.
 #[derive(Debug)]
-pub struct Progress {
-    kind: Kind,
+pub(crate) struct Progress {
+    form: Form,
     started: Instant,
+    /// Phases whose completion has been written.
     finished: Vec<String>,
-    told: Option<Instant>,
+    last_line: Option<Instant>,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum Form {
     Bars { all: MultiProgress, bars: Vec<(String, ProgressBar)> },
     Lines,
     Json,
 }
 
 impl Progress {
-    /// Tells as asked; `Auto` is bars on a terminal and lines elsewhere.
-    pub fn new(kind: ProgressKind, started: Instant) -> Self {
-        let kind = match kind {
-            ProgressKind::Auto if std::io::stderr().is_terminal() => Kind::Bars { all: MultiProgress::new(), bars: Vec::new() },
-            ProgressKind::Auto | ProgressKind::Plain => Kind::Lines,
-            ProgressKind::Json => Kind::Json,
+    /// Progress in the given form; `Auto` is bars on a terminal and lines elsewhere. Times count from `started`.
+    pub(crate) fn new(kind: ProgressKind, started: Instant) -> Self {
+        let form = match kind {
+            ProgressKind::Auto if std::io::stderr().is_terminal() => Form::Bars { all: MultiProgress::new(), bars: Vec::new() },
+            ProgressKind::Auto | ProgressKind::Plain => Form::Lines,
+            ProgressKind::Json => Form::Json,
         };
-        Self { kind, started, finished: Vec::new(), told: None }
+        Self { form, started, finished: Vec::new(), last_line: None }
     }
 
-    /// One sentence, for people; not in JSON.
-    pub fn say(&self, text: &str) {
-        match &self.kind {
-            // A terminal that went away has nobody to tell.
-            Kind::Bars { all, .. } => drop(all.println(text)),
-            Kind::Lines => line(text),
-            Kind::Json => {}
+    /// Writes one sentence; not in JSON.
+    pub(crate) fn sentence(&self, text: &str) {
+        match &self.form {
+            // A closed terminal is ignored, as in `message`.
+            Form::Bars { all, .. } => drop(all.println(text)),
+            Form::Lines => message(text),
+            Form::Json => {}
         }
     }
 
-    /// Where the job can be watched, which opens with the token: for who sits in front of it, or wants it served. Lines that are
-    /// nobody's to open may be kept in a log for ever.
-    pub fn watch(&self, url: &str, served: bool) {
-        if served || matches!(self.kind, Kind::Bars { .. }) {
-            self.say(&format!("watch it at {url}"));
+    /// Writes the URL of the job's page, which contains the token. Lines may be kept in a log, so they contain the URL only if
+    /// the user asked to serve the job.
+    pub(crate) fn page(&self, url: &str, served: bool) {
+        if served || matches!(self.form, Form::Bars { .. }) {
+            self.sentence(&format!("job page: {url}"));
         }
         self.object(&json!({"watch": url}));
     }
 
-    /// One object, in JSON only.
-    pub fn object(&self, value: &Value) {
-        if matches!(self.kind, Kind::Json) {
-            line(&value.to_string());
+    /// Writes one object; in JSON only.
+    pub(crate) fn object(&self, value: &Value) {
+        if matches!(self.form, Form::Json) {
+            message(&value.to_string());
         }
     }
 
-    /// How far every phase is.
-    pub fn update(&mut self, phases: &[PhaseReport]) {
+    /// Writes the progress of every phase.
+    pub(crate) fn update(&mut self, phases: &[PhaseReport]) {
         let seconds = self.started.elapsed().as_secs_f64();
-        if let Kind::Bars { all, bars } = &mut self.kind {
+        if let Form::Bars { all, bars } = &mut self.form {
             for phase in phases {
                 let bar = bar_of(all, bars, phase);
                 bar.set_position(phase.done);
@@ -78,7 +80,7 @@ impl Progress {
             }
             return;
         }
-        let due = self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY);
+        let due = self.last_line.is_none_or(|last| last.elapsed() >= LINE_INTERVAL);
         for phase in phases {
             let complete = phase.done >= phase.total;
             if self.finished.contains(&phase.name) || phase.done == 0 || !(complete || due) {
@@ -87,26 +89,24 @@ impl Progress {
             if complete {
                 self.finished.push(phase.name.clone());
             }
-            self.told = Some(Instant::now());
-            match self.kind {
-                Kind::Json => line(&json!({"seconds": seconds, "phase": phase}).to_string()),
-                _ => {
-                    line(&format!(
-                        "{seconds:7.2} s  {:<9} {:>6}/{} {}  {}",
-                        phase.name,
-                        phase.done,
-                        phase.total,
-                        phase.unit(),
-                        rate(phase)
-                    ));
-                }
+            self.last_line = Some(Instant::now());
+            match self.form {
+                Form::Json => message(&json!({"seconds": seconds, "phase": phase}).to_string()),
+                Form::Bars { .. } | Form::Lines => message(&format!(
+                    "{seconds:7.2} s  {:<9} {:>6}/{} {}  {}",
+                    phase.name,
+                    phase.done,
+                    phase.total,
+                    phase.unit(),
+                    rate(phase)
+                )),
             }
         }
     }
 
-    /// The bars stay as they are.
-    pub fn end(&mut self) {
-        if let Kind::Bars { bars, .. } = &self.kind {
+    /// Leaves the bars on the screen in their last state.
+    pub(crate) fn end(&mut self) {
+        if let Form::Bars { bars, .. } = &self.form {
             bars.iter().filter(|(_, bar)| !bar.is_finished()).for_each(|(_, bar)| bar.abandon());
         }
     }
@@ -124,14 +124,9 @@ fn bar_of<'a>(all: &MultiProgress, bars: &'a mut Vec<(String, ProgressBar)>, pha
     &bars[index].1
 }
 
-/// Bytes so far and per second, and what went wrong on the way.
+/// Bytes in total and per second, and the number of retries.
 fn rate(phase: &PhaseReport) -> String {
     let per_second = if phase.seconds > 0.0 { (phase.bytes as f64 / phase.seconds) as u64 } else { 0 };
     let retries = if phase.retries > 0 { format!(", {} retries", phase.retries) } else { String::new() };
     format!("{} ({}/s{retries})", human_bytes(phase.bytes), human_bytes(per_second))
-}
-
-/// A line on standard error; when that is closed there is nobody to tell.
-pub fn line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -1,11 +1,11 @@
-//! Shows the demo's movie over HTTP, a picture behind each URL: to the demo itself, and as `arrayjob movie` to a job in a
+//! Serves the demo's movie over HTTP, one URL for each frame: to the demo itself, and as `arrayjob movie` to a job in a
 //! cluster.
 
 use crate::args;
+use crate::console::message;
 use crate::error::Error;
 use crate::movie::Movie;
-use crate::progress::line;
-use crate::run::interrupted;
+use crate::signals::interrupted;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -15,28 +15,29 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// The movie's height and width, and those of the crop around the specimen, in pixels.
+/// Height and width of a frame, in pixels.
 pub(crate) const SIZE: usize = 512;
+/// Height and width of the crop around the cell, in pixels.
 pub(crate) const CROP: usize = 256;
 const SEED: u64 = 2017;
-/// A movie has to be long enough for its slowest beat and its fastest to differ.
-const FEWEST_FRAMES: usize = 40;
+/// In a shorter movie, the slowest and the fastest beat do not differ.
+const MIN_FRAMES: usize = 40;
 
-/// Serves the movie until it is told to end.
+/// Serves the movie until a signal arrives.
 ///
 /// # Errors
-/// When the movie would be too short, or the address cannot be listened on.
-pub async fn project(ask: args::Movie) -> Result<(), Error> {
-    let movie = Arc::new(movie(ask.frames)?);
-    let failed = |error: std::io::Error| Error::Refused(format!("cannot listen on {}: {error}; choose another --listen", ask.listen));
-    let listener = TcpListener::bind(ask.listen).await.map_err(failed)?;
+/// The movie is too short, or the address is not free.
+pub async fn project(args: args::Movie) -> Result<(), Error> {
+    let movie = Arc::new(movie(args.frames)?);
+    let failed = |error: std::io::Error| Error::Refused(format!("cannot listen on {}: {error}; choose another --listen", args.listen));
+    let listener = TcpListener::bind(args.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    line(&format!(
+    message(&format!(
         "a movie of {} frames is at http://{address}/0.png; in a manifest: images: {{urlTemplate: \"http://{address}/{{index}}.png\", count: {}}}",
-        ask.frames, ask.frames
+        args.frames, args.frames
     ));
     tokio::select! {
-        () = show(movie, listener, Duration::from_millis(ask.delay_ms)) => {}
+        () = show(movie, listener, Duration::from_millis(args.delay_ms)) => {}
         () = interrupted() => {}
     }
     Ok(())
@@ -44,13 +45,13 @@ pub async fn project(ask: args::Movie) -> Result<(), Error> {
 
 /// The demo's movie.
 pub(crate) fn movie(frames: usize) -> Result<Movie, Error> {
-    if frames < FEWEST_FRAMES {
-        return Err(Error::Refused(format!("--frames must be at least {FEWEST_FRAMES}")));
+    if frames < MIN_FRAMES {
+        return Err(Error::Refused(format!("--frames must be at least {MIN_FRAMES}")));
     }
     Ok(Movie::new(frames, SIZE, CROP, SEED))
 }
 
-/// Answers, each after `delay`, until it is dropped.
+/// Serves frames, each after `delay`, until the future is dropped.
 pub(crate) async fn show(movie: Arc<Movie>, listener: TcpListener, delay: Duration) {
     let router = Router::new().route("/{frame}", get(frame)).with_state((movie, delay));
     transport::listen::serve(listener, router, std::future::pending()).await;

@@ -1,31 +1,37 @@
-//! Reads slices of a served job over HTTP.
+//! Reads arrays, frames and the page of a served job over HTTP.
 
+use crate::console::message;
 use crate::error::Error;
-use crate::progress::line;
+use api::arrays::Array;
+use api::geometry::Element;
 use api::wire::{Problem, TOKEN, route};
+use ndarray::Array2;
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// Where a server gives one frame as the source has it.
-const PEEK: &str = "/api/v1/peek";
-/// Where a server gives its page as one file.
+/// Route of the page as one HTML file.
 const REPORT: &str = "/report";
-/// However long a server asks its clients to wait.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Time without a byte of a response, after which a request fails.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// Pause before a retry if the server sends no `Retry-After`, in seconds.
+const DEFAULT_PAUSE: u64 = 2;
+/// Longest pause before a retry, whatever `Retry-After` states.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// A served job: any of its servers, and its token.
+/// A client of a served job: the address of one of its servers, and the job's token.
 #[derive(Clone, Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     base: Url,
     http: reqwest::Client,
-    patience: Duration,
+    /// Time during which a 503 is retried.
+    retry_for: Duration,
 }
 
-/// Why a question was not answered.
+/// Why a request failed.
 enum Refusal {
-    /// There is no answer just now.
+    /// The server sent 503: a retry may succeed.
     Later {
         after: Duration,
         problem: String,
@@ -34,72 +40,66 @@ enum Refusal {
 }
 
 impl Reader {
-    /// A reader of the job behind `url`, which carries the token as `?token=`.
+    /// A reader of the job at `url`, which contains the token as `?token=`.
     ///
     /// # Errors
-    /// When it is no URL.
-    pub fn new(url: &str) -> Result<Self, Error> {
+    /// `url` is not a URL, or the HTTP client cannot start.
+    pub(crate) fn new(url: &str) -> Result<Self, Error> {
         let base = Url::parse(url).map_err(|_| Error::Target(url.to_owned()))?;
         transport::crypto::install_crypto();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .read_timeout(Duration::from_secs(120))
-            .build()
-            .map_err(|error| Error::Start(error.into()))?;
-        Ok(Self { base, http, patience: Duration::ZERO })
+        let http = reqwest::Client::builder().no_proxy().read_timeout(READ_TIMEOUT).build().map_err(|error| Error::Start(error.into()))?;
+        Ok(Self { base, http, retry_for: Duration::ZERO })
     }
 
-    /// Asks again for this long while the answer is that there is none just now.
+    /// The same reader, with retries of 503 responses for `retry_for`.
     #[must_use]
-    pub fn patient(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub(crate) fn with_retries(self, retry_for: Duration) -> Self {
+        Self { retry_for, ..self }
     }
 
-    /// The slice `selection` (what stands between the brackets) of `array` in a format.
+    /// The slice `selection` (the text between the brackets) of `array` in a format.
     ///
     /// # Errors
-    /// When the job cannot be reached, or refuses.
-    pub async fn slice(&self, array: &str, selection: &str, format: &str) -> Result<Vec<u8>, Error> {
-        self.ask(&format!("{}/{array}", route::SLICE), &[("sel", selection), ("format", format)]).await
+    /// No server responds, or the server refuses the request.
+    pub(crate) async fn slice(&self, array: &str, selection: &str, format: &str) -> Result<Vec<u8>, Error> {
+        self.get(&format!("{}/{array}", route::SLICE), &[("sel", selection), ("format", format)]).await
     }
 
-    /// One frame as the job's servers fetch it from the source now, in a format.
-    ///
-    /// # Errors
-    /// As [`slice`](Self::slice).
-    pub async fn frame(&self, index: usize, format: &str) -> Result<Vec<u8>, Error> {
-        self.ask(&format!("{PEEK}/{index}"), &[("format", format)]).await
-    }
-
-    /// The job's page with all that it shows, as one HTML file.
+    /// One frame, which a server of the job fetches from the source now, in a format.
     ///
     /// # Errors
     /// As [`slice`](Self::slice).
-    pub async fn report(&self) -> Result<Vec<u8>, Error> {
-        self.ask(REPORT, &[]).await
+    pub(crate) async fn frame(&self, index: usize, format: &str) -> Result<Vec<u8>, Error> {
+        self.get(&format!("{}/{index}", route::PEEK), &[("format", format)]).await
     }
 
-    /// What `path` answers.
+    /// The job's page with all its data, as one HTML file.
     ///
     /// # Errors
     /// As [`slice`](Self::slice).
-    pub(crate) async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn report(&self) -> Result<Vec<u8>, Error> {
+        self.get(REPORT, &[]).await
+    }
+
+    /// The body of the response to `GET path?query`.
+    ///
+    /// # Errors
+    /// As [`slice`](Self::slice).
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
         let mut url = self.base.clone();
         url.set_path(path);
         let token = url.query_pairs().find(|(name, _)| name == TOKEN).map(|(_, value)| value.into_owned()).unwrap_or_default();
         url.query_pairs_mut().clear().extend_pairs(query);
         let started = Instant::now();
-        let mut told = String::new();
+        let mut last_problem = String::new();
         loop {
-            match self.once(url.clone(), &token).await {
-                Err(Refusal::Later { after, problem }) if started.elapsed() + after <= self.patience => {
-                    // Once each: it may be the same for a while.
-                    if problem != told {
-                        line(&format!(
-                            "{problem}; asking again, for {} s at most",
-                            self.patience.saturating_sub(started.elapsed()).as_secs()
-                        ));
-                        told = problem;
+            match self.get_once(url.clone(), &token).await {
+                Err(Refusal::Later { after, problem }) if started.elapsed() + after <= self.retry_for => {
+                    // Each problem is printed once: the same problem may last.
+                    if problem != last_problem {
+                        let rest = self.retry_for.saturating_sub(started.elapsed()).as_secs();
+                        message(&format!("{problem}; retrying for up to {rest} s"));
+                        last_problem = problem;
                     }
                     tokio::time::sleep(after).await;
                 }
@@ -110,46 +110,58 @@ impl Reader {
         }
     }
 
-    async fn once(&self, url: Url, token: &str) -> Result<Vec<u8>, Refusal> {
+    async fn get_once(&self, url: Url, token: &str) -> Result<Vec<u8>, Refusal> {
+        // Without the query, which may contain the token.
         let shown = || format!("{}://{}", self.base.scheme(), self.base.authority());
         let reach = |source| Refusal::Final(Error::Reach { url: shown(), source });
         let response = self.http.get(url).bearer_auth(token).send().await.map_err(reach)?;
         let status = response.status();
-        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(2);
+        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(DEFAULT_PAUSE);
         let body = response.bytes().await.map_err(reach)?;
         if status.is_success() {
             return Ok(body.to_vec());
         }
         let problem = serde_json::from_slice::<Problem>(&body).map_or_else(|_| status.to_string(), |problem| problem.error);
         Err(if status == StatusCode::SERVICE_UNAVAILABLE {
-            Refusal::Later { after: Duration::from_secs(after).clamp(Duration::from_secs(1), LONGEST_PAUSE), problem }
+            Refusal::Later { after: Duration::from_secs(after).clamp(Duration::from_secs(1), MAX_PAUSE), problem }
         } else {
             Refusal::Final(Error::Refused(problem))
         })
     }
 
-    /// A slice of float64 or float32 values.
+    /// A slice as float64 values in C order; of complex elements the magnitudes.
     ///
     /// # Errors
     /// As [`slice`](Self::slice).
-    pub async fn values(&self, array: &api::arrays::Array, selection: &str) -> Result<Vec<f64>, Error> {
-        use api::geometry::Element;
+    pub(crate) async fn values(&self, array: &Array, selection: &str) -> Result<Vec<f64>, Error> {
         let raw = self.slice(&array.name, selection, "raw").await?;
         Ok(match array.element {
             Element::Uint8 => raw.iter().map(|&v| f64::from(v)).collect(),
-            Element::Uint16 => raw.as_chunks().0.iter().map(|&b| f64::from(u16::from_le_bytes(b))).collect(),
-            Element::Int32 => raw.as_chunks().0.iter().map(|&b| f64::from(i32::from_le_bytes(b))).collect(),
-            Element::Uint64 => raw.as_chunks().0.iter().map(|&b| u64::from_le_bytes(b) as f64).collect(),
-            Element::Float32 => raw.as_chunks().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect(),
-            Element::Float64 => raw.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
-            Element::Complex64 => raw
-                .as_chunks::<8>()
-                .0
-                .iter()
-                .map(|b| {
-                    f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])).hypot(f64::from(f32::from_le_bytes([b[4], b[5], b[6], b[7]])))
-                })
-                .collect(),
+            Element::Uint16 => widen(&raw, |bytes| f64::from(u16::from_le_bytes(bytes))),
+            Element::Int32 => widen(&raw, |bytes| f64::from(i32::from_le_bytes(bytes))),
+            Element::Uint64 => widen(&raw, |bytes| u64::from_le_bytes(bytes) as f64),
+            Element::Float32 => widen(&raw, |bytes| f64::from(f32::from_le_bytes(bytes))),
+            Element::Float64 => widen(&raw, f64::from_le_bytes),
+            Element::Complex64 => widen(&raw, |[a, b, c, d, e, f, g, h]: [u8; 8]| {
+                f64::from(f32::from_le_bytes([a, b, c, d])).hypot(f64::from(f32::from_le_bytes([e, f, g, h])))
+            }),
         })
     }
+
+    /// A whole array of shape (y, x) as float64 values.
+    ///
+    /// # Errors
+    /// As [`slice`](Self::slice), or the number of values does not match the shape.
+    pub(crate) async fn picture(&self, array: &Array) -> Result<Array2<f64>, Error> {
+        let values = self.values(array, "").await?;
+        let found = values.len();
+        let wrong = || Error::WrongShape { array: array.name.clone(), shape: array.shape.clone(), found };
+        let &[height, width] = &array.shape[..] else { return Err(wrong()) };
+        Array2::from_shape_vec((height, width), values).map_err(|_| wrong())
+    }
+}
+
+/// Converts little-endian elements of `N` bytes.
+fn widen<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    raw.as_chunks().0.iter().map(|&bytes| value(bytes)).collect()
 }

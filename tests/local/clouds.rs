@@ -119,7 +119,7 @@ impl Stage {
             must_say(&ended, &["OutputWriteFailed", output, missing], &[]);
         }
         let ended = run(&with_wrong_keys, "source", &zarr(&self.url("refused.zarr"), "").fft("power"));
-        must_say(&ended, &["source.zarr cannot be used", "refused.zarr", refused], &keys);
+        must_say(&ended, &["cannot read source.zarr", "refused.zarr", refused], &keys);
         let ended = run(&self.place, "no-source", &zarr(&format!("{nowhere}/refused.zarr"), "").fft("power"));
         must_say(&ended, &["is no Zarr array"], &[]);
         let urls = ["refused.zarr", "refused.npy"].map(|key| self.url(key));

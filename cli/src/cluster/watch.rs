@@ -1,13 +1,14 @@
-//! `arrayjob watch`: follows an ArrayJob's status until it is finished.
+//! `arrayjob watch`: follows an ArrayJob's status until the job finishes.
 
-mod news;
+mod changes;
 
+use super::access::{Action, Cluster, connect, explain};
 use super::job::{self, Found};
-use super::place::{Cluster, connect, explain, program, typed};
-use crate::args::{Watch, Where};
+use super::target::{arguments, program};
+use crate::args::{ClusterOptions, Watch};
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::run::interrupted;
+use crate::signals::interrupted;
 use api::phase::Failure;
 use crds::v1alpha1::ArrayJobStatus;
 use crds::v1alpha1::status::PhaseStatus;
@@ -19,19 +20,19 @@ use operator::report::PhaseReport;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// The API server ends a watch after this long, in seconds; some networks drop connections that are quiet for longer, and
-/// say nothing.
+/// Duration of one watch request, in seconds. Some networks drop idle connections after a longer time without notice.
 const WATCH_SECONDS: u32 = 200;
 
 /// Follows a job.
 ///
 /// # Errors
-/// When there is no such job, it failed or was deleted, may not be watched, or took too long.
-pub async fn watch(ask: Watch, started: Instant) -> Result<(), Error> {
-    let timeout = ask.timeout.as_deref().map(duration).transpose()?;
-    let cluster = connect(&ask.place).await?;
-    let found = job::find(&cluster, &ask.job).await?;
-    let mut following = Following::new(&ask.job, &ask.place, &found, Progress::new(ask.progress, since_start(&found, started)));
+/// The job is missing, failed or was deleted, is not readable, or did not finish in time.
+pub async fn watch(args: Watch, started: Instant) -> Result<(), Error> {
+    let timeout = args.timeout.as_deref().map(duration).transpose()?;
+    let cluster = connect(&args.cluster).await?;
+    let found = job::find(&cluster, &args.job).await?;
+    let progress = Progress::new(args.progress, job_start(&found, started));
+    let mut follower = Follower::new(&args.job, &args.cluster, &found, progress);
     let late = async {
         match timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
@@ -39,19 +40,20 @@ pub async fn watch(ask: Watch, started: Instant) -> Result<(), Error> {
         }
     };
     let outcome = tokio::select! {
-        outcome = following.follow(&cluster) => Some(outcome),
+        outcome = follower.follow(&cluster) => Some(outcome),
         () = late => None,
-        () = interrupted() => Some(Err(Error::Stopped(format!("stopped watching; ArrayJob '{}' goes on", ask.job)))),
+        () = interrupted() => Some(Err(Error::Stopped(format!("stopped watching; ArrayJob '{}' continues", args.job)))),
     };
-    following.progress.end();
+    follower.progress.end();
     outcome.unwrap_or_else(|| {
-        let standing = job::standing(following.status.as_ref());
-        Err(Error::Refused(format!("ArrayJob '{}' is not finished after {}: it is {standing}", ask.job, ask.timeout.unwrap_or_default())))
+        let state = job::state(follower.status.as_ref());
+        Err(Error::Refused(format!("ArrayJob '{}' is not finished after {}; state: {state}", args.job, args.timeout.unwrap_or_default())))
     })
 }
 
-/// Seconds are told from the job's start, where that is known, to its end: phases are older than this command.
-fn since_start(found: &Found, now: Instant) -> Instant {
+/// The job's start, as a time of this process. Progress counts from it, because the phases may be older than this command. Of a
+/// finished job, the start is moved so that the time until now is the time that the job took.
+fn job_start(found: &Found, now: Instant) -> Instant {
     let time = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
     let status = found.status.as_ref();
     let start = time(status.and_then(|status| status.start_time.as_ref()));
@@ -60,50 +62,58 @@ fn since_start(found: &Found, now: Instant) -> Instant {
     now.checked_sub(took).unwrap_or(now)
 }
 
-/// What is known of a job, and whom it is told.
-struct Following {
+/// The last known state of a job, and its progress.
+struct Follower {
     name: String,
-    /// The job and its place, as they have to be typed.
-    typed: String,
+    /// The job and its cluster, as arguments.
+    arguments: String,
     uid: Option<String>,
     progress: Progress,
     status: Option<ArrayJobStatus>,
-    told: Value,
-    /// Whether the cluster was out of sight.
+    /// The last status in JSON progress.
+    last_object: Value,
+    /// Whether the last request to the cluster failed.
     lost: bool,
 }
 
-impl Following {
-    fn new(name: &str, place: &Where, found: &Found, progress: Progress) -> Self {
-        let typed = typed(name, place);
-        Self { name: name.to_owned(), typed, uid: found.metadata.uid.clone(), progress, status: None, told: Value::Null, lost: false }
+impl Follower {
+    fn new(name: &str, options: &ClusterOptions, found: &Found, progress: Progress) -> Self {
+        Self {
+            name: name.to_owned(),
+            arguments: arguments(name, options),
+            uid: found.metadata.uid.clone(),
+            progress,
+            status: None,
+            last_object: Value::Null,
+            lost: false,
+        }
     }
 
     async fn follow(&mut self, cluster: &Cluster) -> Result<(), Error> {
         let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_SECONDS);
         let mut events = Box::pin(watcher(job::api(cluster), config).default_backoff());
-        let mut there = false;
-        // The stream ends only with an error that is handed on.
+        let mut exists = false;
+        // The watcher retries by itself: the stream ends after an error only.
         while let Some(event) = events.next().await {
             let verdict = match event {
                 Ok(Event::Init) => {
-                    there = false;
+                    exists = false;
                     None
                 }
                 Ok(Event::InitApply(job) | Event::Apply(job)) => {
-                    there = true;
-                    self.look(job)
+                    exists = true;
+                    self.update(job)
                 }
-                // It went while nobody looked.
-                Ok(Event::InitDone) if there => None,
+                // Without the job in the list, the job was deleted between two watches.
+                Ok(Event::InitDone) if exists => None,
                 Ok(Event::InitDone | Event::Delete(_)) => Some(Err(self.deleted())),
                 Err(error) => {
-                    self.out_of_sight(error)?;
+                    self.watch_failed(error)?;
                     continue;
                 }
             };
             if std::mem::take(&mut self.lost) {
-                self.progress.say("the cluster answers again");
+                self.progress.sentence("the cluster responds again");
             }
             if let Some(verdict) = verdict {
                 return verdict;
@@ -112,54 +122,53 @@ impl Following {
         Err(Error::Refused("the watch ended".into()))
     }
 
-    /// Tells what is new, and how it ended if it did.
-    fn look(&mut self, job: Found) -> Option<Result<(), Error>> {
+    /// Prints the changes. Returns the verdict if the job finished.
+    fn update(&mut self, job: Found) -> Option<Result<(), Error>> {
         if job.metadata.uid != self.uid {
             return Some(Err(self.deleted()));
         }
         let status = job.status.unwrap_or_default();
-        for text in news::news(self.status.as_ref(), &status) {
-            self.progress.say(&text);
+        for text in changes::changes(self.status.as_ref(), &status) {
+            self.progress.sentence(&text);
         }
-        let told = json!({"status": news::summary(&status)});
-        if told != self.told {
-            self.progress.object(&told);
-            self.told = told;
+        let object = json!({"status": changes::summary(&status)});
+        if object != self.last_object {
+            self.progress.object(&object);
+            self.last_object = object;
         }
         let phases: Vec<PhaseReport> = status.phases.iter().map(phase).collect();
         self.progress.update(&phases);
-        let verdict = news::verdict(&status);
+        let verdict = changes::verdict(&status);
         if verdict.is_some() {
             self.progress.end();
         }
         if verdict.is_some() && status.endpoint.is_some() {
-            let (program, job) = (program(), &self.typed);
-            self.progress.say(&format!("its arrays: {program} open {job} --browser, or {program} get {job} 'raw_mean_frame' -o mean.png"));
+            let (program, job) = (program(), &self.arguments);
+            self.progress.sentence(&format!("arrays: {program} open {job} --browser, or {program} get {job} 'raw_mean_frame' -o mean.png"));
         }
         self.status = Some(status);
         verdict.map(|verdict| verdict.map_err(|(reason, message)| Error::Job(Failure { reason, message })))
     }
 
     fn deleted(&self) -> Error {
-        Error::Refused(format!("ArrayJob '{}' was deleted before it was finished", self.name))
+        Error::Refused(format!("ArrayJob '{}' was deleted before the job finished", self.name))
     }
 
-    /// A watch that broke is begun again by itself, unless that would be refused again.
-    fn out_of_sight(&mut self, error: WatchError) -> Result<(), Error> {
-        let doing = format!("watch ArrayJob {}", self.name);
-        let role = format!("apiGroups [arrayjob.dev], resources [arrayjobs], verbs [{}]", job::VERBS);
+    /// Decides about a failed watch. The watcher starts a new watch by itself; a refusal ends the command.
+    fn watch_failed(&mut self, error: WatchError) -> Result<(), Error> {
+        let name = format!("watch ArrayJob {}", self.name);
         match error {
             WatchError::InitialListFailed(kube::Error::Api(status)) | WatchError::WatchStartFailed(kube::Error::Api(status))
                 if matches!(status.code, 401 | 403 | 404) =>
             {
-                return Err(explain(&doing, &role, kube::Error::Api(status)));
+                return Err(explain(Action { name: &name, role: job::ROLE }, kube::Error::Api(status)));
             }
             WatchError::InitialListFailed(_) | WatchError::NoResourceVersion if !self.lost => {
                 self.lost = true;
-                self.progress.say(&format!("the cluster does not answer ({error}); the job goes on, asking again"));
+                self.progress.sentence(&format!("the cluster does not respond ({error}); the job continues, and the watch is retried"));
             }
-            // Watches end all the time: the next one goes on where this one stopped.
-            other => tracing::debug!(error = %other, "the watch is begun again"),
+            // Watches end regularly: the next watch starts at the resource version of this one.
+            other => tracing::debug!(error = %other, "the watch starts again"),
         }
         Ok(())
     }
@@ -176,9 +185,9 @@ fn phase(phase: &PhaseStatus) -> PhaseReport {
     }
 }
 
-/// A time as people write it: 90, 90s, 10m, 1h.
+/// Parses a duration: 90, 90s, 10m or 1h.
 fn duration(text: &str) -> Result<Duration, Error> {
-    let wrong = || Error::Option { option: "--timeout", text: text.to_owned(), rule: "write a time as in 90s, 10m or 1h" };
+    let wrong = || Error::Option { option: "--timeout", text: text.to_owned(), rule: "write a duration, as in 90s, 10m or 1h" };
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,

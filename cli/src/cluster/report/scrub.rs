@@ -1,18 +1,17 @@
-//! What nobody else should see, taken out of what is sent to somebody.
+//! Removes secrets from texts that users send to others.
 
 use serde_json::Value;
 
-/// What stands in the place of a secret.
-const GONE: &str = "…";
-/// A name that holds one of these names a secret.
-const SECRETIVE: [&str; 7] = ["token", "secret", "passw", "credential", "signature", "apikey", "api_key"];
-/// Names that are too short to be searched for in others.
-const SECRETIVE_WHOLE: [&str; 4] = ["sig", "key", "auth", "authorization"];
-/// What comes before a secret in a header.
+/// Replaces a secret.
+const REMOVED: &str = "…";
+/// Names of secrets contain one of these.
+const SECRET_PARTS: [&str; 7] = ["token", "secret", "passw", "credential", "signature", "apikey", "api_key"];
+/// Names of secrets that are too short to search for inside other names.
+const SECRET_NAMES: [&str; 4] = ["sig", "key", "auth", "authorization"];
+/// Schemes before a secret in a header.
 const SCHEMES: [&str; 2] = ["bearer ", "basic "];
 
-/// Bookkeeping of the API server, and what repeats the manifest, taken out of an object; settings with a secret's name lose
-/// their values.
+/// Removes the API server's bookkeeping, copies of the manifest, and the values of settings with a secret's name.
 pub(super) fn tidy(object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
@@ -20,41 +19,42 @@ pub(super) fn tidy(object: &mut Value) {
             annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
         }
     }
-    settings(object);
+    remove_settings(object);
 }
 
-/// Environment variables, wherever they stand.
-fn settings(value: &mut Value) {
+/// Removes the values of environment variables with a secret's name, at any depth.
+fn remove_settings(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            let named = fields.get("name").and_then(Value::as_str).is_some_and(is_secretive);
+            let named = fields.get("name").and_then(Value::as_str).is_some_and(is_secret);
             if named && let Some(Value::String(text)) = fields.get_mut("value") {
-                GONE.clone_into(text);
+                REMOVED.clone_into(text);
             }
-            fields.values_mut().for_each(settings);
+            fields.values_mut().for_each(remove_settings);
         }
-        Value::Array(items) => items.iter_mut().for_each(settings),
+        Value::Array(items) => items.iter_mut().for_each(remove_settings),
         _ => {}
     }
 }
 
-fn is_secretive(name: &str) -> bool {
+fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRETIVE.iter().any(|part| name.contains(part)) || SECRETIVE_WHOLE.contains(&name.as_str())
+    SECRET_PARTS.iter().any(|part| name.contains(part)) || SECRET_NAMES.contains(&name.as_str())
 }
 
-/// Users and passwords of URLs, values of parameters and fields with a secret's name, and what follows `Bearer`.
+/// Removes users and passwords from URLs, values from parameters and fields with a secret's name, and credentials after `Bearer`
+/// and `Basic`.
 pub(super) fn scrub(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
         let (keep, skip) = if let Some(after) = rest.strip_prefix("://") {
-            // Up to the last @ before the path.
+            // The user part ends at the last @ before the path.
             let authority = after.find(|c: char| c.is_whitespace() || "/?#\"'<>\\".contains(c)).unwrap_or(after.len());
             (3, after[..authority].rfind('@').unwrap_or(0))
-        } else if let Some(separator) = separator(rest).filter(|_| is_secretive(last_word(&out))) {
+        } else if let Some(separator) = separator(rest).filter(|_| is_secret(last_word(&out))) {
             let value = &rest[separator..];
-            // What is quoted may hold anything but a quote.
+            // A quoted value may contain any character except a quote.
             let quoted = rest[..separator].ends_with('"');
             (separator, if quoted { value.find(['"', '\\']).unwrap_or(value.len()) } else { value_length(value) })
         } else if let Some(scheme) = scheme(rest, &out) {
@@ -64,19 +64,19 @@ pub(super) fn scrub(text: &str) -> String {
         };
         out.push_str(&rest[..keep]);
         if skip > 0 {
-            out.push_str(GONE);
+            out.push_str(REMOVED);
         }
         rest = &rest[keep + skip..];
     }
     out
 }
 
-/// Length of what stands between a name and its value: `=`, or as JSON has it `":"`.
+/// Length of the separator between a name and its value: `=`, or `":"` of JSON.
 fn separator(rest: &str) -> Option<usize> {
     ["=\"", "=", "\":\"", "\": \"", "\\\":\\\""].into_iter().find(|separator| rest.starts_with(separator)).map(str::len)
 }
 
-/// Length of a word that announces a secret.
+/// Length of a scheme at the start of `rest`, if no word continues from `before`.
 fn scheme(rest: &str, before: &str) -> Option<usize> {
     let begins = !before.ends_with(|c: char| c.is_alphanumeric());
     let found = SCHEMES.iter().find(|scheme| rest.get(..scheme.len()).is_some_and(|word| word.eq_ignore_ascii_case(scheme)));
@@ -99,7 +99,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn secrets_are_taken_out_and_nothing_else() {
+    fn only_secrets_are_removed() {
         for (text, scrubbed) in [
             ("GET http://h:80/slice/power?token=0123abc&sel=1 done", "GET http://h:80/slice/power?token=…&sel=1 done"),
             ("https://me:p@ss@h/x@y", "https://…@h/x@y"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_lose_bookkeeping_and_values_of_settings() {
+    fn bookkeeping_and_secret_settings_are_removed() {
         let mut pod = json!({
             "metadata": {"name": "j-0", "managedFields": [1], "annotations": {
                 "kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "kept"}},

@@ -1,4 +1,4 @@
-//! Objects of the cluster in, text that people read out. Pure.
+//! Texts of a report from objects of the cluster. Pure.
 
 use super::scrub;
 use api::geometry::human_bytes;
@@ -8,12 +8,12 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-/// As YAML.
+/// The value as YAML.
 pub(super) fn yaml(value: &Value) -> String {
-    serde_saphyr::to_string(value).unwrap_or_else(|error| format!("# cannot be written as YAML: {error}\n"))
+    serde_saphyr::to_string(value).unwrap_or_else(|error| format!("# cannot write this as YAML: {error}\n"))
 }
 
-/// Objects as documents of one YAML file.
+/// The objects as documents of one YAML file, without secrets.
 pub(super) fn yaml_of(objects: &[impl Serialize]) -> String {
     let one = |object| {
         let mut value = serde_json::to_value(object).unwrap_or_default();
@@ -23,12 +23,11 @@ pub(super) fn yaml_of(objects: &[impl Serialize]) -> String {
     objects.iter().map(one).collect::<Vec<_>>().join("---\n")
 }
 
-/// What was planned.
+/// The plan of a status.
 pub(super) fn plan(status: Option<&ArrayJobStatus>) -> String {
     let Some(plan) = status.and_then(|status| status.plan.as_ref()) else {
-        return "There is no plan: the operator has not accepted the manifest yet; status.yaml may say why.\n".into();
+        return "No plan: the operator has not accepted the manifest yet; status.yaml may state the reason.\n".into();
     };
-    let each = |bytes: u64| human_bytes(bytes);
     format!(
         "{}\n\nof generation      {}\nservers            {}, {} compute threads each\nstorage            {}\nmemory at most     {} of {} on each server\n\
          scratch disk       {} on each server\nframes             {} decoded\nbetween servers    {}\narrays kept        {}\nfingerprint        {}\n",
@@ -37,17 +36,17 @@ pub(super) fn plan(status: Option<&ArrayJobStatus>) -> String {
         plan.servers,
         plan.threads,
         plan.storage,
-        each(plan.peak_bytes),
-        each(plan.memory_limit_bytes),
-        each(plan.scratch_bytes),
-        each(plan.frame_bytes),
-        each(plan.wire_bytes),
+        human_bytes(plan.peak_bytes),
+        human_bytes(plan.memory_limit_bytes),
+        human_bytes(plan.scratch_bytes),
+        human_bytes(plan.frame_bytes),
+        human_bytes(plan.wire_bytes),
         plan.keep.join(", "),
         plan.fingerprint,
     )
 }
 
-/// Whether an event is about the job or one of its pods, those that are gone included.
+/// Whether an event is about the job or one of its pods, deleted pods included.
 pub(super) fn concerns(event: &Event, job: &str, pods: &[String]) -> bool {
     let about = &event.involved_object;
     let Some(name) = about.name.as_deref() else { return false };
@@ -62,23 +61,23 @@ pub(super) fn concerns(event: &Event, job: &str, pods: &[String]) -> bool {
     }
 }
 
-/// Events by their time, a line each.
+/// Events by time, one line each.
 pub(super) fn events(events: &[Event]) -> String {
     if events.is_empty() {
-        return "There are no events; clusters forget them after an hour or so.\n".into();
+        return "No events; a cluster keeps events for about one hour.\n".into();
     }
     let mut lines: Vec<(Option<Timestamp>, String)> = events.iter().map(|event| (time(event), event_line(event))).collect();
     lines.sort();
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// When it happened last.
+/// Time of the last occurrence.
 fn time(event: &Event) -> Option<Timestamp> {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
     let last = event.last_timestamp.as_ref().map(|time| time.0);
     let at = event.event_time.as_ref().map(|time| time.0);
-    let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    series.or(last).or(at).or(made)
+    let created = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    series.or(last).or(at).or(created)
 }
 
 fn event_line(event: &Event) -> String {
@@ -92,17 +91,17 @@ fn event_line(event: &Event) -> String {
         word(&event.involved_object.kind),
         word(&event.involved_object.name),
         word(&event.reason),
-        // A line each, whatever the message.
+        // A message may have several lines.
         word(&event.message).replace('\n', " "),
     )
 }
 
-/// Whether there is somebody to ask.
+/// Whether the pod's phase is Running.
 pub(super) fn is_running(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
 }
 
-/// The containers that ever ran, and whether they ran before.
+/// The containers that have run, and whether each one restarted.
 pub(super) fn containers(pod: &Pod) -> Vec<(String, bool)> {
     let Some(status) = &pod.status else { return Vec::new() };
     let statuses = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
@@ -128,21 +127,21 @@ mod tests {
     }
 
     #[test]
-    fn events_of_the_job_and_of_its_pods_are_told_in_order() {
+    fn events_of_the_job_and_its_pods_are_sorted_by_time() {
         let at = |kind: &str, name: &str| concerns(&event(kind, name, &json!({})), "stack", &["odd".into()]);
         assert!(at("ArrayJob", "stack") && at("Pod", "stack-0") && at("Pod", "stack-12") && at("Pod", "odd"));
         assert!(
             !at("ArrayJob", "stack-0") && !at("Pod", "stack") && !at("Pod", "stack-a-0") && !at("Pod", "stack-") && !at("Job", "stack")
         );
-        let told = events(&[
+        let text = events(&[
             event("Pod", "late", &json!({"eventTime": "2026-01-01T00:00:02.000000Z"})),
             event("Pod", "early", &json!({"lastTimestamp": "2026-01-01T00:00:01Z"})),
         ]);
         assert_eq!(
-            told,
+            text,
             "2026-01-01T00:00:01Z  Warning  Pod/early  R  two lines (3 times)\n2026-01-01T00:00:02Z  Warning  Pod/late  R  two lines (3 times)\n"
         );
-        assert!(events(&[]).contains("no events"));
+        assert!(events(&[]).contains("No events"));
     }
 
     #[test]
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_readable_and_its_absence_too() {
+    fn a_missing_plan_has_a_text_too() {
         let status: ArrayJobStatus =
             serde_json::from_value(json!({"plan": {"summary": "2 servers", "servers": 2, "peakBytes": 1 << 30, "keep": ["power"]}}))
                 .unwrap();

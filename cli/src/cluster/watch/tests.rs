@@ -9,12 +9,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-/// What the API server answers, one after another: to lists of ArrayJobs, and to watches of them.
+/// The responses of the API server, in order: to lists of ArrayJobs, and to watches.
 #[derive(Default)]
 struct Script {
     lists: VecDeque<Vec<Value>>,
     watches: VecDeque<(u16, Vec<Value>)>,
-    asked: Vec<String>,
+    requests: Vec<String>,
 }
 
 type Shared = Arc<Mutex<Script>>;
@@ -23,14 +23,14 @@ async fn jobs(State(script): State<Shared>, Query(query): Query<HashMap<String, 
     let mut script = script.lock().unwrap();
     assert_eq!(query.get("fieldSelector").map(String::as_str), Some("metadata.name=j"));
     if query.contains_key("watch") {
-        script.asked.push("watch".into());
+        script.requests.push("watch".into());
         let (code, events) = script.watches.pop_front().unwrap_or((403, vec![]));
         if code != 200 {
             return failure(code);
         }
         return events.iter().map(|event| format!("{event}\n")).collect::<String>().into_response();
     }
-    script.asked.push("list".into());
+    script.requests.push("list".into());
     match script.lists.pop_front() {
         Some(items) => {
             let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "5"}, "items": items});
@@ -57,7 +57,7 @@ fn event(kind: &str, job: &Value) -> Value {
 
 /// Follows job u-1 through a script.
 async fn follow(lists: Vec<Vec<Value>>, watches: Vec<(u16, Vec<Value>)>) -> (Result<(), String>, Vec<String>) {
-    let script = Arc::new(Mutex::new(Script { lists: lists.into(), watches: watches.into(), asked: vec![] }));
+    let script = Arc::new(Mutex::new(Script { lists: lists.into(), watches: watches.into(), requests: vec![] }));
     let router = Router::new().route("/apis/arrayjob.dev/v1alpha1/namespaces/lab/arrayjobs", get(jobs)).with_state(Arc::clone(&script));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -68,58 +68,59 @@ async fn follow(lists: Vec<Vec<Value>>, watches: Vec<(u16, Vec<Value>)>) -> (Res
          contexts: [{{name: c, context: {{cluster: c, user: u, namespace: lab}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
     );
     std::io::Write::write_all(&mut config, text.as_bytes()).unwrap();
-    let cluster = connect(&Where { kubeconfig: Some(config.path().into()), ..Where::default() }).await.unwrap();
+    let cluster = connect(&ClusterOptions { kubeconfig: Some(config.path().into()), ..ClusterOptions::default() }).await.unwrap();
     assert_eq!(cluster.namespace, "lab");
     let found = serde_json::from_value(job("u-1", "Pending", "Progressing")).unwrap();
-    let mut following = Following::new("j", &Where::default(), &found, Progress::new(ProgressKind::Plain, Instant::now()));
-    let outcome = tokio::time::timeout(Duration::from_secs(60), following.follow(&cluster)).await.unwrap();
-    let asked = script.lock().unwrap().asked.clone();
-    (outcome.map_err(|error| error.sentence()), asked)
+    let mut follower = Follower::new("j", &ClusterOptions::default(), &found, Progress::new(ProgressKind::Plain, Instant::now()));
+    let outcome = tokio::time::timeout(Duration::from_secs(60), follower.follow(&cluster)).await.unwrap();
+    let requests = script.lock().unwrap().requests.clone();
+    (outcome.map_err(|error| error.sentence()), requests)
 }
 
 #[tokio::test]
-async fn a_watch_that_ends_is_begun_again() {
+async fn an_ended_watch_starts_again() {
     let running = job("u-1", "Running", "Progressing");
     let complete = job("u-1", "Complete", "Complete");
-    let (outcome, asked) = follow(
+    let (outcome, requests) = follow(
         vec![vec![running.clone()]],
         vec![(200, vec![event("MODIFIED", &running)]), (200, vec![]), (200, vec![event("MODIFIED", &complete)])],
     )
     .await;
     assert_eq!(outcome, Ok(()));
-    assert_eq!(asked, ["list", "watch", "watch", "watch"]);
+    assert_eq!(requests, ["list", "watch", "watch", "watch"]);
 }
 
 #[tokio::test]
-async fn a_cluster_that_breaks_down_meanwhile_is_asked_again() {
+async fn a_failing_cluster_is_retried() {
     let running = job("u-1", "Running", "Progressing");
     let gone =
         json!({"type": "ERROR", "object": {"kind": "Status", "status": "Failure", "message": "too old", "reason": "Expired", "code": 410}});
-    let (outcome, asked) = follow(vec![vec![running], vec![job("u-1", "Failed", "Failed")]], vec![(500, vec![]), (200, vec![gone])]).await;
+    let (outcome, requests) =
+        follow(vec![vec![running], vec![job("u-1", "Failed", "Failed")]], vec![(500, vec![]), (200, vec![gone])]).await;
     assert_eq!(outcome, Err("Because: of this".into()));
-    assert_eq!(asked, ["list", "watch", "watch", "list"]);
+    assert_eq!(requests, ["list", "watch", "watch", "list"]);
 }
 
 #[tokio::test]
-async fn a_job_that_was_deleted_is_never_finished() {
+async fn a_deleted_job_ends_the_watch_with_an_error() {
     let running = job("u-1", "Running", "Progressing");
-    let deleted = Err("ArrayJob 'j' was deleted before it was finished".to_owned());
+    let deleted = Err("ArrayJob 'j' was deleted before the job finished".to_owned());
     assert_eq!(follow(vec![vec![running.clone()]], vec![(200, vec![event("DELETED", &running)])]).await.0, deleted);
-    // While nobody looked; and another one made since.
+    // Deleted between two watches; and deleted and created again.
     assert_eq!(follow(vec![vec![]], vec![]).await.0, deleted);
     assert_eq!(follow(vec![vec![job("u-2", "Complete", "Complete")]], vec![]).await.0, deleted);
 }
 
 #[tokio::test]
-async fn one_who_may_not_watch_is_told_so() {
-    let (outcome, asked) = follow(vec![], vec![]).await;
+async fn a_missing_permission_is_named() {
+    let (outcome, requests) = follow(vec![], vec![]).await;
     let error = outcome.unwrap_err();
-    assert!(error.starts_with("you may not watch ArrayJob j") && error.contains("watch]"), "{error}");
-    assert_eq!(asked, ["list"]);
+    assert!(error.starts_with("no permission to watch ArrayJob j") && error.contains("watch]"), "{error}");
+    assert_eq!(requests, ["list"]);
 }
 
 #[test]
-fn times_are_read_as_people_write_them() {
+fn durations_have_units() {
     for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600)] {
         assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds));
     }

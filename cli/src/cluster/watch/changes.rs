@@ -1,41 +1,41 @@
-//! Two statuses in, what people are told out. Pure.
+//! The difference of two statuses in words, and the summary and verdict of one status. Pure.
 
 use crds::v1alpha1::ArrayJobStatus;
 use crds::v1alpha1::status::{Condition, Failures, LastFailure};
 use serde_json::{Value, json};
 
-/// What is different in `now`, a sentence each.
-pub(super) fn news(before: Option<&ArrayJobStatus>, now: &ArrayJobStatus) -> Vec<String> {
+/// The changes from `before` to `now`, one sentence each.
+pub(super) fn changes(before: Option<&ArrayJobStatus>, now: &ArrayJobStatus) -> Vec<String> {
     let nothing = ArrayJobStatus::default();
     let before = before.unwrap_or(&nothing);
-    let mut news = Vec::new();
+    let mut changes = Vec::new();
     if let Some(plan) = now.plan.as_ref().filter(|plan| before.plan.as_ref().is_none_or(|old| old.fingerprint != plan.fingerprint)) {
-        news.push(format!("planned: {}", plan.summary));
+        changes.push(format!("planned: {}", plan.summary));
     }
-    losses(before, now, &mut news);
+    losses(before, now, &mut changes);
     if let Some(phase) = now.phase.as_ref().filter(|phase| before.phase.as_ref() != Some(phase)) {
-        news.push(match why(now, phase) {
-            Some(why) => format!("{phase}: {why}"),
+        changes.push(match reason(now, phase) {
+            Some(reason) => format!("{phase}: {reason}"),
             None => phase.clone(),
         });
     }
-    match (holds(before, "Stalled"), holds(now, "Stalled")) {
+    match (true_condition(before, "Stalled"), true_condition(now, "Stalled")) {
         (old, Some(stalled)) if old.is_none_or(|old| (&old.reason, &old.message) != (&stalled.reason, &stalled.message)) => {
-            news.push(format!("stalled: {}", sentence(stalled)));
+            changes.push(format!("stalled: {}", sentence(stalled)));
         }
-        (Some(_), None) => news.push("no longer stalled".into()),
+        (Some(_), None) => changes.push("no longer stalled".into()),
         _ => {}
     }
     let blank = |status: &ArrayJobStatus| status.frames_blank_count.unwrap_or(status.frames_blank.len() as u64);
     if blank(now) > blank(before) {
         let first = now.frames_blank.first().map(|frame| format!(", the first is {frame}")).unwrap_or_default();
-        news.push(format!("{} frames are blank, they cannot be had{first}", blank(now)));
+        changes.push(format!("{} frames are blank, because fetching or decoding failed{first}", blank(now)));
     }
-    news
+    changes
 }
 
-/// Servers that were lost, and started again.
-fn losses(before: &ArrayJobStatus, now: &ArrayJobStatus, news: &mut Vec<String>) {
+/// Lost servers and restarts.
+fn losses(before: &ArrayJobStatus, now: &ArrayJobStatus, changes: &mut Vec<String>) {
     let lost = |failures: &Failures| u64::from(failures.counted) + u64::from(failures.uncounted);
     let of = |status: &ArrayJobStatus| status.failures.as_ref().map(lost).unwrap_or_default();
     let restarts = |status: &ArrayJobStatus| status.servers.as_ref().map_or(0, |servers| servers.restarts);
@@ -43,10 +43,10 @@ fn losses(before: &ArrayJobStatus, now: &ArrayJobStatus, news: &mut Vec<String>)
         let last = now.failures.as_ref().and_then(|failures| failures.last.as_ref());
         let more = of(now) - of(before);
         let which = last.map_or_else(|| "a server".to_owned(), describe);
-        let among = if more > 1 { format!("{more} servers were lost, the last is {which}") } else { format!("lost {which}") };
-        news.push(format!("{among}; it is started again, the others keep what they have"));
+        let lost = if more > 1 { format!("{more} servers were lost, the last is {which}") } else { format!("lost {which}") };
+        changes.push(format!("{lost}; replacements start, the other servers keep their share"));
     } else if restarts(now) > restarts(before) {
-        news.push(format!("servers started again so far: {}", restarts(now)));
+        changes.push(format!("server restarts so far: {}", restarts(now)));
     }
 }
 
@@ -57,11 +57,11 @@ fn describe(last: &LastFailure) -> String {
     format!("server {}{node} ({}{code}{message})", last.server, last.reason)
 }
 
-/// The message of the condition that a phase is the summary of.
-fn why(now: &ArrayJobStatus, phase: &str) -> Option<String> {
+/// The message of the condition that a phase summarizes.
+fn reason(now: &ArrayJobStatus, phase: &str) -> Option<String> {
     let condition = match phase {
-        "Complete" | "Failed" | "Suspended" => holds(now, phase),
-        // What is stalled is told by itself.
+        "Complete" | "Failed" | "Suspended" => true_condition(now, phase),
+        // `changes` has a sentence of its own about Stalled.
         _ => now.conditions.iter().find(|condition| condition.type_ == "Progressing"),
     }?;
     Some(sentence(condition))
@@ -74,19 +74,20 @@ fn sentence(condition: &Condition) -> String {
     }
 }
 
-fn holds<'a>(status: &'a ArrayJobStatus, name: &str) -> Option<&'a Condition> {
+/// The condition of this type, if its status is True.
+fn true_condition<'a>(status: &'a ArrayJobStatus, name: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|condition| condition.type_ == name && condition.status == "True")
 }
 
-/// How the job ended: in what way it is complete, or why it failed (reason, message); none while it goes on.
+/// The end of the job: success, or the failure's (reason, message); none while the job works.
 pub(super) fn verdict(status: &ArrayJobStatus) -> Option<Result<(), (String, String)>> {
-    if let Some(failed) = holds(status, "Failed") {
+    if let Some(failed) = true_condition(status, "Failed") {
         return Some(Err((failed.reason.clone(), failed.message.clone())));
     }
-    holds(status, "Complete").map(|_| Ok(()))
+    true_condition(status, "Complete").map(|_| Ok(()))
 }
 
-/// What programs are told whenever it changes; how far phases are is told apart.
+/// The status in JSON progress, without the progress of phases.
 pub(super) fn summary(status: &ArrayJobStatus) -> Value {
     let conditions: Vec<Value> = status
         .conditions
@@ -113,39 +114,42 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_told_once() {
+    fn each_change_is_printed_once() {
         let first = status(json!({"phase": "Starting", "plan": {"fingerprint": "a", "summary": "2 servers"},
             "conditions": [condition("Progressing", "Starting", "1/2 servers are up")]}));
-        assert_eq!(news(None, &first), ["planned: 2 servers", "Starting: 1/2 servers are up (Starting)"]);
-        assert!(news(Some(&first), &first).is_empty());
+        assert_eq!(changes(None, &first), ["planned: 2 servers", "Starting: 1/2 servers are up (Starting)"]);
+        assert!(changes(Some(&first), &first).is_empty());
 
         let mut second = first.clone();
         second.conditions = status(json!({"conditions": [condition("Stalled", "Unschedulable", "0/1 nodes have 8Gi")]})).conditions;
-        assert_eq!(news(Some(&first), &second), ["stalled: 0/1 nodes have 8Gi (Unschedulable)"]);
-        assert_eq!(news(Some(&second), &first), ["no longer stalled"]);
+        assert_eq!(changes(Some(&first), &second), ["stalled: 0/1 nodes have 8Gi (Unschedulable)"]);
+        assert_eq!(changes(Some(&second), &first), ["no longer stalled"]);
 
         let third = status(json!({"phase": "Complete", "plan": {"fingerprint": "a"}, "framesBlank": [7], "framesBlankCount": 3,
             "conditions": [condition("Complete", "Computed", "")]}));
-        assert_eq!(news(Some(&first), &third), ["Complete: Computed", "3 frames are blank, they cannot be had, the first is 7"]);
+        assert_eq!(
+            changes(Some(&first), &third),
+            ["Complete: Computed", "3 frames are blank, because fetching or decoding failed, the first is 7"]
+        );
     }
 
     #[test]
-    fn lost_servers_are_told_with_their_reason() {
+    fn lost_servers_are_printed_with_their_reason() {
         let mut before = status(json!({"phase": "Running"}));
         let now = status(json!({"phase": "Running", "servers": {"restarts": 1}, "failures": {"counted": 1, "last": {
             "server": "j-1", "reason": "OOMKilled", "exitCode": 137, "node": "n2", "message": "", "at": "2026-01-01T00:00:00Z"}}}));
         assert_eq!(
-            news(Some(&before), &now),
-            ["lost server j-1 on n2 (OOMKilled, exit code 137); it is started again, the others keep what they have"]
+            changes(Some(&before), &now),
+            ["lost server j-1 on n2 (OOMKilled, exit code 137); replacements start, the other servers keep their share"]
         );
         let more = status(json!({"phase": "Running", "servers": {"restarts": 3}, "failures": {"counted": 1, "uncounted": 2}}));
-        assert!(news(Some(&now), &more)[0].starts_with("2 servers were lost, the last is a server"));
+        assert!(changes(Some(&now), &more)[0].starts_with("2 servers were lost, the last is a server"));
         before.failures = now.failures.clone();
-        assert_eq!(news(Some(&before), &now), ["servers started again so far: 1"]);
+        assert_eq!(changes(Some(&before), &now), ["server restarts so far: 1"]);
     }
 
     #[test]
-    fn the_end_is_what_the_conditions_say() {
+    fn the_conditions_state_the_verdict() {
         assert_eq!(verdict(&status(json!({"phase": "Running", "conditions": [condition("Progressing", "r", "m")]}))), None);
         assert_eq!(verdict(&status(json!({"conditions": [condition("Complete", "Computed", "")]}))), Some(Ok(())));
         assert_eq!(
