@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Turn a stack of images behind URLs into a distributed array: load, recenter, rechunk, Fourier-transform over time.
 #[derive(Debug, Parser)]
-#[command(name = "arrayjob", version, about, long_about = None, after_help = examples::ARRAYJOB)]
+#[command(name = "arrayjob", version, long_about = None, after_help = examples::ARRAYJOB)]
 pub struct Cli {
     /// The verb.
     #[command(subcommand)]

@@ -17,7 +17,7 @@ const REPORT: &str = "/report";
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pause before a retry if the server sends no `Retry-After`, in seconds.
 const DEFAULT_PAUSE: u64 = 2;
-/// Longest pause before a retry, whatever `Retry-After` states.
+/// Longest pause before a retry, also if `Retry-After` states more.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// A client of a served job: the address of one of its servers, and the job's token.

@@ -49,8 +49,8 @@ pub(super) fn get() -> String {
     format!(
         "\
 Examples:
-  arrayjob get JOB 'power[:,500,500]' -o p.npy        one pixel's spectrum
-  arrayjob get JOB 'recentered[::100]' -o frames.tiff every hundredth frame
+  arrayjob get JOB 'power[:,500,500]' -o p.npy         one pixel's spectrum
+  arrayjob get JOB 'recentered[::100]' -o frames.tiff  every hundredth frame
   arrayjob get 'http://127.0.0.1:43605/?token=TOKEN' raw_mean_trace
 
 {JOB}"

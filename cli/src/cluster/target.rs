@@ -20,7 +20,7 @@ pub fn is_plugin() -> bool {
     std::env::args_os().next().is_some_and(|name| is_plugin_name(&name))
 }
 
-/// The name of this program in texts that tell the user what to type.
+/// The name of this program in texts with commands to type.
 pub fn program() -> &'static str {
     if is_plugin() { "kubectl arrayjob" } else { "arrayjob" }
 }

@@ -9,7 +9,7 @@ pub(crate) struct PodStream {
     pub(crate) error: BoxFuture<'static, Option<String>>,
 }
 
-/// Why no pod responds, with the HTTP status for the client. The status tells the client whether a retry may help.
+/// Why no pod responds, with the HTTP status for the client. The status shows the client whether a retry may help.
 #[derive(Debug)]
 pub(crate) struct DialError {
     pub(super) status: &'static str,
