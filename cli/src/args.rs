@@ -93,7 +93,7 @@ pub struct Run {
     /// Write every kept array to DIR/arrays.zarr, pictures, DIR/report.html and DIR/summary.json
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Write a slice to a file or URL; the extension selects the format: .zarr .npy .png .csv .json .tiff; may repeat
+    /// Write a slice to a file or URL; the extension selects the format: .zarr .npy .png .jpg .csv .json .tiff; may repeat
     #[arg(long, value_name = "SELECTION=PATH")]
     pub save: Vec<String>,
     /// Memory of all servers together, in bytes or with a unit (512Mi, 8Gi); default: nine tenths of the available memory
@@ -146,7 +146,7 @@ pub struct Peek {
     pub file: PathBuf,
     /// Index of the frame; the first frame is 0
     pub index: usize,
-    /// The file to write; the extension selects the format: .png .npy .tiff .csv
+    /// The file to write; the extension selects the format: .png .jpg .npy .tiff .csv
     #[arg(short, long, default_value = "frame.png")]
     pub output: PathBuf,
     /// The cluster.
@@ -163,7 +163,7 @@ pub struct Get {
     pub job: String,
     /// Name of the array, with NumPy's slicing, as in 'power[:,500,500]'; axes are (t, y, x)
     pub selection: String,
-    /// The file to write; the extension selects the format: .npy .png .csv .json .tiff; default: JSON on standard output
+    /// The file to write; the extension selects the format: .npy .png .jpg .csv .json .tiff; default: JSON on standard output
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// The cluster.

@@ -7,7 +7,7 @@ use crate::registry::{self, Entry};
 #[derive(Debug)]
 pub(crate) struct Advertisement {
     job: String,
-    /// Whether the registry lists the job, so that other commands find it by its name.
+    /// Whether the registry lists the job, so that other commands find the job by name.
     public: bool,
     entry: Option<Entry>,
     url: String,

@@ -96,7 +96,7 @@ async fn exchange(client: &mut TcpStream, request: &mut Vec<u8>, pod: &mut PodSt
     let mut no_error = false;
     loop {
         tokio::select! {
-            // The API server reports an error before it closes the stream.
+            // The API server reports an error before the end of the stream.
             biased;
             error = &mut pod.error, if !no_error => match error {
                 Some(error) if error.contains("refused") => return Exchange::Refused(error),
