@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::pictures;
 use crate::reader::Reader;
-use api::arrays::{Array, Base, Holder, catalog, find};
+use api::arrays::{Array, Base, Holder, find};
 use api::job::Job;
 use api::plan::Plan;
 use crds::v1alpha1 as crd;
@@ -57,7 +57,7 @@ impl Out {
     pub fn arrays(&self, job: &Job, plan: &Plan) -> Vec<crd::Output> {
         let folder = self.stage.join("arrays.zarr");
         let url = |name: &str| url::Url::from_file_path(folder.join(name)).map_or_else(|()| String::new(), String::from);
-        catalog(job, plan)
+        plan.arrays(job)
             .iter()
             .map(|array| crd::Output { select: array.name.clone(), url: url(&array.name), ..crd::Output::default() })
             .collect()
@@ -68,7 +68,7 @@ impl Out {
     /// # Errors
     /// When something cannot be read, drawn or written.
     pub async fn finish(&self, reader: &Reader, outcome: &Outcome) -> Result<(), Error> {
-        let arrays = catalog(&outcome.job, &outcome.plan);
+        let arrays = outcome.plan.arrays(&outcome.job);
         self.group(&arrays)?;
         for array in &arrays {
             match array.holder {

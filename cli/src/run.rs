@@ -9,7 +9,6 @@ use crate::paste::Readable;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::{budget, probe};
-use api::arrays::catalog;
 use api::job::{Job, Storage};
 use api::phase::{Failure, reason};
 use api::plan::Allowance;
@@ -86,14 +85,14 @@ pub async fn run_manifest(
     progress.say(&format!(
         "{}: {} frames of {}, {} server{}{}",
         job.name,
-        plan.frames,
-        plan.frame,
-        plan.servers,
-        if plan.servers == 1 { "" } else { "s" },
+        plan.partition.frames,
+        plan.partition.frame,
+        plan.partition.servers,
+        if plan.partition.servers == 1 { "" } else { "s" },
         if plan.storage == Storage::Disk { ", arrays on scratch disk for lack of memory" } else { "" }
     ));
     progress.object(&json!({"plan": {
-        "servers": plan.servers, "storage": plan.storage.to_string(), "overlap": plan.overlap, "window": plan.window, "peak_bytes": plan.peak_bytes(),
+        "servers": plan.partition.servers, "storage": plan.storage.to_string(), "overlap": plan.overlap, "window": plan.bands_in_flight, "peak_bytes": plan.peak_bytes(),
     }}));
     let deadline = manifest.spec.active_deadline_seconds;
     let mut sign = Sign::new(&job.name, settings.serve);
@@ -117,7 +116,7 @@ pub async fn run_manifest(
         tell(&progress, &outcome, out.as_ref());
         check(&outcome)?;
         if settings.serve {
-            let arrays: Vec<Readable> = catalog(&outcome.job, &outcome.plan).iter().map(Readable::from).collect();
+            let arrays: Vec<Readable> = outcome.plan.arrays(&outcome.job).iter().map(Readable::from).collect();
             local.serve(&manifest, &budget, &mut progress, name, &mut sign, &arrays).await?;
         }
         Ok(outcome)
