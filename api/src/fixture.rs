@@ -1,9 +1,10 @@
-//! A job for tests.
+//! The job and the progress of the unit tests.
 
 use crate::geometry::{Dtype, FrameSpec};
 use crate::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Reduction, Source, Storage, Window};
+use crate::phase::{BootId, Progress};
 
-/// Frames of uint8 behind file URLs, and the power of their spectra; slabs of 20 frames.
+/// uint8 images behind file URLs in slabs of 20 frames, with the power of their spectra and the mean.
 pub(crate) fn job(frames: usize, height: usize, width: usize) -> Job {
     Job {
         name: "j".into(),
@@ -30,5 +31,23 @@ pub(crate) fn job(frames: usize, height: usize, width: usize) -> Job {
         outputs: vec![],
         storage: Storage::Auto,
         backoff_limit: 3,
+    }
+}
+
+/// The progress of a server that has just started.
+pub(crate) fn progress(boot: &str) -> Progress {
+    Progress {
+        boot: BootId(boot.into()),
+        assignment: None,
+        stamp: 0,
+        milestone: 0,
+        phases: vec![],
+        blank: vec![],
+        writing: vec![],
+        written: vec![],
+        failure: None,
+        last_error: None,
+        peak_rss_bytes: 0,
+        vitals: None,
     }
 }

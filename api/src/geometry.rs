@@ -1,4 +1,4 @@
-//! Where things are: element types, frame and array shapes, and the arithmetic on them, in pure integers.
+//! Element types, shapes of frames and arrays, and integer arithmetic on ranges.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -10,9 +10,9 @@ use std::ops::Range;
 pub enum Dtype {
     /// 8 bits, unsigned.
     Uint8,
-    /// 16 bits, unsigned, little endian in memory and on the wire.
+    /// 16 bits, unsigned; little endian in memory and on the network.
     Uint16,
-    /// IEEE 754 single precision, little endian in memory and on the wire.
+    /// IEEE 754 single precision; little endian in memory and on the network.
     Float32,
 }
 
@@ -26,12 +26,15 @@ impl Dtype {
         }
     }
 
-    /// Whether sums over elements are exact integers.
+    /// Whether sums of elements are exact integers.
     pub const fn is_integer(self) -> bool {
-        !matches!(self, Self::Float32)
+        match self {
+            Self::Uint8 | Self::Uint16 => true,
+            Self::Float32 => false,
+        }
     }
 
-    /// The name in NumPy and in the manifest.
+    /// The name in NumPy and in the manifest, for example `uint8`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Uint8 => "uint8",
@@ -47,7 +50,7 @@ impl fmt::Display for Dtype {
     }
 }
 
-/// The element type of any array that readers see, results included.
+/// The element type of an array that readers see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Element {
@@ -57,13 +60,13 @@ pub enum Element {
     Uint16,
     /// `uint64`: exact sums of integers.
     Uint64,
-    /// `int32`: offsets.
+    /// `int32`: corners of crops.
     Int32,
     /// `float32`
     Float32,
     /// `float64`: means, centroids.
     Float64,
-    /// `complex64`: two float32, real part first.
+    /// `complex64`: two float32, the real part first.
     Complex64,
 }
 
@@ -91,7 +94,16 @@ impl Element {
         }
     }
 
-    /// NumPy's type string, little endian, as files of NumPy and metadata of Zarr v2 have it.
+    /// Whether elements are real numbers, so that they have an order and reductions.
+    pub const fn is_real(self) -> bool {
+        match self {
+            Self::Uint8 | Self::Uint16 | Self::Uint64 | Self::Int32 | Self::Float32 | Self::Float64 => true,
+            Self::Complex64 => false,
+        }
+    }
+
+    /// NumPy's type string, little endian, for NPY files and Zarr v2 metadata:
+    /// <https://numpy.org/doc/stable/reference/arrays.interface.html>.
     pub const fn type_string(self) -> &'static str {
         match self {
             Self::Uint8 => "|u1",
@@ -145,58 +157,59 @@ impl FrameSpec {
 }
 
 impl fmt::Display for FrameSpec {
-    /// As in `2000×1000 uint8`: height first, as the shape is written.
+    /// Height first, for example `2000×1000 uint8`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}×{} {}", self.height, self.width, self.dtype)
     }
 }
 
-/// Cuts `0..total` into runs of `size`; the last one may be shorter. A `size` of 0 gives nothing.
+/// Cuts `0..total` into runs of `size`. The last run may be shorter. A `size` of 0 gives no runs.
 pub fn cut(total: usize, size: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Clone {
     let count = if size == 0 { 0 } else { total.div_ceil(size) };
     (0..count).map(move |i| i * size..((i + 1) * size).min(total))
 }
 
-/// The share of `total` things that falls to `index` of `count` owners: contiguous, in order, sizes differing by one at most.
+/// The share of owner `index` of `count` owners in `total` items. Shares are contiguous, in order, and differ in size by at most one item.
 ///
 /// # Panics
-/// When `count` is 0 or `index` is not below it: a bug of the caller.
+/// If `index` is not less than `count`: a bug of the caller.
 pub fn share(total: usize, count: usize, index: usize) -> Range<usize> {
     assert!(index < count, "owner {index} of {count}");
-    // u128: total * (index + 1) may pass 2^64 for absurd but representable inputs.
+    // u128: total * (index + 1) may exceed 64 bits.
     let at = |i: usize| ((total as u128 * i as u128) / count as u128) as usize;
     at(index)..at(index + 1)
 }
 
-/// The owner of thing `item` under [`share`].
+/// The owner of `item`, the inverse of [`share`].
 ///
 /// # Panics
-/// When `item` is not below `total`: a bug of the caller.
+/// If `item` is not less than `total`: a bug of the caller.
 pub fn owner(total: usize, count: usize, item: usize) -> usize {
     assert!(item < total, "item {item} of {total}");
     let guess = ((item as u128 * count as u128) / total as u128) as usize;
-    // The floor in `share` can put the item one owner further than the quotient says.
+    // `share` rounds down, so that the owner may be one further than the quotient.
     (guess..count).find(|&i| share(total, count, i).contains(&item)).unwrap_or(count - 1)
 }
 
-/// Place number `number` of a grid of so many places along each axis, in C order: the last axis runs first.
+/// The index along each axis of cell `number` in a grid, in C order: the last axis changes fastest. `grid` is the number of cells along
+/// each axis.
 pub fn position(mut number: usize, grid: &[usize]) -> Vec<usize> {
     let mut position = grid.to_vec();
-    for place in position.iter_mut().rev() {
-        let size = *place;
-        *place = number % size;
+    for index in position.iter_mut().rev() {
+        let size = *index;
+        *index = number % size;
         number /= size;
     }
     position
 }
 
-/// The overlap of two ranges, empty (`start == end`) when they do not meet.
+/// The intersection of two ranges; empty (`start == end`) if they do not overlap.
 pub fn intersect(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
     let start = a.start.max(b.start);
     start..a.end.min(b.end).max(start)
 }
 
-/// Bytes as people read them: `9.4 GiB`, `512 B`.
+/// A number of bytes with a binary unit: `9.4 GiB`, `512 B`.
 pub fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = bytes as f64;
@@ -231,7 +244,7 @@ mod tests {
         }
 
         #[test]
-        fn cuts_partition(total in 0usize..500, size in 1usize..60) {
+        fn runs_of_a_cut_partition_the_total(total in 0usize..500, size in 1usize..60) {
             let mut next = 0;
             for range in cut(total, size) {
                 prop_assert_eq!(range.start, next);
@@ -243,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_read_well() {
+    fn bytes_have_a_unit_of_their_size() {
         assert_eq!(human_bytes(512), "512 B");
         assert_eq!(human_bytes(10 * 1024 * 1024 * 1024), "10.0 GiB");
     }

@@ -1,4 +1,4 @@
-//! FNV-1a, a hash of 64 bits that is the same in every version and on every machine: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+//! FNV-1a with 64 bits: the same value in every version and on every machine. <http://www.isthe.com/chongo/tech/comp/fnv/>
 
 /// A hash in progress.
 ///
@@ -22,7 +22,8 @@ impl Fnv1a {
         self.0 = bytes.iter().fold(self.0, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     }
 
-    /// Adds a field: its name, its length and its bytes, so that neighbouring fields cannot exchange bytes.
+    /// Adds a field: name and bytes, each after its length as a little-endian u64. Bytes cannot move between neighbouring fields
+    /// without a change of the hash.
     pub fn field(&mut self, name: &str, bytes: &[u8]) {
         for part in [name.as_bytes(), bytes] {
             self.write(&(part.len() as u64).to_le_bytes());

@@ -1,9 +1,20 @@
-//! The words that every program of ArrayJob shares. Pure: no I/O, no async, no Kubernetes, and no clock.
+//! The types that all programs of ArrayJob share. Pure: no I/O, no async code, no Kubernetes, no clock.
 //!
-//! In the order in which a job meets them: [`geometry`] says where things are, [`template`] names the frames'
-//! addresses, [`job`] is what was asked, [`plan`] is who owns what, [`arrays`] lists what readers will see,
-//! [`selection`] is NumPy's slicing of it, [`layout`] cuts it into what is written, [`phase`] is how far each server is, [`next_step`] decides, and
-//! [`wire`] is what programs say to each other, [`words`] what people are told.
+//! Each module uses modules above it in this list alone (`tests/order.rs` checks this):
+//!
+//! 1. [`words`], an error and its causes as one sentence
+//! 2. [`hash`], FNV-1a
+//! 3. [`geometry`], element types, shapes of frames, ranges
+//! 4. [`template`], URL templates of frames
+//! 5. [`selection`], NumPy's basic slicing
+//! 6. [`job`], a valid job
+//! 7. [`partition`], which server owns which frames and pixels
+//! 8. [`arrays`], the arrays that readers see
+//! 9. [`output_grid`], the objects of an output, and the server that writes each object
+//! 10. [`plan`], the partition, with storage and memory
+//! 11. [`phase`], the progress of servers, and of the whole job
+//! 12. [`wire`], routes, headers and bodies between programs
+//! 13. [`next_step`], the decision of the loop
 
 pub mod arrays;
 #[cfg(test)]
@@ -11,8 +22,9 @@ mod fixture;
 pub mod geometry;
 pub mod hash;
 pub mod job;
-pub mod layout;
 pub mod next_step;
+pub mod output_grid;
+pub mod partition;
 pub mod phase;
 pub mod plan;
 pub mod selection;

@@ -1,29 +1,30 @@
-//! What to do next, from what is seen: pure, total, and without a memory of its own.
+//! The decision of the loop: a pure function of the job, the plan and the observed servers, without state of its own.
 
 use crate::job::{Job, Output};
+use crate::partition::ServerId;
 use crate::phase::{Failure, Observed, Phase, Progress, Seen, Stage, Writing, reason};
-use crate::plan::{Plan, ServerId};
+use crate::plan::Plan;
 use crate::wire::{Assignment, Peer};
 use std::ops::Range;
 
-/// The one thing to do next.
+/// The next action of the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Start these servers.
     Launch(Vec<ServerId>),
-    /// Tell these servers what is theirs and where their peers are.
+    /// Send the assignment to these servers.
     Assign(Vec<ServerId>, Box<Assignment>),
-    /// Have servers write outputs, or their parts of them.
+    /// Start these stages of outputs on these servers.
     Write(Vec<(ServerId, Writing)>),
-    /// Nothing to do until something changes.
+    /// Wait until the state of a server changes.
     Wait,
-    /// All is computed and written.
+    /// The job is complete: everything is computed and written.
     Finish,
-    /// The job cannot be finished.
+    /// The job fails.
     Fail(Failure),
 }
 
-/// Decides. The same plan and the same sight give the same step, whoever asks and however often.
+/// The next step. The same job, plan and state always give the same step.
 pub fn next_step(job: &Job, plan: &Plan, observed: &Observed) -> Step {
     if let Some((id, failure)) = observed.progress().find_map(|(id, p)| p.failure.as_ref().map(|failure| (id, failure))) {
         return Step::Fail(Failure { reason: failure.reason.clone(), message: format!("{} (server {})", failure.message, id.0) });
@@ -41,7 +42,8 @@ pub fn next_step(job: &Job, plan: &Plan, observed: &Observed) -> Step {
     if !stale.is_empty() {
         return Step::Assign(stale, Box::new(assignment));
     }
-    let all_computed = observed.progress().count() == plan.servers && observed.progress().all(|(_, p)| p.complete_through(Phase::Fft));
+    let all_computed =
+        observed.progress().count() == plan.partition.servers && observed.progress().all(|(_, p)| p.complete_through(Phase::Fft));
     if !all_computed {
         return Step::Wait;
     }
@@ -49,42 +51,44 @@ pub fn next_step(job: &Job, plan: &Plan, observed: &Observed) -> Step {
 }
 
 fn write_or_finish(job: &Job, plan: &Plan, observed: &Observed) -> Step {
-    let told = |id: ServerId, has: fn(&Progress) -> &Vec<Writing>, wanted: Writing| {
-        observed.progress().any(|(seen, p)| seen == id && has(p).contains(&wanted))
+    let reports = |id: ServerId, list: fn(&Progress) -> &Vec<Writing>, wanted: Writing| {
+        observed.progress().any(|(server, p)| server == id && list(p).contains(&wanted))
     };
-    let mut untold = Vec::new();
+    let mut not_started = Vec::new();
     let mut all_written = true;
     for (output, wanted) in job.outputs.iter().enumerate() {
-        // Who has written a part found the place open. The server that opened it may be another one now, and to open it again
-        // would undo what is closed.
+        // A server that has written objects found the array open. The server that opened the array may have been replaced since, and a
+        // second Open would delete the objects.
         let is_open = observed.progress().any(|(_, p)| p.written.contains(&Writing { output, stage: Stage::Part }));
         for (stage, writers) in stages(output, wanted, plan) {
             if stage == Stage::Open && is_open {
                 continue;
             }
             let of = Writing { output, stage };
-            untold.extend(writers.clone().filter(|&id| !told(id, |p| &p.writing, of) && !told(id, |p| &p.written, of)).map(|id| (id, of)));
-            // The next stage stands on this one.
-            if !writers.clone().all(|id| told(id, |p| &p.written, of)) {
+            let is_idle = |&id: &ServerId| !reports(id, |p| &p.writing, of) && !reports(id, |p| &p.written, of);
+            not_started.extend(writers.clone().filter(is_idle).map(|id| (id, of)));
+            // The next stage needs this stage on all servers.
+            if !writers.clone().all(|id| reports(id, |p| &p.written, of)) {
                 all_written = false;
                 break;
             }
         }
     }
-    if !untold.is_empty() {
-        return Step::Write(untold);
+    if !not_started.is_empty() {
+        return Step::Write(not_started);
     }
     if all_written { Step::Finish } else { Step::Wait }
 }
 
-/// The stages of an output in order, and who does each: one server, another for each output, or all.
+/// The stages of an output in order, with the servers of each stage. Consecutive outputs use consecutive servers for Whole, Open and Close.
 fn stages(output: usize, wanted: &Output, plan: &Plan) -> Vec<(Stage, impl Iterator<Item = ServerId> + Clone + use<>)> {
-    let one = output % plan.servers;
-    let servers = |range: Range<usize>| range.map(ServerId);
+    let servers = plan.partition.servers;
+    let one = output % servers;
+    let ids = |range: Range<usize>| range.map(ServerId);
     if wanted.is_zarr() {
-        vec![(Stage::Open, servers(one..one + 1)), (Stage::Part, servers(0..plan.servers)), (Stage::Close, servers(one..one + 1))]
+        vec![(Stage::Open, ids(one..one + 1)), (Stage::Part, ids(0..servers)), (Stage::Close, ids(one..one + 1))]
     } else {
-        vec![(Stage::Whole, servers(one..one + 1))]
+        vec![(Stage::Whole, ids(one..one + 1))]
     }
 }
 
@@ -96,20 +100,20 @@ fn too_many_losses(job: &Job, observed: &Observed) -> Option<Failure> {
     })
 }
 
-/// What every server has to know now: the plan, where its peers are, and how far it may go. Without overlap, blocks are
-/// pulled only once every frame is loaded, so that the memory of loading is free again.
+/// The assignment for the current peers. Without overlap, servers pull blocks only after all frames are loaded, so that the memory of Load is
+/// free again.
 fn assignment(job: &Job, plan: &Plan, observed: &Observed) -> Assignment {
     let peers = observed
         .servers
         .iter()
         .map(|seen| match seen {
             Seen::Up { address, progress } => Some(Peer { address: address.clone(), boot: progress.boot.clone() }),
-            _ => None,
+            Seen::Absent | Seen::Exited(_) | Seen::Lost(_) | Seen::Starting => None,
         })
         .collect();
     let current = |p: &Progress| p.assignment.as_ref().is_some_and(|(uid, generation)| *uid == job.uid && *generation == job.generation);
-    let loaded =
-        observed.progress().count() == plan.servers && observed.progress().all(|(_, p)| current(p) && p.complete_through(Phase::Recenter));
+    let loaded = observed.progress().count() == plan.partition.servers
+        && observed.progress().all(|(_, p)| current(p) && p.complete_through(Phase::Recenter));
     let goal = if plan.overlap || loaded { Phase::Fft } else { Phase::Recenter };
     Assignment { job: job.clone(), plan: plan.clone(), peers, goal }
 }

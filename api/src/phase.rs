@@ -1,22 +1,37 @@
-//! How far each server is, and what the loop sees of all of them.
+//! The progress of each server, and the state of all servers that the loop observes.
 
-use crate::plan::ServerId;
+mod total;
+
+pub use total::Total;
+
+use crate::partition::ServerId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The phases, in order. They overlap: a frame is recentered as soon as it is decoded.
+/// The phases of a job, in order. Phases overlap: a server recenters a frame as soon as the frame is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
-    /// Frames are fetched and decoded.
+    /// Fetches and decodes frames.
     Load,
-    /// Frames are cropped around their centroids.
+    /// Crops frames around their centroids.
     Recenter,
-    /// Blocks are pulled from the servers that hold them.
+    /// Pulls blocks from the servers that own them.
     Rechunk,
-    /// Every pixel's spectrum over time.
+    /// Transforms every pixel over time.
     Fft,
-    /// Outputs are written.
+    /// Writes outputs.
     Write,
+}
+
+impl Phase {
+    /// The unit of the progress of this phase.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Load | Self::Recenter => "frames",
+            Self::Rechunk | Self::Fft => "bands",
+            Self::Write => "objects",
+        }
+    }
 }
 
 impl fmt::Display for Phase {
@@ -25,99 +40,106 @@ impl fmt::Display for Phase {
     }
 }
 
-/// One start of one server process: a receiver refuses what was meant for another.
+/// The id of one start of a server. A server refuses requests for another start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BootId(pub String);
 
-/// How far one server is with one phase.
+/// The progress of one phase, on one server or on all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseProgress {
-    /// Which.
+    /// The phase.
     pub phase: Phase,
-    /// Units done: frames (Load, Recenter), bands (Rechunk, Fft), objects of outputs (Write).
+    /// Completed units: frames (Load, Recenter), bands (Rechunk, Fft), objects of outputs (Write). See [`Phase::unit`].
     pub done: u64,
-    /// Units in all.
+    /// Number of units.
     pub total: u64,
-    /// Bytes fetched, cropped, pulled, made or written.
+    /// Bytes fetched (Load), cropped (Recenter), pulled (Rechunk), computed (Fft) or written (Write).
     pub bytes: u64,
-    /// Attempts beyond the first.
+    /// Attempts after the first attempt.
     pub retries: u64,
-    /// Start of the first unit, in milliseconds of Unix time; 0 before.
+    /// Start of the first unit, in milliseconds of Unix time; 0 if no unit has started.
     pub started_ms: u64,
-    /// End of the last unit so far, in milliseconds of Unix time; 0 before.
+    /// End of the last completed unit, in milliseconds of Unix time; 0 if no unit is complete.
     pub ended_ms: u64,
 }
 
 impl PhaseProgress {
-    /// Whether nothing is left.
+    /// Whether all units are complete.
     pub const fn complete(&self) -> bool {
         self.done >= self.total
     }
+
+    /// Seconds from the start of the first unit to the end of the last completed unit; 0 if no unit has started. Phases overlap, so that
+    /// the seconds of all phases do not add up to the time of the job.
+    pub fn seconds(&self) -> f64 {
+        if self.started_ms == 0 { 0.0 } else { self.ended_ms.saturating_sub(self.started_ms) as f64 / 1000.0 }
+    }
 }
 
-/// Why a job fails: a reason in CamelCase for programs, a sentence for people.
+/// Why a job fails: a reason for programs and a message for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// As in [`reason`].
+    /// One of [`reason`], in CamelCase.
     pub reason: String,
-    /// What failed, which one, and what to change.
+    /// One sentence: what failed, and what to change.
     pub message: String,
 }
 
-/// Reasons, as programs read them.
+/// Reasons of a failure, for programs. Their names are part of the public interface.
 pub mod reason {
-    /// A frame's URL does not answer.
+    /// A server cannot fetch a frame or the metadata of an array.
     pub const SOURCE_UNAVAILABLE: &str = "SourceUnavailable";
-    /// A frame cannot be decoded, or is not what the job says.
+    /// A server cannot decode a frame, or the frame has another shape or element type than the job.
     pub const CHUNK_DECODE_FAILED: &str = "ChunkDecodeFailed";
-    /// An output cannot be written.
+    /// A server cannot write an output.
     pub const OUTPUT_WRITE_FAILED: &str = "OutputWriteFailed";
-    /// The system refuses memory or a scratch file.
+    /// The operating system refuses memory or a scratch file.
     pub const STORE_FAILED: &str = "StoreFailed";
-    /// The scratch disk has too little free space.
+    /// The scratch disk has less free space than the plan needs.
     pub const DISK_FULL: &str = "DiskFull";
-    /// A bug of ArrayJob: a panic, or a refusal that a correct program never causes.
+    /// A bug of ArrayJob: a panic, or a refused request that a correct program does not send.
     pub const INTERNAL_ERROR: &str = "InternalError";
-    /// Servers were lost more often than `backoffLimit` forgives.
+    /// Servers ended by themselves more often than `backoffLimit` permits.
     pub const BACKOFF_LIMIT_EXCEEDED: &str = "BackoffLimitExceeded";
-    /// Servers cannot be started.
+    /// The operator cannot start servers.
     pub const SERVER_START_FAILED: &str = "ServerStartFailed";
-    /// The manifest breaks a rule.
+    /// The manifest violates a rule.
     pub const INVALID_SPEC: &str = "InvalidSpec";
-    /// The servers' memory does not suffice, by plan.
+    /// The plan needs more memory than the servers have.
     pub const INSUFFICIENT_MEMORY: &str = "InsufficientMemory";
-    /// `startDeadlineSeconds` has passed.
+    /// Not all servers were ready within `startDeadlineSeconds`.
     pub const START_DEADLINE_EXCEEDED: &str = "StartDeadlineExceeded";
-    /// `activeDeadlineSeconds` has passed.
+    /// The job was not complete within `activeDeadlineSeconds`.
     pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 }
 
-/// One server's part in one output.
+/// One stage of one output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Writing {
     /// Number of the output in the manifest.
     pub output: usize,
-    /// What of it.
+    /// The stage.
     pub stage: Stage,
 }
 
-/// What is done of an output. A file is written by one server; a Zarr array is opened by one, written by all, and closed by one.
+/// A stage of writing an output. One server writes a file. One server opens a Zarr array, all servers write objects, and one server
+/// closes the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// A file, whole.
+    /// Write a whole file.
     Whole,
-    /// The place of a Zarr array is made free.
+    /// Delete the objects at the URL of a Zarr array.
     Open,
-    /// The objects that the server owns.
+    /// Write the objects that the server owns.
     Part,
-    /// The metadata, without which nobody can read the rest.
+    /// Write the metadata. Readers do not see the array before.
     Close,
 }
 
 impl Stage {
-    /// Its name in requests.
+    /// The name in requests.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Whole => "whole",
@@ -127,48 +149,50 @@ impl Stage {
         }
     }
 
-    /// Whether an output is there once this is done.
+    /// Whether the output is complete after this stage.
     pub const fn is_last(self) -> bool {
-        matches!(self, Self::Whole | Self::Close)
+        match self {
+            Self::Whole | Self::Close => true,
+            Self::Open | Self::Part => false,
+        }
     }
 }
 
-/// What a server says of itself.
+/// The progress of one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// This start of the server.
+    /// Id of this start of the server.
     pub boot: BootId,
-    /// Job uid and generation of the assignment it works on, if any.
+    /// Uid and generation of the assigned job; `None` without an assignment.
     pub assignment: Option<(String, u64)>,
-    /// [`crate::wire::Assignment::stamp`] of the peers and goal it works with.
+    /// [`crate::wire::Assignment::stamp`] of the assigned peers and goal.
     pub stamp: u64,
-    /// Grows with every event that the loop may act on; lets an observer wait for the next.
+    /// Counter of the events that the loop may act on. A request can wait for the next value.
     pub milestone: u64,
-    /// Phase by phase, in order.
+    /// The phases, in order; empty without an assignment.
     pub phases: Vec<PhaseProgress>,
-    /// Frames that could not be had and are zero.
+    /// Frames that are zero because they could not be fetched or decoded.
     pub blank: Vec<usize>,
-    /// What is being written.
+    /// Stages in progress.
     pub writing: Vec<Writing>,
-    /// What is written.
+    /// Completed stages.
     pub written: Vec<Writing>,
-    /// What ended its work, if anything did.
+    /// Why the work of this server failed.
     pub failure: Option<Failure>,
-    /// What keeps it waiting, while it still tries: the latest failure of a fetch that has failed twice or more. `None` again
-    /// once a fetch succeeds.
+    /// The last error of a fetch that failed at least twice and is retried; `None` after the next success.
     #[serde(rename = "trouble", default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<Failure>,
-    /// Largest resident memory so far, in bytes.
+    /// Peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
-    /// What it takes and waits for; only for who asks for it, since it never stays the same.
+    /// CPU, memory, traffic and waits; only if the request asks for vitals, because they change all the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vitals: Option<Vitals>,
 }
 
-/// What a server takes and waits for at a moment. Rates are differences.
+/// CPU, memory, traffic and waits of a server at one moment. A rate is the difference of two vitals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vitals {
-    /// When, in milliseconds of Unix time.
+    /// The moment, in milliseconds of Unix time.
     pub at_ms: u64,
     /// Compute threads.
     pub cores: u64,
@@ -176,27 +200,27 @@ pub struct Vitals {
     pub cpu_ms: u64,
     /// Resident memory, in bytes.
     pub resident_bytes: u64,
-    /// Bytes of memory that it may take; 0 when nothing limits it.
+    /// Memory limit, in bytes; 0 without a limit.
     pub memory_limit_bytes: u64,
-    /// Bytes from the source and from peers, since its start.
+    /// Bytes received from the source and from peers since the start of the server.
     pub received_bytes: u64,
-    /// Bytes to peers and to readers, since its start.
+    /// Bytes sent to peers and to readers since the start of the server.
     pub sent_bytes: u64,
-    /// What there is more to do for, while there is nothing to compute with.
+    /// What idle compute threads wait for; empty if no thread is idle.
     pub waits: Vec<Wait>,
 }
 
-/// What a server waits for.
+/// What an idle compute thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wait {
-    /// Frames.
+    /// Frames from the source.
     Source,
-    /// Blocks.
+    /// Blocks from peers.
     Peers,
-    /// Another output to be out of memory.
+    /// Memory that another output uses.
     Memory,
-    /// An output to be written.
+    /// The store of an output.
     Store,
 }
 
@@ -207,41 +231,42 @@ impl Progress {
     }
 }
 
-/// One server as the loop sees it.
+/// The state of one server that the loop observes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It was never started, or is gone without a trace.
+    /// The server was never started, or its end left no trace.
     Absent,
-    /// It has ended; why, as far as is known.
+    /// The server ended by itself, with the known reason. The end counts towards `backoffLimit`.
     Exited(String),
-    /// It was taken away (deleted, evicted, its machine gone), which is nobody's failure and never counts as one; what is known.
+    /// The server was removed from outside (deleted, evicted, node lost), with the known reason. The loss does not count towards
+    /// `backoffLimit`.
     Lost(String),
-    /// It is there and does not answer yet.
+    /// The server exists and does not respond yet.
     Starting,
-    /// It answers.
+    /// The server responds.
     Up {
         /// `host:port` for its peers.
         address: String,
-        /// What it says.
+        /// Its progress.
         progress: Box<Progress>,
     },
 }
 
-/// All that the loop sees in one turn.
+/// The state that the loop observes in one turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Every server of the plan, in order.
     pub servers: Vec<Seen>,
-    /// How often a server was started again.
+    /// Number of restarts of servers that ended by themselves.
     pub restarts: u32,
 }
 
 impl Observed {
-    /// The progress of every server that answers.
+    /// The progress of every server that responds.
     pub fn progress(&self) -> impl Iterator<Item = (ServerId, &Progress)> {
         self.servers.iter().enumerate().filter_map(|(index, seen)| match seen {
             Seen::Up { progress, .. } => Some((ServerId(index), &**progress)),
-            _ => None,
+            Seen::Absent | Seen::Exited(_) | Seen::Lost(_) | Seen::Starting => None,
         })
     }
 }

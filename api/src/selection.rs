@@ -1,10 +1,11 @@
-//! NumPy's basic slicing: `power[:, 500, ::2]` as text in, starts, steps and counts out.
+//! NumPy's basic slicing: parses `power[:, 500, ::2]` into starts, steps and counts.
+//! <https://numpy.org/doc/stable/user/basics.indexing.html#slicing-and-striding>
 
 use thiserror::Error;
 
-/// Why a selection cannot be taken.
+/// Why a selection is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "the message documents each variant")]
 pub enum Error {
     #[error("'{0}' is not a selection; write an array's name and NumPy's slicing, as in power[:,500,500]")]
     Syntax(String),
@@ -20,31 +21,31 @@ pub enum Error {
     OutOfBounds { index: i64, axis: usize, size: usize },
 }
 
-/// One comma-separated part of a selection.
+/// One comma-separated item of a selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// `5`, `-1`: one position; the axis goes.
+    /// `5`, `-1`: one position. The result does not have the axis.
     Index(i64),
-    /// `a:b:c`: a run of positions; the axis stays.
+    /// `a:b:c`: start, stop and step. The result has the axis.
     Slice(Option<i64>, Option<i64>, Option<i64>),
-    /// `...`: as many whole axes as are missing.
+    /// `...`: all axes that no other item selects.
     Ellipsis,
 }
 
-/// An array's name and the parts between its brackets; none means all of it.
+/// An array's name and the items between the brackets. No items select the whole array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// The array.
+    /// Name of the array.
     pub array: String,
-    /// The parts, in order.
+    /// The items, in order.
     pub items: Vec<Item>,
 }
 
 impl Selection {
-    /// Reads `name` or `name[items]`.
+    /// Parses `name` or `name[items]`.
     ///
     /// # Errors
-    /// When the text is neither.
+    /// If the text has another form.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let trimmed = text.trim();
         let (array, items) = match trimmed.split_once('[') {
@@ -59,33 +60,33 @@ impl Selection {
     }
 }
 
-/// Reads what stands between the brackets, as in the `sel` parameter of a request.
+/// Parses the items between the brackets, for example the query `sel` of a request.
 ///
 /// # Errors
-/// When a part is not an integer, a slice or an ellipsis.
+/// If an item is not an integer, a slice or an ellipsis, or the text has two ellipses.
 pub fn parse_items(text: &str) -> Result<Vec<Item>, Error> {
-    let parts = text.trim().trim_end_matches(',');
-    if parts.is_empty() {
+    let list = text.trim().trim_end_matches(',');
+    if list.is_empty() {
         return Ok(Vec::new());
     }
-    let items: Vec<Item> = parts.split(',').map(|part| parse_item(text, part.trim())).collect::<Result<_, _>>()?;
+    let items: Vec<Item> = list.split(',').map(|item| parse_item(text, item.trim())).collect::<Result<_, _>>()?;
     if items.iter().filter(|item| matches!(item, Item::Ellipsis)).count() > 1 {
         return Err(Error::Ellipses(text.to_owned()));
     }
     Ok(items)
 }
 
-fn parse_item(text: &str, part: &str) -> Result<Item, Error> {
-    let wrong = || Error::Item { text: text.to_owned(), item: part.to_owned() };
+fn parse_item(text: &str, item: &str) -> Result<Item, Error> {
+    let wrong = || Error::Item { text: text.to_owned(), item: item.to_owned() };
     let number = |s: &str| s.trim().parse::<i64>().map_err(|_| wrong());
-    if part == "..." {
+    if item == "..." {
         return Ok(Item::Ellipsis);
     }
-    if !part.contains(':') {
-        return number(part).map(Item::Index);
+    if !item.contains(':') {
+        return number(item).map(Item::Index);
     }
     let bounds: Vec<Option<i64>> =
-        part.split(':').map(|s| if s.trim().is_empty() { Ok(None) } else { number(s).map(Some) }).collect::<Result<_, _>>()?;
+        item.split(':').map(|s| if s.trim().is_empty() { Ok(None) } else { number(s).map(Some) }).collect::<Result<_, _>>()?;
     match bounds[..] {
         [start, stop] => Ok(Item::Slice(start, stop, None)),
         [start, stop, step] => Ok(Item::Slice(start, stop, step)),
@@ -93,31 +94,31 @@ fn parse_item(text: &str, part: &str) -> Result<Item, Error> {
     }
 }
 
-/// The positions taken along one axis: `start`, `start + step`, … `count` of them.
+/// The selected positions along one axis: `start`, `start + step`, …, `count` positions in total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis {
-    /// First position taken.
+    /// First position.
     pub start: usize,
-    /// From one to the next; negative goes back.
+    /// Difference between consecutive positions; may be negative.
     pub step: i64,
-    /// How many.
+    /// Number of positions.
     pub count: usize,
-    /// Whether the axis is there in the result.
+    /// Whether the result has the axis.
     pub kept: bool,
 }
 
 impl Axis {
-    /// The whole of an axis.
+    /// All positions of an axis of length `size`.
     pub const fn whole(size: usize) -> Self {
         Self { start: 0, step: 1, count: size, kept: true }
     }
 
-    /// Position number `i` of this axis.
+    /// The position with number `i`, from 0.
     pub const fn at(&self, i: usize) -> usize {
         (self.start as i64 + i as i64 * self.step) as usize
     }
 
-    /// The same positions in ascending order, and whether that turned them round.
+    /// The same positions in ascending order, and whether the order is reversed.
     pub const fn ascending(self) -> (Self, bool) {
         if self.step < 0 && self.count > 0 {
             (Self { start: self.at(self.count - 1), step: -self.step, ..self }, true)
@@ -127,10 +128,10 @@ impl Axis {
     }
 }
 
-/// Applies the parts of a selection to a shape, as NumPy does.
+/// Applies the items of a selection to a shape with the rules of NumPy. The result has one [`Axis`] for each number of `shape`.
 ///
 /// # Errors
-/// When an index is out of bounds, there are too many, or a step is 0.
+/// If an index is out of bounds, the shape has fewer axes than items, or a step is 0.
 pub fn resolve(items: &[Item], shape: &[usize]) -> Result<Vec<Axis>, Error> {
     let given = items.iter().filter(|item| !matches!(item, Item::Ellipsis)).count();
     if given > shape.len() {
@@ -150,7 +151,7 @@ pub fn resolve(items: &[Item], shape: &[usize]) -> Result<Vec<Axis>, Error> {
     Ok(axes)
 }
 
-/// The shape of what `axes` select.
+/// The shape of the selection.
 pub fn shape(axes: &[Axis]) -> Vec<usize> {
     axes.iter().filter(|axis| axis.kept).map(|axis| axis.count).collect()
 }
@@ -164,14 +165,15 @@ fn at_index(index: i64, axis: usize, size: usize) -> Result<Axis, Error> {
     }
 }
 
-/// Python's `slice.indices`, in words: bounds count from the end when negative, and clamp.
+/// The rules of Python's `slice.indices`: negative bounds count from the end, and bounds are clamped.
+/// <https://docs.python.org/3/reference/datamodel.html#slice.indices>
 fn slice(start: Option<i64>, stop: Option<i64>, step: Option<i64>, size: usize) -> Result<Axis, Error> {
     let step = step.unwrap_or(1);
     if step == 0 {
         return Err(Error::ZeroStep);
     }
     let size = size as i64;
-    // A step beyond the axis takes one position whatever its size; near 2^63 it would overflow.
+    // A step longer than the axis selects one position. The clamp prevents an overflow near 2^63.
     let step = step.clamp(-size - 1, size + 1);
     let (lowest, highest) = if step > 0 { (0, size) } else { (-1, size - 1) };
     let bound = |b: i64| (if b < 0 { b.saturating_add(size) } else { b }).clamp(lowest, highest);
@@ -187,21 +189,21 @@ fn slice(start: Option<i64>, stop: Option<i64>, step: Option<i64>, size: usize) 
 mod tests {
     use super::*;
 
-    /// What `range(size)[item]` gives, position by position.
+    /// `expected` is `list(range(size)[item])` in Python.
     fn check(item: &str, size: usize, expected: &[usize]) {
         let axes = resolve(&parse_items(item).unwrap(), &[size]).unwrap();
-        let taken: Vec<usize> = (0..axes[0].count).map(|i| axes[0].at(i)).collect();
-        assert_eq!(taken, expected, "{item} of {size}");
-        let (up, turned) = axes[0].ascending();
+        let selected: Vec<usize> = (0..axes[0].count).map(|i| axes[0].at(i)).collect();
+        assert_eq!(selected, expected, "{item} of {size}");
+        let (up, is_reversed) = axes[0].ascending();
         let mut again: Vec<usize> = (0..up.count).map(|i| up.at(i)).collect();
-        if turned {
+        if is_reversed {
             again.reverse();
         }
         assert_eq!(again, expected, "{item} of {size}, ascending");
     }
 
     #[test]
-    fn slices_are_numpys() {
+    fn slices_select_the_positions_of_numpy() {
         check(":", 4, &[0, 1, 2, 3]);
         check("1:3", 4, &[1, 2]);
         check("::2", 5, &[0, 2, 4]);
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_go_and_come_as_in_numpy() {
+    fn indices_remove_axes_and_slices_keep_them() {
         let of = |text: &str, shape: &[usize]| {
             let selection = Selection::parse(text).unwrap();
             super::shape(&resolve(&selection.items, shape).unwrap())
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_numpy_refuses_is_refused() {
+    fn selections_that_numpy_refuses_are_refused() {
         assert!(matches!(Selection::parse("power[:"), Err(Error::Syntax(_))));
         assert!(matches!(Selection::parse(""), Err(Error::Syntax(_))));
         assert!(matches!(Selection::parse("../x[0]"), Err(Error::Syntax(_))));

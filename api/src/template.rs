@@ -1,10 +1,10 @@
-//! A URL template comes in, the URL of one frame goes out: `{index}`, `{index:05}`, `%d`, `%05d` and, for volumes, `{depth}`.
+//! URL templates with the placeholders `{index}`, `{index:05}`, `%d`, `%05d` and, for volumes, `{depth}`.
 
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// The widest zero padding a template may ask for: an `i64` has 19 digits.
+/// Most digits of a zero-padded index: an `i64` has 19 digits.
 const MAX_WIDTH: usize = 20;
 
 /// A parsed URL template.
@@ -18,119 +18,119 @@ const MAX_WIDTH: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
     text: String,
-    parts: Vec<Part>,
+    segments: Vec<Segment>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Part {
+enum Segment {
     Literal(String),
     Index { width: usize },
     Depth,
 }
 
-/// Why a template cannot be read.
+/// Why a template is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TemplateError {
-    /// There is no text.
+    /// The template has no text.
     #[error("the URL template is empty")]
     Empty,
     /// A `{` without its `}`.
-    #[error("`{{` at character {at} is never closed; write `{{{{` for the character itself")]
+    #[error("`{{` at character {at} has no closing brace; write `{{{{` for a literal brace")]
     Unclosed {
         /// Position, counted from 1.
         at: usize,
     },
     /// A `}` without its `{`.
-    #[error("`}}` at character {at} closes nothing; write `}}}}` for the character itself")]
+    #[error("`}}` at character {at} has no opening brace; write `}}}}` for a literal brace")]
     Unopened {
         /// Position, counted from 1.
         at: usize,
     },
-    /// A name that stands for nothing here.
+    /// An unknown placeholder.
     #[error("`{{{field}}}` is unknown; a template may hold {{index}}, {{index:05}}, %d, %05d and {{depth}}")]
     UnknownField {
-        /// What stands between the braces.
+        /// The text between the braces.
         field: String,
     },
-    /// Something other than a zero padding behind `{index:`.
-    #[error("`{{index:{format}}}` cannot be formatted; write {{index:05}} for five digits with leading zeros (at most {MAX_WIDTH})")]
+    /// A format after `{index:` that is not a zero padding.
+    #[error("`{{index:{format}}}` has an unknown format; write {{index:05}} for five digits with leading zeros (at most {MAX_WIDTH})")]
     BadFormat {
-        /// What stands behind the colon.
+        /// The text after the colon.
         format: String,
     },
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
-    /// `%d` and `%0Nd` stand for the index; every other `%` is a literal, so that escapes such as `%20` stay what they are.
-    /// `%d` before a hexadecimal digit is an escape (`%d0`) too. `{{` and `}}` are literal braces.
+    /// `%d` and `%0Nd` are placeholders of the index. Every other `%` is literal, so that escapes such as `%20` do not change. `%d`
+    /// before a hexadecimal digit is an escape too, for example `%d0`. `{{` and `}}` are literal braces.
     ///
     /// # Errors
-    /// When a brace has no partner, or what stands between two is neither an index nor the depth.
+    /// If the text is empty, a brace has no partner, or the text between two braces is not `index`, `index:0N` or `depth`.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         if text.is_empty() {
             return Err(TemplateError::Empty);
         }
-        let mut parts = Vec::new();
+        let mut segments = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let at = text[..text.len() - rest.len()].chars().count() + 1;
-            let (part, length) = match first {
-                '{' if rest.starts_with("{{") => (Part::Literal("{".into()), 2),
-                '}' if rest.starts_with("}}") => (Part::Literal("}".into()), 2),
+            let (segment, length) = match first {
+                '{' if rest.starts_with("{{") => (Segment::Literal("{".into()), 2),
+                '}' if rest.starts_with("}}") => (Segment::Literal("}".into()), 2),
                 '{' => {
                     let end = rest.find('}').ok_or(TemplateError::Unclosed { at })?;
                     (field(&rest[1..end])?, end + 1)
                 }
                 '}' => return Err(TemplateError::Unopened { at }),
-                '%' => printf(rest).unwrap_or_else(|| (Part::Literal("%".into()), 1)),
-                other => (Part::Literal(other.into()), other.len_utf8()),
+                '%' => printf(rest).unwrap_or_else(|| (Segment::Literal("%".into()), 1)),
+                other => (Segment::Literal(other.into()), other.len_utf8()),
             };
-            match part {
-                Part::Literal(more) => literal.push_str(&more),
+            match segment {
+                Segment::Literal(more) => literal.push_str(&more),
                 placeholder => {
                     if !literal.is_empty() {
-                        parts.push(Part::Literal(std::mem::take(&mut literal)));
+                        segments.push(Segment::Literal(std::mem::take(&mut literal)));
                     }
-                    parts.push(placeholder);
+                    segments.push(placeholder);
                 }
             }
             rest = &rest[length..];
         }
         if !literal.is_empty() {
-            parts.push(Part::Literal(literal));
+            segments.push(Segment::Literal(literal));
         }
-        Ok(Self { text: text.to_owned(), parts })
+        Ok(Self { text: text.to_owned(), segments })
     }
 
-    /// The URL of the frame with this index, or of `depth` frames from it.
+    /// The URL of the frame with index `index`; for a volume, of `depth` frames from that index.
     pub fn url(&self, index: i64, depth: usize) -> String {
         let mut url = String::with_capacity(self.text.len() + MAX_WIDTH);
-        for part in &self.parts {
-            match part {
-                Part::Literal(text) => url.push_str(text),
-                Part::Index { width } => url.push_str(&format!("{index:0width$}")),
-                Part::Depth => url.push_str(&depth.to_string()),
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => url.push_str(text),
+                Segment::Index { width } => url.push_str(&format!("{index:0width$}")),
+                Segment::Depth => url.push_str(&depth.to_string()),
             }
         }
         url
     }
 
-    /// Whether the index appears: without it every frame has the same URL.
+    /// Whether the template has the index. Without the index every frame has the same URL.
     pub fn has_index(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Index { .. }))
+        self.segments.iter().any(|segment| matches!(segment, Segment::Index { .. }))
     }
 
-    /// Whether the depth appears: a response then holds as many frames as it is told.
+    /// Whether the template has the depth, so that a request states the number of frames of its response.
     pub fn has_depth(&self) -> bool {
-        self.parts.contains(&Part::Depth)
+        self.segments.contains(&Segment::Depth)
     }
 }
 
 impl fmt::Display for Template {
-    /// The text it was parsed from.
+    /// The text of the template.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -144,42 +144,42 @@ impl FromStr for Template {
     }
 }
 
-/// What stands between braces.
-fn field(text: &str) -> Result<Part, TemplateError> {
+/// Parses the text between braces.
+fn field(text: &str) -> Result<Segment, TemplateError> {
     match text.split_once(':') {
-        None if text == "index" => Ok(Part::Index { width: 0 }),
-        None if text == "depth" => Ok(Part::Depth),
+        None if text == "index" => Ok(Segment::Index { width: 0 }),
+        None if text == "depth" => Ok(Segment::Depth),
         Some(("index", format)) => {
             let bad = || TemplateError::BadFormat { format: format.to_owned() };
             let width = format.strip_suffix('d').unwrap_or(format);
             if width.is_empty() && format == "d" {
-                return Ok(Part::Index { width: 0 });
+                return Ok(Segment::Index { width: 0 });
             }
-            // Without its leading zero Python pads with spaces, which no URL has.
+            // Without a leading zero Python pads with spaces, which a URL must not contain.
             let digits = width.strip_prefix('0').ok_or_else(bad)?;
-            padding(digits).map(|width| Part::Index { width }).ok_or_else(bad)
+            padding(digits).map(|width| Segment::Index { width }).ok_or_else(bad)
         }
         _ => Err(TemplateError::UnknownField { field: text.to_owned() }),
     }
 }
 
-/// The digits of a zero padding.
+/// Parses the width of a zero padding.
 fn padding(digits: &str) -> Option<usize> {
     let width = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
     (width <= MAX_WIDTH).then_some(width)
 }
 
-/// `%d` or `%05d` at the start of `text`, and its length.
-fn printf(text: &str) -> Option<(Part, usize)> {
+/// `%d` or `%05d` at the start of `text`, and the length of the placeholder in bytes.
+fn printf(text: &str) -> Option<(Segment, usize)> {
     let end = text.find('d')?;
     let digits = &text[1..end];
     if digits.is_empty() {
         let escape = text[2..].starts_with(|c: char| c.is_ascii_hexdigit());
-        return (!escape).then_some((Part::Index { width: 0 }, 2));
+        return (!escape).then_some((Segment::Index { width: 0 }, 2));
     }
-    // `%2d` is the escape of `-`; a padding has a leading zero, and no URL holds the control characters %00 to %09 before a d.
+    // `%2d` is the escape of `-`, and a padding begins with 0. The escapes %00 to %09 are control characters, which URLs do not contain.
     let width = padding(digits.strip_prefix('0')?)?;
-    Some((Part::Index { width }, end + 1))
+    Some((Segment::Index { width }, end + 1))
 }
 
 #[cfg(test)]
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_written_where_the_template_says() {
+    fn placeholders_are_replaced_by_the_index_and_the_depth() {
         check("http://h/raw/xy/2000_2000/1800_2300_{index}/jpg", 7, "http://h/raw/xy/2000_2000/1800_2300_7/jpg");
         check("http://h/{index:05}.png", 42, "http://h/00042.png");
         check("http://h/{index:05d}.png", 42, "http://h/00042.png");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_stay_what_they_are() {
+    fn percent_escapes_do_not_change() {
         for text in ["http://h/a%20b%2F", "http://h/%2d", "http://h/%d0%b0", "http://h/100%", "http://h/%%", "http://h/%é"] {
             check(text, 1, text);
             assert!(!Template::parse(text).unwrap().has_index());
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_cannot_be_meant_is_refused() {
+    fn an_invalid_template_is_refused() {
         let refused = |text: &str| Template::parse(text).unwrap_err();
         assert_eq!(refused(""), TemplateError::Empty);
         assert_eq!(refused("h/{index"), TemplateError::Unclosed { at: 3 });
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_template_holds_is_known() {
+    fn a_template_states_which_placeholders_it_has() {
         let template: Template = "h/{depth}/%d".parse().unwrap();
         assert!(template.has_index() && template.has_depth());
         assert_eq!(template.to_string(), "h/{depth}/%d");

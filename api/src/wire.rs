@@ -1,5 +1,7 @@
-//! What programs say to each other: routes, headers, and the bodies of commands. HTTP/1.1, JSON for commands, raw
-//! little-endian pixels for blocks.
+//! The protocol between programs: routes, headers, and bodies. HTTP/1.1, with JSON for commands and raw little-endian pixels for blocks.
+//!
+//! A body keeps its JSON field names within one [`VERSION`]. A new field has a serde default, so that servers of an earlier build can read
+//! the body, and their bodies stay readable.
 
 use crate::geometry::FrameSpec;
 use crate::hash::Fnv1a;
@@ -8,76 +10,79 @@ use crate::phase::{BootId, Phase, Progress};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 
-/// Version of this protocol; a server of another one refuses the assignment.
+/// Version of this protocol. A server with another version refuses an assignment.
 pub const VERSION: u32 = 2;
 /// Header: the protocol version.
 pub const VERSION_HEADER: &str = "x-arrayjob-version";
-/// Header: uid of the job that the request is about.
+/// Header: uid of the job of the request.
 pub const UID_HEADER: &str = "x-arrayjob-uid";
-/// Header: generation of the job.
+/// Header: generation of the job of the request.
 pub const GENERATION_HEADER: &str = "x-arrayjob-generation";
-/// Header: the boot id that the caller expects of the receiver; any other answers 409.
+/// Header: the boot id that the client expects of the server. A server with another boot id responds with 409.
 pub const BOOT_HEADER: &str = "x-arrayjob-boot";
-/// Cookie and query parameter that carry the run's key for people's browsers.
+/// Name of the cookie and of the query that contain the key of the run, for browsers.
 pub const TOKEN: &str = "token";
 
-/// Routes between programs.
+/// Routes of a server. The documentation of each route lists the names of its query.
 pub mod route {
-    /// GET: [`super::Progress`]; `?milestone=&wait_ms=` waits for the next milestone, `?vitals=true` has them with it.
+    /// GET `?milestone=&wait_ms=&vitals=`: [`super::Progress`]. With `wait_ms`, the response waits at most that time for a milestone after
+    /// `milestone`. With `vitals=true`, the progress includes [`crate::phase::Vitals`].
     pub const PROGRESS: &str = "/v1/progress";
-    /// PUT: [`super::Assignment`].
+    /// PUT `?server=` with an [`super::Assignment`]: assigns the work of server number `server`. The response is [`super::Progress`].
     pub const ASSIGNMENT: &str = "/v1/assignment";
-    /// GET `?band=`: the receiver's frames of that band, (t, pixel) in C order.
+    /// GET `?band=`: the block of the server's frames and the band, (t, pixel) in C order.
     pub const BLOCK: &str = "/v1/block";
-    /// GET `?array=&t=&y=&x=&shape=&aspect=`: the receiver's part of a selection.
+    /// GET `?array=&t=&y=&x=&shape=&aspect=`: the server's elements of a selection. `t`, `y` and `x` are `start:step:count`; `shape` is
+    /// `ct,cy,cx`, to which the response is padded.
     pub const PART: &str = "/v1/part";
-    /// GET `?array=`: the receiver's sums of which the array is made.
+    /// GET `?array=`: the server's partial sums of the array.
     pub const SUMS: &str = "/v1/sums";
-    /// GET `?log=&after=&resolution=`: what the receiver has done.
+    /// GET `?log=&after=&resolution=`: tasks of the server after record `after` of journal `log`. Neighbours within `resolution`
+    /// microseconds are merged.
     pub const TASKS: &str = "/v1/tasks";
-    /// GET `?array=&stride=`: some pixels of the receiver's sums so far.
+    /// GET `?array=&stride=`: every `stride`th pixel of the server's current sums.
     pub const PREVIEW: &str = "/v1/preview";
-    /// GET: what the receiver knows of its frames so far.
+    /// GET: the values that the server has computed of its own frames.
     pub const TRACES: &str = "/v1/traces";
-    /// POST `?output=&stage=`: write that of an output.
+    /// POST `?output=&stage=`: starts a stage of an output. The response is [`super::Progress`].
     pub const WRITE: &str = "/v1/write";
-    /// POST [`super::ProbeRequest`]: what frames are, as [`super::Probed`].
+    /// POST with a [`super::ProbeRequest`]: shape and element type of the frames, as [`super::Probed`].
     pub const PROBE: &str = "/v1/probe";
-    /// GET `/slice/{array}?sel=&format=`: for readers.
+    /// GET `/slice/{array}?sel=&format=`: a selection of an array, for readers.
     pub const SLICE: &str = "/slice";
-    /// GET: the root of the arrays as Zarr.
+    /// GET: the root of a Zarr hierarchy of all arrays, for readers.
     pub const ZARR: &str = "/arrays.zarr";
-    /// GET: the job as readers see it.
+    /// GET: the state of the job, for readers.
     pub const STATUS: &str = "/api/v1/status";
-    /// GET `/api/v1/peek/{index}?format=`: one frame as the source has it now.
+    /// GET `/api/v1/peek/{index}?format=`: one frame, fetched from the source at the time of the request, for readers.
     pub const PEEK: &str = "/api/v1/peek";
 }
 
-/// Where a peer is, and which start of it.
+/// The address of a peer, and the id of its start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Peer {
     /// `host:port`.
     pub address: String,
-    /// The start that the sender of the assignment saw.
+    /// The start that the operator observed.
     pub boot: BootId,
 }
 
-/// What a server has to do: the whole plan, its peers, and the phase up to which it may go. The receiver's number
-/// travels beside it, in the query.
+/// The work of all servers: the job, the plan, the peers, and the last phase that servers may begin. The query of the request contains the
+/// number of the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assignment {
     /// The job.
     pub job: Job,
     /// The plan.
     pub plan: Plan,
-    /// Every server of the plan, in order; `None` for one that is not up.
+    /// Every server of the plan, in order; `None` for a server that does not respond.
     pub peers: Vec<Option<Peer>>,
-    /// The last phase that may be worked on now.
+    /// The last phase that servers may begin.
     pub goal: Phase,
 }
 
 impl Assignment {
-    /// A number that changes when the peers or the goal change.
+    /// A hash of the peers and the goal. Servers compare it across versions, so that the same input must keep the same value.
     pub fn stamp(&self) -> u64 {
         let mut hash = Fnv1a::default();
         hash.write(format!("{:?}", self.goal).as_bytes());
@@ -90,29 +95,30 @@ impl Assignment {
         hash.finish()
     }
 
-    /// Whether the server that says `progress` works on just this.
+    /// Whether the server with this progress already works on this assignment.
     pub fn is_known_to(&self, progress: &Progress) -> bool {
         progress.assignment.as_ref() == Some(&(self.job.uid.clone(), self.job.generation)) && progress.stamp == self.stamp()
     }
 }
 
-/// Asks a server to look at a source's first frame, or at an array's metadata, with its own network and its own secrets, before
-/// there is a plan. The answer is [`Probed`], or a [`Problem`] with status 422 when that cannot be had or read.
+/// A request to read the first frame of a source, or the metadata of an array, before the job has a plan. The server has the network and
+/// the secrets of the job. The response is [`Probed`], or a [`Problem`] with status 422 if the server cannot fetch or decode the frame or
+/// the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeRequest {
-    /// Where frames come from.
+    /// The source of the frames.
     pub source: Source,
-    /// Number of frames of the job; at least 1. Of a Zarr array it does not matter.
+    /// Number of frames of the job; at least 1. Not used for a Zarr array.
     pub frames: usize,
 }
 
-/// What a source says of itself.
+/// What a server found in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
-    /// What a frame is.
+    /// Shape and element type of a frame.
     #[serde(flatten)]
     pub frame: FrameSpec,
-    /// How the array lies in its store; of a Zarr array only.
+    /// Shape and chunks of the array; `None` if the source is not a Zarr array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<ArrayLayout>,
 }
@@ -120,31 +126,52 @@ pub struct Probed {
 /// The body of an error response.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {
-    /// One sentence.
+    /// One sentence: what failed, and what to do.
     pub error: String,
-    /// For programs, as in [`crate::phase::reason`], where one fits.
+    /// One of [`crate::phase::reason`], for programs; `None` if none of them applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What a server prints, as one line of JSON, once it listens.
+/// The line of JSON that a server prints as soon as it listens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ready {
-    /// `host:port` it listens on.
+    /// `host:port` of the listener.
     pub address: String,
-    /// This start of it.
+    /// Id of this start of the server.
     pub boot: BootId,
 }
 
-/// What a server reads, as one line of JSON, before it listens. The end of that stream is its parent's end.
+/// The line of JSON that a server reads from standard input before it listens. The server exits at the end of standard input, which is
+/// the end of its parent process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Startup {
-    /// The run's key; a request without it is refused.
+    /// Key of the run. The server refuses requests without the key.
     pub key: String,
     /// Compute threads.
     pub threads: usize,
-    /// Folder for scratch files, when the plan stores on disk.
+    /// Folder for scratch files; `None` if the plan stores arrays in memory.
     pub scratch: Option<String>,
-    /// What became of the server in whose place this one is started; none for the first.
+    /// Why the previous server with this number ended; `None` for the first start.
     pub after: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::job;
+    use crate::plan::{Allowance, Budget};
+
+    #[test]
+    fn the_stamp_of_an_assignment_stays_the_same_in_later_versions() {
+        let job = job(40, 30, 20);
+        let plan = Plan::new(&job, Some(2), &Budget { memory: Allowance::PerServer(1 << 30), cores: 1 }).unwrap();
+        let peers = vec![Some(Peer { address: "10.0.0.1:8080".into(), boot: BootId("b1".into()) }), None];
+        let assignment = Assignment { job, plan, peers, goal: Phase::Fft };
+        let mut hash = Fnv1a::default();
+        hash.write(b"Fft10.0.0.1:8080 b1;;");
+        assert_eq!(assignment.stamp(), hash.finish());
+        let other = Assignment { goal: Phase::Recenter, ..assignment.clone() };
+        assert_ne!(other.stamp(), assignment.stamp());
+    }
 }

@@ -1,15 +1,15 @@
-//! What went wrong, as people are told of it.
+//! Error messages.
 
-/// An error and its causes, as one sentence.
+/// The message of an error and of all its causes, as one sentence.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let words = error.to_string();
-        // Some libraries repeat their cause in their own words.
-        if !text.contains(&words) {
+        let message = error.to_string();
+        // Some libraries repeat the message of the cause in their own message.
+        if !text.contains(&message) {
             text.push_str(": ");
-            text.push_str(&words);
+            text.push_str(&message);
         }
         cause = error.source();
     }
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_follow_once() {
+    fn each_cause_is_stated_once() {
         let cause = Wrapped("no route", None);
         let repeated = Wrapped("cannot connect: no route", Some(Box::new(cause)));
         let error = Wrapped("frame 3", Some(Box::new(repeated)));

@@ -13,10 +13,10 @@ pub use partial_sums::{Partial, PartialSums, Stack};
 pub(crate) use peers::note_start;
 
 use crate::source::Source;
-use api::arrays::{Array, Base, catalog};
+use api::arrays::{Array, Base};
 use api::geometry::FrameSpec;
 use api::job::{Job, Kept, Output, Storage};
-use api::layout::Layout;
+use api::output_grid::OutputGrid;
 use api::phase::Phase;
 use api::plan::{Plan, ServerId};
 use api::wire::Peer;
@@ -110,9 +110,9 @@ pub struct Share {
 
 /// Objects of outputs that the server writes; a file is one object, of the server that [`api::next_step`] gives it to.
 fn own_objects(job: &Job, plan: &Plan, arrays: &[Array], id: ServerId) -> usize {
-    let of = |(number, output): (usize, &Output)| match Layout::new(output, arrays, plan) {
-        Ok(layout) if output.is_zarr() => layout.objects_of(id, plan).count(),
-        _ => usize::from(number % plan.servers == id.0),
+    let of = |(number, output): (usize, &Output)| match OutputGrid::new(output, arrays, &plan.partition) {
+        Ok(layout) if output.is_zarr() => layout.objects_of(id, &plan.partition).count(),
+        _ => usize::from(number % plan.partition.servers == id.0),
     };
     job.outputs.iter().enumerate().map(of).sum()
 }
@@ -135,22 +135,24 @@ impl Share {
         let (frames, bands, pixels) = (plan.frames_of(id).len(), plan.bands_of(id).len(), plan.pixels_of(id).len());
         let raw_apart = job.recenter.is_some() && plan.keeps(Kept::Raw);
         let slots = |things: usize, each: usize, per_slot: usize| Slots::new(things * each, per_slot * each, scratch);
-        let raw = raw_apart.then(|| slots(frames, plan.frame.bytes(), 1)).transpose()?;
-        let stack = slots(frames, plan.stack.bytes(), 1)?;
-        let series = plan.frames * plan.stack.dtype.size();
-        let rechunked = (plan.exchanges && plan.keeps(Kept::Rechunked)).then(|| slots(pixels, series, plan.band_pixels)).transpose()?;
-        let spectrum = plan.fft.map(|_| slots(pixels, plan.spectrum_bytes(), plan.band_pixels)).transpose()?;
-        let arrays = catalog(&job, &plan);
+        let raw = raw_apart.then(|| slots(frames, plan.partition.frame.bytes(), 1)).transpose()?;
+        let stack = slots(frames, plan.partition.stack.bytes(), 1)?;
+        let series = plan.partition.frames * plan.partition.stack.dtype.size();
+        let rechunked = (plan.partition.exchanges && plan.keeps(Kept::Rechunked))
+            .then(|| slots(pixels, series, plan.partition.band_pixels))
+            .transpose()?;
+        let spectrum = plan.fft.map(|_| slots(pixels, plan.spectrum_bytes(), plan.partition.band_pixels)).transpose()?;
+        let arrays = plan.arrays(&job);
         let objects = (!job.outputs.is_empty()).then(|| own_objects(&job, &plan, &arrays, id));
         Ok(Self {
             arrays,
             ops: Ops::of(&job.reduce),
             notes: Mutex::new(vec![None; frames]),
-            partial_sums: PartialSums::new([plan.frame.width, plan.stack.width]),
+            partial_sums: PartialSums::new([plan.partition.frame.width, plan.partition.stack.width]),
             sums: OnceLock::new(),
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
-            counters: Counters::new(frames, job.recenter.is_some(), plan.exchanges.then_some(bands), plan.fft.is_some(), objects),
+            counters: Counters::new(frames, job.recenter.is_some(), plan.partition.exchanges.then_some(bands), plan.fft.is_some(), objects),
             memory_budget: MemoryBudget::new(plan.spare),
             known_peers: Mutex::new(peers::known(&directions.peers)),
             directions: watch::Sender::new(directions),
@@ -184,8 +186,8 @@ impl Share {
     /// Where frames of `base` are, and what they are.
     pub fn frame_store(&self, base: Base) -> (&Slots, FrameSpec) {
         match (base, &self.raw) {
-            (Base::Raw, Some(raw)) if self.job.recenter.is_some() => (raw, self.plan.frame),
-            _ => (&self.stack, self.plan.stack),
+            (Base::Raw, Some(raw)) if self.job.recenter.is_some() => (raw, self.plan.partition.frame),
+            _ => (&self.stack, self.plan.partition.stack),
         }
     }
 
@@ -204,8 +206,8 @@ impl Share {
         let finished = || {
             let (raw, crops) = self.sums.get()?;
             match stack {
-                Stack::Raw => Some(Partial::of(raw, self.plan.frame.width, stride)),
-                Stack::Recentered => crops.as_ref().map(|crops| Partial::of(crops, self.plan.stack.width, stride)),
+                Stack::Raw => Some(Partial::of(raw, self.plan.partition.frame.width, stride)),
+                Stack::Recentered => crops.as_ref().map(|crops| Partial::of(crops, self.plan.partition.stack.width, stride)),
             }
         };
         self.partial_sums.so_far(stack, stride, finished).await

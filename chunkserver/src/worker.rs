@@ -202,7 +202,7 @@ impl Worker {
 
     /// Checks everything that can refuse an assignment, except for memory and disk space.
     fn prepare(&self, id: ServerId, job: &job::Job, plan: &Plan) -> Result<Prepared, Error> {
-        if id.0 >= plan.servers {
+        if id.0 >= plan.partition.servers {
             return Err(Error::NoSuchServer(id.0));
         }
         let scratch = match plan.storage {

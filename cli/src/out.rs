@@ -6,7 +6,7 @@ mod drawings;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::reader::Reader;
-use api::arrays::{Array, catalog};
+use api::arrays::Array;
 use api::job::Job;
 use api::plan::Plan;
 use crds::v1alpha1 as crd;
@@ -62,7 +62,7 @@ impl Out {
     pub(crate) fn outputs(&self, job: &Job, plan: &Plan) -> Vec<crd::Output> {
         let folder = self.partial.join(ARRAYS);
         let url = |name: &str| url::Url::from_file_path(folder.join(name)).map_or_else(|()| String::new(), String::from);
-        catalog(job, plan)
+        plan.arrays(job)
             .iter()
             .map(|array| crd::Output { select: array.name.clone(), url: url(&array.name), ..crd::Output::default() })
             .collect()
@@ -73,7 +73,7 @@ impl Out {
     /// # Errors
     /// An array is not readable, a picture fails, or a file is not writable.
     pub(crate) async fn finish(&self, reader: &Reader, outcome: &Outcome) -> Result<(), Error> {
-        let arrays = catalog(&outcome.job, &outcome.plan);
+        let arrays = outcome.plan.arrays(&outcome.job);
         self.write_group(&arrays)?;
         for drawing in drawings::of(&arrays) {
             self.write(&drawing.file(), &drawing.draw(reader).await?)?;

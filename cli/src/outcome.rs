@@ -29,7 +29,7 @@ impl Outcome {
             .collect();
         json!({
             "job": self.job.name,
-            "servers": self.plan.servers,
+            "servers": self.plan.partition.servers,
             "seconds": self.seconds,
             "peak_rss_bytes": self.report.peak_rss_bytes,
             "phases": phases,

@@ -10,7 +10,6 @@ use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::signals::interrupted;
 use crate::{budget, manifest};
-use api::arrays::catalog;
 use api::job::{Job, Storage};
 use api::phase::{Failure, reason};
 use api::plan::{Allowance, Plan};
@@ -130,7 +129,7 @@ async fn execute(
     print_outcome(&local.progress, &outcome, out);
     check(&outcome)?;
     if settings.serve {
-        let arrays: Vec<Readable> = catalog(&outcome.job, &outcome.plan).iter().map(Readable::from).collect();
+        let arrays: Vec<Readable> = outcome.plan.arrays(&outcome.job).iter().map(Readable::from).collect();
         match local.serve(&arrays).await? {}
     }
     Ok(())
@@ -162,14 +161,14 @@ fn print_plan(progress: &Progress, job: &Job, plan: &Plan) {
     progress.sentence(&format!(
         "{}: {} frames of {}, {} server{}{}",
         job.name,
-        plan.frames,
-        plan.frame,
-        plan.servers,
-        if plan.servers == 1 { "" } else { "s" },
+        plan.partition.frames,
+        plan.partition.frame,
+        plan.partition.servers,
+        if plan.partition.servers == 1 { "" } else { "s" },
         if plan.storage == Storage::Disk { ", arrays on scratch disk because memory is too small" } else { "" }
     ));
     progress.object(&json!({"plan": {
-        "servers": plan.servers, "storage": plan.storage.to_string(), "overlap": plan.overlap, "window": plan.window, "peak_bytes": plan.peak_bytes(),
+        "servers": plan.partition.servers, "storage": plan.storage.to_string(), "overlap": plan.overlap, "window": plan.bands_in_flight, "peak_bytes": plan.peak_bytes(),
     }}));
 }
 

@@ -7,7 +7,7 @@ use api::plan::Plan;
 
 /// Looks at every server of the plan.
 pub async fn observe(fleet: &impl Fleet, servers: &Servers, plan: &Plan) -> Observed {
-    let states = fleet.observe(plan.servers).await;
+    let states = fleet.observe(plan.partition.servers).await;
     let asked = states.into_iter().map(|state| async move {
         match state {
             ServerState::Absent => Seen::Absent,

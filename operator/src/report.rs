@@ -63,8 +63,8 @@ pub struct Report {
 pub fn report(turn: &Turn) -> Report {
     let of_all: Vec<&Progress> = turn.observed.progress().map(|(_, progress)| progress).collect();
     let has = [
-        (Phase::Load, turn.plan.frames),
-        (Phase::Recenter, if turn.job.recenter.is_some() { turn.plan.frames } else { 0 }),
+        (Phase::Load, turn.plan.partition.frames),
+        (Phase::Recenter, if turn.job.recenter.is_some() { turn.plan.partition.frames } else { 0 }),
         (Phase::Rechunk, turn.plan.bands()),
         (Phase::Fft, if turn.job.fft.is_some() { turn.plan.bands() } else { 0 }),
     ];

@@ -267,7 +267,10 @@ fn recenter(recenter: &crd::Recenter, frame: &FrameSpec) -> Result<job::Recenter
     if recenter.threshold.is_some_and(|threshold| !threshold.is_finite()) {
         return Err(invalid("spec.recenter.threshold", "must be a finite number"));
     }
-    Ok(job::Recenter { crop: [height as usize, width as usize], threshold: recenter.threshold })
+    let method = match recenter.method.unwrap_or_default() {
+        crd::Method::Centroid => job::Method::Centroid,
+    };
+    Ok(job::Recenter { crop: [height as usize, width as usize], method, threshold: recenter.threshold })
 }
 
 fn chunks(chunks: &[i64], shape: [usize; 3]) -> Result<[usize; 3], Invalid> {

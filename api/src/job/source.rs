@@ -1,24 +1,24 @@
-//! Where frames come from: images or volumes behind URLs, or an array of a Zarr store.
+//! The source of the frames: images or volumes behind URLs, or an array of a Zarr store.
 
 use crate::geometry::Dtype;
 use serde::{Deserialize, Serialize};
 
-/// Frames decoded and reduced in one pass.
+/// Frames that a server decodes and reduces in one pass.
 pub const GROUP: usize = 8;
-/// Bytes of a piece that are aimed at: large enough for few requests, small enough for several at once.
+/// Target size of a piece, in bytes: large enough for few requests, small enough for several pieces at a time.
 const PIECE_BYTES: usize = 16 << 20;
 
-/// Where frames come from.
+/// The source of the frames.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
-    /// One image, or some raw frames, behind each URL.
+    /// One image, or `depth` raw frames, behind each URL.
     Images(Images),
     /// An array of a Zarr store.
     Zarr(Zarr),
 }
 
 impl Source {
-    /// Frames of one response that carries several: 1 but for a volume.
+    /// Frames in one response: more than 1 for a volume only.
     pub const fn depth(&self) -> usize {
         match self {
             Self::Images(images) => images.depth,
@@ -26,7 +26,7 @@ impl Source {
         }
     }
 
-    /// Headers sent with each request.
+    /// Headers of each request: name and value.
     pub fn headers(&self) -> &[(String, String)] {
         match self {
             Self::Images(images) => &images.headers,
@@ -35,79 +35,79 @@ impl Source {
     }
 }
 
-/// One image, or some raw frames, behind each URL.
+/// Images or volumes behind URLs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
-    /// The URL with its placeholders; see [`crate::template::Template`].
+    /// The URL with placeholders; see [`crate::template::Template`].
     pub url_template: String,
     /// Index of the first frame.
     pub start: i64,
-    /// From one frame's index to the next.
+    /// Difference between the indices of consecutive frames.
     pub step: i64,
     /// Frames in one response: 1 for images, more for a volume.
     pub depth: usize,
-    /// What colour images become.
+    /// The treatment of color images.
     pub color: Color,
-    /// Headers sent with each request.
+    /// Headers of each request: name and value.
     pub headers: Vec<(String, String)>,
 }
 
 impl Images {
-    /// Frames that are fetched together: one pass's, or those of one response of a volume.
+    /// Frames that a server fetches together: [`GROUP`], or the frames of one response of a volume.
     pub const fn group(&self) -> usize {
         if self.depth > 1 { self.depth } else { GROUP }
     }
 
-    /// The index that the URL of frame `frame` carries; for a volume, of the response that holds it.
+    /// The index in the URL of frame `frame`. For a volume: the index of the first frame in the same response.
     pub fn index(&self, frame: usize) -> i64 {
         self.start + (frame - frame % self.depth) as i64 * self.step
     }
 }
 
-/// What colour images become.
+/// The treatment of color images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Color {
-    /// They are an error.
+    /// A color image is an error.
     #[default]
     Refuse,
-    /// ITU-R 601 luminance.
+    /// The luminance of a color image: <https://www.itu.int/rec/R-REC-BT.601>.
     Luminance,
 }
 
 /// An array of a Zarr store, axes (t, y, x).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zarr {
-    /// The store, or the array itself.
+    /// URL of the store, or of the array itself.
     pub url: String,
-    /// The array's path in the store; empty for the store's own.
+    /// Path of the array in the store; empty if `url` is the URL of the array.
     pub array: String,
-    /// Index along axis 0 of the job's first frame.
+    /// Index of the job's first frame along axis 0 of the array.
     pub start: usize,
-    /// How the array lies in the store; `None` before anybody has looked.
+    /// Shape and chunks of the array; `None` before a server has read the metadata.
     pub layout: Option<ArrayLayout>,
 }
 
-/// How an array lies in chunks, as its metadata say.
+/// Shape, element type and chunks of a source's array, from the metadata of the array. Axis order is (t, y, x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArrayLayout {
-    /// The array's shape.
+    /// Shape of the array.
     pub shape: [usize; 3],
-    /// Its element type.
+    /// Element type.
     pub dtype: Dtype,
-    /// Shape of a chunk: what one key of the store holds.
+    /// Shape of a chunk: the content of one key of the store.
     pub chunks: [usize; 3],
-    /// Shape of the smallest part of a chunk that can be read without the rest: an inner chunk of a shard, a frame of a chunk
-    /// that is not compressed; else the chunk.
+    /// Shape of a part: the smallest region that a server can read without the rest of the chunk. A part is an inner chunk of a shard,
+    /// one frame of an uncompressed chunk, or else the whole chunk.
     pub parts: [usize; 3],
 }
 
 impl ArrayLayout {
-    /// Shape of what is read and decoded at a time where `frames` frames are wanted: whole parts, several where they are small.
+    /// Shape of a piece, the unit of reads and decodes, for a group of `frames` frames: one part, or several parts if they are small.
     pub fn piece(&self, frames: usize) -> [usize; 3] {
         let frames = frames.min(self.chunks[0]).next_multiple_of(self.parts[0]).min(self.chunks[0]);
         let most = [frames, self.chunks[1], self.chunks[2]];
         let mut piece = self.parts;
-        // x first, whose neighbours lie next to each other.
+        // x first: neighbours in x are neighbours in the file.
         for axis in [2, 1, 0] {
             let others = piece.iter().product::<usize>() / piece[axis] * self.dtype.size();
             let wanted = (PIECE_BYTES / others.max(1)).clamp(piece[axis], most[axis].max(piece[axis]));
@@ -124,7 +124,7 @@ impl ArrayLayout {
         self.piece(frames).iter().product::<usize>() * self.dtype.size()
     }
 
-    /// Frames that have to be decoded for frames `from..to` of the array: whole parts, as far as the array goes.
+    /// Frames that a server decodes for frames `from..to` of the array: whole parts, up to the end of the array.
     pub fn decoded_frames(&self, from: usize, to: usize) -> usize {
         let part = self.parts[0];
         to.div_ceil(part).saturating_mul(part).min(self.shape[0].max(to)) - from / part * part
@@ -142,16 +142,16 @@ mod tests {
     #[test]
     fn pieces_are_whole_parts_within_a_chunk() {
         let check = |chunks, parts, frames, expected| assert_eq!(layout(chunks, parts).piece(frames), expected, "{chunks:?} {parts:?}");
-        // What cannot be read apart is read whole.
+        // A compressed chunk is one piece.
         check([1000, 10, 10], [1000, 10, 10], 8, [1000, 10, 10]);
         check([1, 2000, 2000], [1, 2000, 2000], 8, [1, 2000, 2000]);
-        // Shards, by inner chunks.
+        // A piece of a shard has whole inner chunks.
         check([64, 2000, 2000], [1, 100, 100], 64, [4, 2000, 2000]);
         check([64, 2000, 2000], [1, 100, 100], 2, [2, 2000, 2000]);
         check([64, 200, 200], [8, 100, 100], 64, [64, 200, 200]);
         check([1000, 100, 100], [1000, 10, 10], 8, [1000, 100, 100]);
         check([1, 20_000, 2000], [1, 100, 100], 1, [1, 8300, 2000]);
-        // Uncompressed ones, by frames.
+        // A piece of an uncompressed chunk has whole frames.
         check([1000, 10, 10], [1, 10, 10], 8, [8, 10, 10]);
         check([1000, 2000, 2000], [1, 2000, 2000], 500, [4, 2000, 2000]);
     }

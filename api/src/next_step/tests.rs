@@ -1,11 +1,11 @@
 use super::*;
 use crate::fixture;
 use crate::job::Output;
-use crate::phase::{BootId, PhaseProgress};
+use crate::phase::PhaseProgress;
 use crate::plan::{Allowance, Budget};
 use proptest::prelude::*;
 
-/// A job with both kinds of output.
+/// A job with a Zarr output and a file.
 fn job() -> Job {
     let output = |select: &str, url: &str| Output { select: select.into(), url: url.into(), chunks: None, shards: None };
     let outputs = vec![output("power", "file:///o.zarr"), output("power[0]", "file:///p.npy")];
@@ -16,15 +16,15 @@ fn plan(job: &Job) -> Plan {
     Plan::new(job, Some(3), &Budget { memory: Allowance::Shared(8 << 30), cores: 2 }).unwrap()
 }
 
-/// A fleet on paper: carries out steps at once, and can be harmed.
+/// A simulated fleet that carries out steps at once, and that tests can harm.
 struct World {
     observed: Observed,
     starts: usize,
-    /// Turns that each start takes before the server answers, over and over.
+    /// Turns between the start of a server and its first response; start `n` uses number `n` modulo the length.
     lags: Vec<u32>,
-    /// Of servers that do not answer: for how many turns, and what they are then; a new start where nothing is said.
+    /// For each server that does not respond: the number of turns, and its state after them. Without a state, the server starts again.
     away: Vec<(u32, Option<Seen>)>,
-    /// The last phase that each server was told to work on.
+    /// The last phase that each server may begin.
     goals: Vec<Phase>,
 }
 
@@ -59,7 +59,7 @@ impl World {
             }
             Step::Write(writes) => {
                 for (id, writing) in writes {
-                    assert!(self.may_begin(*writing), "{writing:?} stands on what is not written yet");
+                    assert!(self.may_begin(*writing), "{writing:?} starts before the stage that it needs");
                     if let Seen::Up { progress, .. } = &mut self.observed.servers[id.0] {
                         progress.writing.push(*writing);
                     }
@@ -69,27 +69,14 @@ impl World {
         }
     }
 
-    /// A start of a server that knows nothing, at this address or at one of its own.
+    /// A new start of a server without an assignment, at `address` or at an address of its own.
     fn boot(&mut self, address: Option<String>) -> Seen {
         self.starts += 1;
-        let progress = Progress {
-            boot: BootId(format!("b{}", self.starts)),
-            assignment: None,
-            stamp: 0,
-            milestone: 0,
-            phases: vec![],
-            blank: vec![],
-            writing: vec![],
-            written: vec![],
-            failure: None,
-            last_error: None,
-            peak_rss_bytes: 0,
-            vitals: None,
-        };
+        let progress = fixture::progress(&format!("b{}", self.starts));
         Seen::Up { address: address.unwrap_or_else(|| format!("h:{}", self.starts)), progress: Box::new(progress) }
     }
 
-    /// Time passes: what starts is up, what works gets further, as far as it may.
+    /// One turn passes: starting servers respond, working servers complete one unit up to their goal, and stages complete.
     fn work(&mut self) {
         for id in 0..self.observed.servers.len() {
             let goal = self.goals[id];
@@ -107,7 +94,7 @@ impl World {
         }
     }
 
-    /// Whether every server has all its results in its memory now, and every output is written.
+    /// Whether every server has computed all its results since its start, and every output is written.
     fn all_is_done(&self, job: &Job) -> bool {
         let servers = self.observed.servers.iter().all(
             |seen| matches!(seen, Seen::Up { progress, .. } if progress.phases.len() == 4 && progress.phases.iter().all(PhaseProgress::complete)),
@@ -117,7 +104,7 @@ impl World {
         servers && last.iter().all(|last| self.observed.progress().any(|(_, progress)| progress.written.contains(last)))
     }
 
-    /// Whether all that a stage stands on is there: one server has opened, all have written their parts.
+    /// Whether the stages before `writing` are complete on the servers that do them.
     fn may_begin(&self, writing: Writing) -> bool {
         let written = |stage| {
             let of = Writing { stage, ..writing };
@@ -125,7 +112,7 @@ impl World {
         };
         match writing.stage {
             Stage::Whole => true,
-            // It would undo what others have written.
+            // A second Open deletes the objects that servers have written.
             Stage::Open => written(Stage::Part) == 0,
             Stage::Part => written(Stage::Open) == 1 || written(Stage::Part) > 0,
             Stage::Close => written(Stage::Part) == 3,
@@ -133,18 +120,18 @@ impl World {
     }
 }
 
-/// What can become of a server that was started.
+/// A fault of a started server.
 #[derive(Clone, Copy, Debug)]
 enum Harm {
-    /// It ends by itself.
+    /// The server ends by itself.
     Exit,
-    /// It is taken away.
+    /// The server is removed from outside.
     Lose,
-    /// It is gone without a trace.
+    /// The server ends without a trace.
     Vanish,
-    /// It is started again in place: same address, another boot, nothing in its memory.
+    /// The server restarts in place: the same address, another boot id, no assignment.
     Reboot,
-    /// It does not answer for so many turns, and then goes on where it was.
+    /// The server does not respond for a number of turns, and then continues its work.
     Mute(u32),
 }
 
@@ -171,7 +158,7 @@ fn phase(phase: Phase) -> PhaseProgress {
 }
 
 #[test]
-fn an_undisturbed_job_goes_launch_assign_wait_write_finish() {
+fn a_job_without_faults_goes_launch_assign_wait_write_finish() {
     let (job, mut world) = (job(), World::new());
     let plan = plan(&job);
     let mut names = vec![];
@@ -198,7 +185,7 @@ fn an_undisturbed_job_goes_launch_assign_wait_write_finish() {
 }
 
 #[test]
-fn a_failure_that_a_server_reports_fails_the_job_in_its_words() {
+fn the_failure_of_a_server_fails_the_job_with_its_message() {
     let (job, mut world) = (job(), World::new());
     let plan = plan(&job);
     world.carry_out(&next_step(&job, &plan, &world.observed));
@@ -211,7 +198,7 @@ fn a_failure_that_a_server_reports_fails_the_job_in_its_words() {
 }
 
 #[test]
-fn a_lost_server_is_started_again_and_every_peer_is_told() {
+fn an_ended_server_is_restarted_and_every_server_gets_its_new_address() {
     let (job, mut world) = (job(), World::new());
     let plan = plan(&job);
     for _ in 0..4 {
@@ -225,12 +212,12 @@ fn a_lost_server_is_started_again_and_every_peer_is_told() {
     world.carry_out(&step);
     world.work();
     let Step::Assign(ids, assignment) = next_step(&job, &plan, &world.observed) else { panic!() };
-    assert_eq!(ids.len(), 3, "the two that stayed learn the new address, the new one learns all");
+    assert_eq!(ids.len(), 3, "the two survivors need the new address, the new server needs the assignment");
     assert!(assignment.peers.iter().all(Option::is_some));
 }
 
 #[test]
-fn a_server_that_is_taken_away_is_replaced_however_often() {
+fn a_server_that_is_removed_from_outside_is_always_replaced() {
     let (mut job, mut world) = (job(), World::new());
     job.backoff_limit = 0;
     let plan = plan(&job);
@@ -243,7 +230,7 @@ fn a_server_that_is_taken_away_is_replaced_however_often() {
 }
 
 #[test]
-fn a_server_that_starts_again_in_place_is_assigned_again_and_its_peers_learn_its_boot() {
+fn a_server_that_restarts_in_place_is_assigned_again_and_its_peers_get_its_boot_id() {
     let (job, mut world) = (job(), World::new());
     let plan = plan(&job);
     for _ in 0..5 {
@@ -256,15 +243,15 @@ fn a_server_that_starts_again_in_place_is_assigned_again_and_its_peers_learn_its
     let before = address(&world);
     world.harm(1, Harm::Reboot);
     assert_eq!(address(&world), before);
-    let Step::Assign(ids, assignment) = next_step(&job, &plan, &world.observed) else { panic!("nobody is told") };
+    let Step::Assign(ids, assignment) = next_step(&job, &plan, &world.observed) else { panic!("no assignment") };
     assert_eq!(ids.len(), 3);
     let (_, progress) = world.observed.progress().nth(1).unwrap();
     assert_eq!(assignment.peers[1].as_ref().unwrap().boot, progress.boot);
 }
 
-/// Turns in which harm is done.
+/// Turns with faults.
 const TROUBLED: u32 = 60;
-/// Turns that a job takes at most once nobody harms it: the longest start, the work, the writing, and a turn for each step.
+/// Most turns of a job without faults: the longest start, the work, the writing, and a turn for each step.
 const QUIET: u32 = 40;
 
 fn harms(exits: bool) -> impl Strategy<Value = Vec<(u32, usize, Harm)>> {
@@ -278,7 +265,7 @@ fn harms(exits: bool) -> impl Strategy<Value = Vec<(u32, usize, Harm)>> {
     proptest::collection::vec((0..TROUBLED, 0usize..3, harm), 0..12)
 }
 
-/// Turns the loop until it ends, and checks each step on the way.
+/// Runs the loop to its end, and checks each step.
 fn outcome(job: &Job, overlap: bool, lags: Vec<u32>, harms: &[(u32, usize, Harm)]) -> Result<(World, Step), TestCaseError> {
     let mut plan = plan(job);
     plan.overlap = overlap;
@@ -286,19 +273,26 @@ fn outcome(job: &Job, overlap: bool, lags: Vec<u32>, harms: &[(u32, usize, Harm)
     for turn in 0..TROUBLED + QUIET {
         harms.iter().filter(|(at, ..)| *at == turn).for_each(|&(_, id, harm)| world.harm(id, harm));
         let step = next_step(job, &plan, &world.observed);
-        prop_assert_eq!(&step, &next_step(job, &plan, &world.observed), "the same sight gives the same step");
+        prop_assert_eq!(&step, &next_step(job, &plan, &world.observed), "the same state gives the same step");
         match &step {
             Step::Finish => prop_assert!(world.all_is_done(job), "finished early: {:?}", world.observed),
             Step::Assign(_, assignment) => {
                 for (id, progress) in world.observed.progress() {
                     let peer = assignment.peers[id.0].as_ref();
-                    prop_assert_eq!(peer.map(|peer| &peer.boot), Some(&progress.boot), "peers are told who is there now");
+                    prop_assert_eq!(
+                        peer.map(|peer| &peer.boot),
+                        Some(&progress.boot),
+                        "the assignment has the current boot id of each peer"
+                    );
                 }
                 let loaded = |(_, p): (ServerId, &Progress)| !p.phases.is_empty() && p.complete_through(Phase::Recenter);
                 let all_loaded = world.observed.progress().count() == 3 && world.observed.progress().all(loaded);
-                prop_assert!(overlap || all_loaded || assignment.goal == Phase::Recenter, "blocks are pulled before all is loaded");
+                prop_assert!(
+                    overlap || all_loaded || assignment.goal == Phase::Recenter,
+                    "servers pull blocks before all frames are loaded"
+                );
             }
-            _ => {}
+            Step::Launch(_) | Step::Write(_) | Step::Wait | Step::Fail(_) => {}
         }
         if matches!(step, Step::Finish | Step::Fail(_)) {
             return Ok((world, step));
@@ -310,10 +304,9 @@ fn outcome(job: &Job, overlap: bool, lags: Vec<u32>, harms: &[(u32, usize, Harm)
 }
 
 proptest! {
-    /// Servers end, vanish, are taken away, start again or say nothing, at any turn; it ends in Finish, or in Fail once so many
-    /// have ended by themselves, and never hangs.
+    /// Faults of every kind, at any turn. The loop always ends: in Finish, or in Fail after more ends than `backoff_limit`.
     #[test]
-    fn any_losses_end_in_finish_or_fail(
+    fn any_faults_end_in_finish_or_fail(
         harms in harms(true), lags in proptest::collection::vec(0u32..6, 1..4), limit in 0u32..4, overlap: bool,
     ) {
         let job = Job { backoff_limit: limit, ..job() };
@@ -325,9 +318,9 @@ proptest! {
         }
     }
 
-    /// Whoever is taken away, vanishes or says nothing has not failed: such a job ends well, even where nothing is forgiven.
+    /// A server that is removed, vanishes or does not respond has not ended by itself. The job completes even with a backoff limit of 0.
     #[test]
-    fn losses_that_are_nobodys_failure_end_in_finish(
+    fn losses_from_outside_end_in_finish(
         harms in harms(false), lags in proptest::collection::vec(0u32..6, 1..4), overlap: bool,
     ) {
         let job = Job { backoff_limit: 0, ..job() };

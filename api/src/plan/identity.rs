@@ -1,33 +1,26 @@
-//! The identity of a plan: two plans with the same identity give every server the same work in the same form.
+//! The identity of a plan. Two plans with the same identity give every server the same work in the same form.
 
-use super::{Pace, Plan};
+use super::{Pace, Partition, Plan};
 use crate::geometry::FrameSpec;
 use crate::hash::Fnv1a;
 use crate::job::{Detrend, Fft, FftOutput, Kept, Storage, Window};
 
-/// Version of the meaning of a plan. Raise the version when the same fields come to mean something else, for example another order of bands:
-/// servers of the old and of the new version would not fit together.
+/// Version of the meaning of a plan. Raise the version when the same values of the fields mean other work, for example another order of
+/// bands: servers of the old and of the new version then cannot work on one job.
 pub const PLAN_VERSION: u32 = 1;
 
 impl Plan {
-    /// The identity, as `v1-` and 16 hexadecimal digits: the version and a hash of named fields. Printed text is not part of it.
+    /// The identity: `v1-` and 16 hexadecimal digits, the version and a hash of named fields. No printed text is part of the hash.
     pub fn identity(&self) -> String {
         // Destructured without `..`: a new field does not compile before this code states whether the field belongs to the identity.
         let Self {
-            servers,
+            partition: Partition { servers, frames, frame, stack, slab_frames, band_pixels, exchanges, chunks },
             threads: _, // Changes the speed, and no result.
-            frames,
-            frame,
-            stack,
-            slab_frames,
-            band_pixels,
-            exchanges,
             fft,
             bins,
             keep,
-            chunks,
             storage,
-            window,
+            bands_in_flight,
             overlap,
             pace,
             decoded_frames: _, // Follows from `pace` and the source.
@@ -42,7 +35,7 @@ impl Plan {
             ("bandPixels", *band_pixels),
             ("exchanges", usize::from(*exchanges)),
             ("bins", *bins),
-            ("window", *window),
+            ("window", *bands_in_flight),
             ("overlap", usize::from(*overlap)),
         ];
         let Pace { group, groups, requests } = *pace;
@@ -71,21 +64,22 @@ impl Plan {
     }
 }
 
-/// An identity as the status of a job recorded it.
+/// The kind of an identity that the status of a job contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// By a planner of this version.
+    /// Recorded by a planner of this version.
     Current,
-    /// By a planner of another version.
+    /// Recorded by a planner of another version.
     OtherVersion(u32),
-    /// By an operator before identities had versions: a hash of printed text, 16 hexadecimal digits. The hash cannot be computed again.
+    /// Recorded by an operator before identities had versions: a hash of printed text, 16 hexadecimal digits. No later version can
+    /// compute the hash again.
     Unversioned,
-    /// By no operator.
+    /// Not the form of any version.
     Unknown,
 }
 
 impl Recorded {
-    /// Which planner recorded `identity`.
+    /// Reads the form of `identity`.
     pub fn of(identity: &str) -> Self {
         let is_hash = |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if is_hash(identity) {
@@ -100,7 +94,7 @@ impl Recorded {
     }
 }
 
-// Names of their own: neither a label for people nor a name on the wire may change an identity.
+// Names for the hash alone: a change of a printed label or of a JSON name must not change an identity.
 
 const fn kept_name(kept: Kept) -> &'static str {
     match kept {
@@ -143,75 +137,4 @@ const fn detrend_name(detrend: Detrend) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::job;
-    use crate::plan::{Allowance, Budget};
-
-    const BUDGET: Budget = Budget { memory: Allowance::PerServer(8 << 30), cores: 2 };
-
-    #[test]
-    fn memory_numbers_and_threads_do_not_change_the_identity() {
-        let plan = Plan::new(&job(40, 30, 20), Some(3), &BUDGET).unwrap();
-        let other = Plan { threads: plan.threads + 1, memory: vec![], spare: 7, decoded_frames: 0, ..plan.clone() };
-        assert_ne!(plan.to_string(), other.to_string(), "the printed text differs");
-        assert_eq!(plan.identity(), other.identity());
-        assert_eq!(Recorded::of(&plan.identity()), Recorded::Current);
-    }
-
-    #[test]
-    fn each_field_that_a_server_acts_on_changes_the_identity() {
-        let plan = Plan::new(&job(40, 30, 20), Some(3), &BUDGET).unwrap();
-        let changed: Vec<Plan> = vec![
-            Plan { servers: 4, ..plan.clone() },
-            Plan { frames: plan.frames + 1, ..plan.clone() },
-            Plan { frame: FrameSpec { height: 1, ..plan.frame }, ..plan.clone() },
-            Plan { stack: FrameSpec { width: 1, ..plan.stack }, ..plan.clone() },
-            Plan { slab_frames: plan.slab_frames + 1, ..plan.clone() },
-            Plan { band_pixels: plan.band_pixels + 1, ..plan.clone() },
-            Plan { exchanges: !plan.exchanges, ..plan.clone() },
-            Plan { fft: None, ..plan.clone() },
-            Plan { bins: plan.bins + 1, ..plan.clone() },
-            Plan { keep: vec![], ..plan.clone() },
-            Plan { chunks: [1, 2, 3], ..plan.clone() },
-            Plan { storage: Storage::Disk, ..plan.clone() },
-            Plan { window: plan.window + 1, ..plan.clone() },
-            Plan { overlap: !plan.overlap, ..plan.clone() },
-            Plan { pace: Pace { group: plan.pace.group + 1, ..plan.pace }, ..plan.clone() },
-        ];
-        let mut identities: Vec<String> = changed.iter().map(Plan::identity).collect();
-        identities.push(plan.identity());
-        identities.sort();
-        identities.dedup();
-        assert_eq!(identities.len(), changed.len() + 1);
-    }
-
-    #[test]
-    fn a_recorded_plan_is_found_again_even_when_its_memory_no_longer_fits() {
-        let plan = Plan::new(&job(40, 30, 20), Some(3), &BUDGET).unwrap();
-        let found = |budget: &Budget| Plan::with_identity(&job(40, 30, 20), 3, budget, &plan.identity());
-        assert_eq!(found(&BUDGET).as_ref(), Some(&plan));
-        let tight = Budget { memory: Allowance::PerServer(plan.peak_bytes() - 1), ..BUDGET };
-        assert_ne!(
-            Plan::new(&job(40, 30, 20), Some(3), &tight).ok().map(|other| other.identity()),
-            Some(plan.identity()),
-            "another plan would be chosen"
-        );
-        assert_eq!(found(&tight), Some(Plan { spare: 0, ..plan.clone() }));
-        assert_eq!(Plan::with_identity(&job(40, 30, 20), 4, &BUDGET, &plan.identity()), None);
-    }
-
-    #[test]
-    fn the_planner_of_a_recorded_identity_is_known() {
-        for (identity, expected) in [
-            ("v1-0123456789abcdef", Recorded::Current),
-            ("v7-0123456789abcdef", Recorded::OtherVersion(7)),
-            ("0123456789abcdef", Recorded::Unversioned),
-            ("v1-0123", Recorded::Unknown),
-            ("an older version's", Recorded::Unknown),
-            ("", Recorded::Unknown),
-        ] {
-            assert_eq!(Recorded::of(identity), expected, "{identity}");
-        }
-    }
-}
+mod tests;

@@ -1,47 +1,47 @@
-//! How much memory a server takes at its peak, part by part, in bytes.
+//! The estimated memory of a server at its peak, part by part, in bytes.
 
-use super::{Plan, ServerId};
-use crate::arrays::catalog;
+use super::{PANEL_BYTES, Partition, Plan, ServerId};
+use crate::arrays::Array;
 use crate::job::{GROUP, Job, Kept, Output, Reduction, Storage};
-use crate::layout::Layout;
+use crate::output_grid::OutputGrid;
 use serde::{Deserialize, Serialize};
 
-/// A process before it does anything: code, runtime threads, connections.
+/// Bytes of an idle server: code, runtime threads, connections.
 const BASE: u64 = 40 << 20;
 
-/// What is written exists as a peer's answer, pasted, and encoded or on its way to the disk.
+/// Copies of an output while it is written: the responses of peers, the assembled array, and its encoded form.
 const COPIES: u64 = 3;
 
 /// Bytes of one server, each part at its own peak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// The process itself.
+    /// The idle process.
     pub base: u64,
-    /// Raw frames, when kept.
+    /// Raw frames, if they are kept apart from the stack.
     pub raw: u64,
     /// Frames as exchanged: crops, or raw frames.
     pub stack: u64,
-    /// Fetched and half-decoded frames, while loading.
+    /// Fetched and partly decoded frames during Load.
     pub load: u64,
-    /// Sums that reductions need.
+    /// Sums of the reductions.
     pub sums: u64,
-    /// Blocks in flight, and spectra in the making.
+    /// Blocks in flight, and the working memory of the transform.
     pub exchange: u64,
-    /// Tiles before the transform, when kept.
+    /// Tiles before the transform, if they are kept.
     pub rechunked: u64,
     /// Spectra.
     pub spectrum: u64,
-    /// The largest output in the making, one at a time.
+    /// The largest output while it is written. A server writes one output at a time.
     pub writing: u64,
-    /// Whether blocks are pulled while frames load.
+    /// Whether the server pulls blocks while frames load, so that `load` and `exchange` add up.
     pub overlap: bool,
-    /// Whether raw, stack, rechunked and spectrum live on disk.
+    /// Whether raw, stack, rechunked and spectrum are stored on disk.
     pub on_disk: bool,
 }
 
 impl Memory {
-    /// Bytes that live as long as the job.
-    pub fn stores(&self) -> u64 {
+    /// Bytes of arrays that exist until the end of the job, in memory or on disk.
+    pub const fn stores(&self) -> u64 {
         self.raw + self.stack + self.rechunked + self.spectrum
     }
 
@@ -53,41 +53,37 @@ impl Memory {
     }
 
     /// Bytes of scratch disk.
-    pub fn disk(&self) -> u64 {
+    pub const fn disk(&self) -> u64 {
         if self.on_disk { self.stores() } else { 0 }
     }
 }
 
-/// Counts server `id`'s bytes under `plan`.
+/// Estimates the memory of server `id` under `plan`.
 pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
+    let Partition { frame, stack, band_pixels, exchanges, .. } = plan.partition;
+    let all_frames = plan.partition.frames as u64;
     let frames = plan.frames_of(id).len() as u64;
     let pixels = plan.pixels_of(id).len() as u64;
     let threads = plan.threads as u64;
-    let frame_bytes = plan.frame.bytes() as u64;
-    let stack_bytes = plan.stack.bytes() as u64;
-    let raw_apart = job.recenter.is_some();
-    let keeps_raw = raw_apart && plan.keeps(Kept::Raw);
-    // Decoded frames go straight into the store when it keeps them.
-    let decoded = if raw_apart && !keeps_raw { threads * GROUP as u64 * frame_bytes } else { 0 };
-    let load = if frames == 0 { 0 } else { plan.pace.bytes(plan, job, frames) + decoded + threads * frame_bytes / 4 };
-    let per_pixel = accumulator_bytes(&job.reduce);
-    // Each thread sums on its own; merging and finishing holds one more.
-    let sums = (threads + 1) * per_pixel * (plan.frame.pixels() as u64 + if raw_apart { plan.stack.pixels() as u64 } else { 0 });
-    let remote = plan.frames as u64 - frames;
-    let band = plan.band_pixels as u64 * plan.stack.dtype.size() as u64;
-    let scratch = threads * plan.frames as u64 * (super::PANEL_BYTES as u64 + 64);
+    let (frame_bytes, item) = (frame.bytes() as u64, stack.dtype.size() as u64);
+    let has_crops = job.recenter.is_some();
+    let keeps_raw = has_crops && plan.keeps(Kept::Raw);
+    // A frame that is kept is decoded directly into its slot.
+    let decoded = if has_crops && !keeps_raw { threads * GROUP as u64 * frame_bytes } else { 0 };
+    let load = if frames == 0 { 0 } else { plan.pace.bytes(&plan.partition, job, frames) + decoded + threads * frame_bytes / 4 };
+    // One accumulator for each thread, and one for the merged result.
+    let summed_pixels = frame.pixels() as u64 + if has_crops { stack.pixels() as u64 } else { 0 };
+    let sums = (threads + 1) * accumulator_bytes(&job.reduce) * summed_pixels;
+    let remote = all_frames - frames;
+    let scratch = threads * all_frames * (PANEL_BYTES as u64 + 64);
     Memory {
         base: BASE,
         raw: if keeps_raw { frames * frame_bytes } else { 0 },
-        stack: frames * stack_bytes,
+        stack: frames * stack.bytes() as u64,
         load,
-        sums: if job.reduce.is_empty() { 0 } else { sums },
-        exchange: if pixels == 0 { 0 } else { plan.window as u64 * remote * band + scratch },
-        rechunked: if plan.exchanges && plan.keeps(Kept::Rechunked) {
-            pixels * plan.frames as u64 * plan.stack.dtype.size() as u64
-        } else {
-            0
-        },
+        sums,
+        exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * remote * band_pixels as u64 * item + scratch },
+        rechunked: if exchanges && plan.keeps(Kept::Rechunked) { pixels * all_frames * item } else { 0 },
         spectrum: pixels * plan.spectrum_bytes() as u64,
         writing: writing(plan, job),
         overlap: plan.overlap,
@@ -95,20 +91,22 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     }
 }
 
-/// Bytes of the largest output while it is made: whole files, or some objects of a Zarr array.
+/// Bytes of the largest output while it is written: a whole file, or the objects of a Zarr array that one server writes at a time.
 fn writing(plan: &Plan, job: &Job) -> u64 {
-    let arrays = catalog(job, plan);
-    let of = |output: &Output| {
-        let layout = Layout::new(output, &arrays, plan).ok()?;
-        let (whole, object) = (layout.bytes(), layout.object_bytes());
-        // Objects at the edge are whole ones too.
-        let made = if output.is_zarr() { whole.max(object).min(object * layout.at_once()) } else { whole };
-        Some(COPIES * made as u64)
-    };
-    job.outputs.iter().filter_map(of).max().unwrap_or(0)
+    let arrays = plan.arrays(job);
+    job.outputs.iter().filter_map(|output| output_bytes(output, &arrays, &plan.partition)).max().unwrap_or(0)
 }
 
-/// Bytes that the sums of one pixel take.
+/// `None` for an output that the validation of the manifest refuses.
+fn output_bytes(output: &Output, arrays: &[Array], partition: &Partition) -> Option<u64> {
+    let grid = OutputGrid::new(output, arrays, partition).ok()?;
+    let (whole, object) = (grid.bytes(), grid.object_bytes());
+    // An object at the edge has the full size too.
+    let written = if output.is_zarr() { whole.max(object).min(object * grid.at_once()) } else { whole };
+    Some(COPIES * written as u64)
+}
+
+/// Bytes of the accumulators of one pixel; 0 without reductions.
 fn accumulator_bytes(reduce: &[Reduction]) -> u64 {
     let (mut sum, mut squares, mut extremes) = (0, 0, 0);
     for op in reduce {

@@ -1,46 +1,45 @@
-//! The plan as people read it: the same job gives the same text.
+//! The plan as text. The same job and budget give the same text.
 
-use super::{Memory, Plan};
+use super::{Memory, Partition, Plan};
 use crate::geometry::human_bytes;
 use crate::job::Kept;
 use std::fmt;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.frames as u64 * self.frame.bytes() as u64;
-        writeln!(f, "frames     {} × {} ({})", self.frames, self.frame, human_bytes(total))?;
-        if self.stack != self.frame {
-            let bytes = self.frames as u64 * self.stack.bytes() as u64;
-            writeln!(f, "recenter   to {} ({})", self.stack, human_bytes(bytes))?;
+        let Partition { servers, frames, frame, stack, slab_frames, band_pixels, exchanges, chunks: _ } = self.partition;
+        let total = frames as u64 * frame.bytes() as u64;
+        writeln!(f, "frames     {frames} × {frame} ({})", human_bytes(total))?;
+        if stack != frame {
+            let bytes = frames as u64 * stack.bytes() as u64;
+            writeln!(f, "recenter   to {stack} ({})", human_bytes(bytes))?;
         }
-        writeln!(f, "servers    {} with {} compute thread{} each", self.servers, self.threads, if self.threads == 1 { "" } else { "s" })?;
-        writeln!(f, "slabs      {} of {} frames", self.slabs(), self.slab_frames)?;
-        if self.decoded_frames > self.frames as u64 {
-            let times = self.decoded_frames as f64 / self.frames as f64;
+        writeln!(f, "servers    {servers} with {} compute thread{} each", self.threads, if self.threads == 1 { "" } else { "s" })?;
+        writeln!(f, "slabs      {} of {slab_frames} frames", self.partition.slabs())?;
+        if self.decoded_frames > frames as u64 {
+            let times = self.decoded_frames as f64 / frames as f64;
             writeln!(
                 f,
-                "load       in groups of {} frames, which decodes the array's chunks {times:.1} times over",
-                self.pace.group.min(self.frames)
+                "load       in groups of {} frames; each chunk of the array is decoded {times:.1} times on average",
+                self.pace.group.min(frames)
             )?;
         }
-        if self.exchanges {
+        if exchanges {
             writeln!(
                 f,
-                "bands      {} of {} pixels × {} frames, {} in flight{}",
+                "bands      {} of {band_pixels} pixels × {frames} frames, {} in flight{}",
                 self.bands(),
-                self.band_pixels,
-                self.frames,
-                self.window,
+                self.bands_in_flight,
                 if self.overlap { ", pulled while frames load" } else { "" }
             )?;
             writeln!(f, "wire       {} between servers", human_bytes(self.wire_bytes()))?;
         }
         if let Some(fft) = &self.fft {
-            let stored = self.stack.pixels() as u64 * self.spectrum_bytes() as u64;
+            let stored = stack.pixels() as u64 * self.spectrum_bytes() as u64;
             writeln!(
                 f,
                 "fft        {} pixels, {} bins of {:?} stored ({}), window {:?}, detrend {:?}",
-                self.stack.pixels(),
+                stack.pixels(),
                 self.bins,
                 fft.output,
                 human_bytes(stored),
@@ -58,7 +57,7 @@ impl fmt::Display for Plan {
                 Kept::Spectrum => "spectrum",
             })
             .collect();
-        writeln!(f, "keep       {}", if kept.is_empty() { "sums only".to_owned() } else { kept.join(", ") })?;
+        writeln!(f, "keep       {}", if kept.is_empty() { "reductions only".to_owned() } else { kept.join(", ") })?;
         writeln!(f, "storage    {}", self.storage)?;
         writeln!(
             f,
@@ -74,7 +73,7 @@ impl fmt::Display for Plan {
                 "{:>6} {:>12} {:>12} {:>12} {:>10} {:>10}",
                 id.0,
                 format!("{}–{}", frames.start, frames.end),
-                self.slabs_of(id).len(),
+                self.partition.slabs_of(id).len(),
                 self.bands_of(id).len(),
                 human_bytes(memory.peak()),
                 human_bytes(memory.disk())

@@ -78,11 +78,11 @@ pub(super) fn tiles(share: &Share, base: Base, window: &Window, own: Range<usize
     let Some(store) = share.tile_store(base) else { return };
     let mut q = own.start;
     while q < own.end {
-        let band = window.cube.pixel(q, plan.stack.width) / plan.band_pixels;
+        let band = window.cube.pixel(q, plan.partition.stack.width) / plan.partition.band_pixels;
         let pixels = plan.band(band);
         let slot = band - share.bands().start;
         let tile = Tile { bytes: store.read(slot..slot + 1).unwrap_or_default(), pixels: pixels.clone() };
-        let in_band = intersect(&own, &window.cube.pixels_in(&pixels, plan.stack.width));
+        let in_band = intersect(&own, &window.cube.pixels_in(&pixels, plan.partition.stack.width));
         while q < in_band.end {
             let run = place.run(q, in_band.end);
             if base == Base::Spectrum {
@@ -105,7 +105,7 @@ struct Tile<'a> {
 impl Tile<'_> {
     /// Pixels `run`, which go side by side, of a tile that holds (t, pixel).
     fn frames(&self, share: &Share, window: &Window, run: Range<usize>, place: &Place, to: &mut [u8]) {
-        let (cube, item, width) = (&window.cube, share.plan.stack.dtype.size(), share.plan.stack.width);
+        let (cube, item, width) = (&window.cube, share.plan.partition.stack.dtype.size(), share.plan.partition.stack.width);
         let row = self.pixels.len() * item;
         for time in 0..cube.t.count {
             let from = &self.bytes[cube.t.at(time) * row..][..row];
@@ -166,12 +166,12 @@ impl Tile<'_> {
         let (to, _) = to.as_chunks_mut::<TO>();
         let mut series: [&[[u8; FROM]]; SERIES] = [&[]; SERIES];
         for (series, q) in series.iter_mut().zip(run.clone()) {
-            *series = &bins[(cube.pixel(q, plan.stack.width) - self.pixels.start) * plan.bins..][..plan.bins];
+            *series = &bins[(cube.pixel(q, plan.partition.stack.width) - self.pixels.start) * plan.bins..][..plan.bins];
         }
         for time in 0..cube.t.count {
             let bin = cube.t.at(time);
             // A real input's spectrum mirrors: bin T - k is the conjugate of bin k.
-            let stored = bin.min(plan.frames - bin);
+            let stored = bin.min(plan.partition.frames - bin);
             for (to, series) in to[time * stride..][..run.len()].iter_mut().zip(&series) {
                 *to = give(series[stored], stored != bin);
             }

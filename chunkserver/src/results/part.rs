@@ -56,11 +56,11 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
                 let own = own_pixels(share, cube);
                 let mut q = own.start;
                 while q < own.end {
-                    let band = cube.pixel(q, share.plan.stack.width) / share.plan.band_pixels;
+                    let band = cube.pixel(q, share.plan.partition.stack.width) / share.plan.partition.band_pixels;
                     let slot = band - share.bands().start;
                     store.until_ready(slot..slot + 1).await;
                     // On to the first pixel of the next band: a slice may have millions of pixels.
-                    q = cube.pixels_in(&share.plan.band(band), share.plan.stack.width).end;
+                    q = cube.pixels_in(&share.plan.band(band), share.plan.partition.stack.width).end;
                 }
             }
             Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => {}
@@ -71,5 +71,5 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
 
 /// The selected pixels that this server's tiles hold.
 pub(super) fn own_pixels(share: &Share, cube: &Cube) -> Range<usize> {
-    cube.pixels_in(&share.plan.pixels_of(share.id), share.plan.stack.width)
+    cube.pixels_in(&share.plan.pixels_of(share.id), share.plan.partition.stack.width)
 }

@@ -104,7 +104,7 @@ pub(super) fn finish(share: &Share, holder: Holder, parts: &[Vec<u8>]) -> Result
         }
         Holder::Frame(_, op) => Ok(merged(parts, FrameSums::from_bytes, FrameSums::merge)?.map_or_else(Vec::new, |sums| sums.finish(op).1)),
         Holder::Trace(_, op) => {
-            let mut trace = Vec::with_capacity(share.plan.frames * 8);
+            let mut trace = Vec::with_capacity(share.plan.partition.frames * 8);
             for (server, part) in parts.iter().enumerate() {
                 for stat in part.chunks(FrameStat::BYTES) {
                     FrameStat::from_bytes(stat).map_err(|_| Error::Malformed(server))?.finish(op, &mut trace);

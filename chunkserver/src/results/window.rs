@@ -104,7 +104,7 @@ impl Window {
     /// What server `id` holds of it; `None` when that is nothing.
     pub(super) fn extent(&self, plan: &Plan, holder: Holder, id: ServerId) -> Option<Extent> {
         if let Holder::Tiles(_) = holder {
-            let pixels = self.cube.pixels_in(&plan.pixels_of(id), plan.stack.width);
+            let pixels = self.cube.pixels_in(&plan.pixels_of(id), plan.partition.stack.width);
             return match pixels.len() {
                 0 => None,
                 all if all == self.cube.pixels() => Some(Extent::Whole),

@@ -53,7 +53,7 @@ pub(super) async fn block(
     if band >= share.plan.bands() {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no band {band}")));
     }
-    let row = share.plan.band(band).len() * share.plan.stack.dtype.size();
+    let row = share.plan.band(band).len() * share.plan.partition.stack.dtype.size();
     let pieces = cut(share.frames().len(), (PIECE_BYTES / row.max(1)).max(1));
     let stream = futures_util::stream::iter(pieces).then(move |frames| {
         let share = Arc::clone(&share);

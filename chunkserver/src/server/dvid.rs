@@ -93,7 +93,7 @@ pub(super) struct Volume {
 pub(super) async fn info(State(worker): State<Arc<Worker>>, Path(asked): Path<Volume>) -> Result<Json<Value>, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
     let array = volume(&share, &asked.job, &asked.array)?;
-    let chunks = array.chunks(&share.plan);
+    let chunks = array.chunks(&share.plan.partition);
     Ok(Json(described(&share.job.uid, array, &chunks)))
 }
 

@@ -118,7 +118,7 @@ async fn follow(worker: Arc<Worker>, told: watch::Sender<Option<News>>, count: A
     loop {
         milestones.mark_unchanged();
         let share = worker.share();
-        let shortest = SHORTEST_PAUSE.max(PAUSE_PER_SERVER * share.as_ref().map_or(0, |share| share.plan.servers) as u32);
+        let shortest = SHORTEST_PAUSE.max(PAUSE_PER_SERVER * share.as_ref().map_or(0, |share| share.plan.partition.servers) as u32);
         let at_rest = last.as_ref().is_some_and(|last| last.status.has_ended());
         let longest = if at_rest { LONGEST_PAUSE_AT_REST } else { LONGEST_PAUSE };
         pause = (pause * 2).clamp(shortest, longest.max(shortest));

@@ -60,8 +60,8 @@ fn stack(share: &Share, array: &str) -> Result<(Stack, FrameSpec), Problem> {
         return Err(nothing(format!("nothing is summed of {array}: 'reduce' has no mean")));
     }
     match array {
-        "raw" => Ok((Stack::Raw, share.plan.frame)),
-        "recentered" if share.job.recenter.is_some() => Ok((Stack::Recentered, share.plan.stack)),
+        "raw" => Ok((Stack::Raw, share.plan.partition.frame)),
+        "recentered" if share.job.recenter.is_some() => Ok((Stack::Recentered, share.plan.partition.stack)),
         _ => Err(nothing(format!("there is no preview of {array}, but of raw, and of recentered where there is that phase"))),
     }
 }
@@ -126,7 +126,7 @@ async fn mean(worker: &Worker, share: &Share, array: &str, stack: Stack, spec: F
             all.add(&part);
         }
     }
-    let header = Header { array, frames: all.frames, of: share.plan.frames, shape: [spec.height, spec.width], stride, shown };
+    let header = Header { array, frames: all.frames, of: share.plan.partition.frames, shape: [spec.height, spec.width], stride, shown };
     let mut bytes = packed(&header, pixels * 4);
     // Of no frames, 0 / 0 is what it should be.
     all.sums.iter().for_each(|sum| bytes.extend_from_slice(&((sum / all.frames as f64) as f32).to_le_bytes()));

@@ -72,7 +72,7 @@ pub(super) async fn peek(
     };
     let (turn, response) = fetched.await.map_err(late)?;
     let response = response?;
-    let spec = share.plan.frame;
+    let spec = share.plan.partition.frame;
     let encoded = tokio::task::spawn_blocking(move || {
         let (spec, pixels) = response.pixels(Some(spec))?;
         let array = ArrayRef { element: spec.dtype.into(), shape: &[spec.height, spec.width], data: &pixels };

@@ -178,8 +178,8 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
     let at_work: Vec<(usize, &Progress)> =
         fleet.iter().filter_map(|member| Some((member.server, member.progress.as_ref().filter(current)?))).collect();
     let totals = [
-        (Phase::Load, plan.frames),
-        (Phase::Recenter, if job.recenter.is_some() { plan.frames } else { 0 }),
+        (Phase::Load, plan.partition.frames),
+        (Phase::Recenter, if job.recenter.is_some() { plan.partition.frames } else { 0 }),
         (Phase::Rechunk, plan.bands()),
         (Phase::Fft, if plan.fft.is_some() { plan.bands() } else { 0 }),
     ];
@@ -209,7 +209,7 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
         shape: array.shape.clone(),
         dtype: array.element.name(),
         axes: array.axes.clone(),
-        chunks: array.chunks(plan),
+        chunks: array.chunks(&plan.partition),
     });
     Status {
         job: job.name.clone(),
@@ -217,8 +217,8 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
         generation: job.generation,
         state: standing(failure.is_some(), &phases, &outputs),
         server: share.id.0,
-        servers: plan.servers,
-        chunks: plan.chunks,
+        servers: plan.partition.servers,
+        chunks: plan.partition.chunks,
         arrays: arrays.collect(),
         phases,
         blank,

@@ -33,8 +33,8 @@ pub(super) async fn tasks(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
-    if server >= share.plan.servers {
-        let last = share.plan.servers - 1;
+    if server >= share.plan.partition.servers {
+        let last = share.plan.partition.servers - 1;
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no server {server}: the job has servers 0 to {last}")));
     }
     if server == share.id.0 {

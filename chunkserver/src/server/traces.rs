@@ -74,7 +74,7 @@ pub(super) async fn traces(State(worker): State<Arc<Worker>>, Extension(gathered
 
 async fn all(worker: &Worker, share: &Share) -> Vec<u8> {
     let columns = columns(share);
-    let frames = share.plan.frames;
+    let frames = share.plan.partition.frames;
     let mut known = 0;
     let mut values = vec![f32::NAN; columns.len() * frames];
     let parts = share.plan.ids().map(|id| async move {

@@ -130,6 +130,6 @@ impl Loader {
     fn new_sums(&self) -> (FrameSums, Option<FrameSums>) {
         let share = &self.share;
         let sums = |spec: api::geometry::FrameSpec| FrameSums::new(spec.dtype, spec.pixels(), share.ops);
-        (sums(share.plan.frame), share.job.recenter.map(|_| sums(share.plan.stack)))
+        (sums(share.plan.partition.frame), share.job.recenter.map(|_| sums(share.plan.partition.stack)))
     }
 }

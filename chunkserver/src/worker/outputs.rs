@@ -14,7 +14,7 @@ use crate::results;
 use crate::share::Share;
 use crate::source;
 use api::job::Output;
-use api::layout;
+use api::output_grid;
 use api::phase::{Stage, Writing, reason};
 use api::words::chain;
 use formats::encode::{self, Format};
@@ -31,7 +31,7 @@ pub(super) enum Error {
     #[error(transparent)]
     Selection(#[from] api::selection::Error),
     #[error(transparent)]
-    Layout(#[from] layout::Error),
+    Grid(#[from] output_grid::Error),
     #[error("it cannot be written in that format")]
     Encode(#[from] encode::Error),
     #[error(transparent)]

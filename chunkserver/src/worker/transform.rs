@@ -56,8 +56,9 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
     }
     drop(directions);
     let plan = &share.plan;
-    let spectrum = plan.fft.map(|fft| Spectrum::new(plan.frames, plan.stack.dtype, fft.window, fft.detrend, fft.output));
-    let window = plan.window.max(1);
+    let spectrum =
+        plan.fft.map(|fft| Spectrum::new(plan.partition.frames, plan.partition.stack.dtype, fft.window, fft.detrend, fft.output));
+    let window = plan.bands_in_flight.max(1);
     let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch: Pool::default(), buffers: Pool::default() });
     let work = futures_util::stream::iter(share.bands()).map(|band| Arc::clone(&bands).band(band)).buffer_unordered(window);
     let mut work = std::pin::pin!(work);
@@ -74,12 +75,12 @@ impl Bands {
     /// One band: pull, then transform.
     async fn band(self: Arc<Self>, band: usize) -> Result<(), BandError> {
         let share = &self.share;
-        let row = share.plan.band(band).len() * share.plan.stack.dtype.size();
-        let remote = share.plan.frames - share.frames().len();
+        let row = share.plan.band(band).len() * share.plan.partition.stack.dtype.size();
+        let remote = share.plan.partition.frames - share.frames().len();
         if let Some(counter) = &share.counters.rechunk {
             counter.start();
         }
-        let full_row = share.plan.band_pixels * share.plan.stack.dtype.size();
+        let full_row = share.plan.partition.band_pixels * share.plan.partition.stack.dtype.size();
         let mut buffer = match self.buffers.take() {
             Some(buffer) => buffer,
             None => Mapping::new(remote * full_row, None)?,
@@ -119,10 +120,10 @@ impl Bands {
     /// The band's frames where they lie in memory: this server's frames in the store, the others in the buffer.
     fn segments<'a>(&'a self, band: usize, row: usize, buffer: &'a [u8]) -> Vec<Segment<'a>> {
         let share = &self.share;
-        let stride = share.plan.stack.bytes();
-        let first = share.plan.band(band).start * share.plan.stack.dtype.size();
+        let stride = share.plan.partition.stack.bytes();
+        let first = share.plan.band(band).start * share.plan.partition.stack.dtype.size();
         let mut at = 0;
-        let mut segments = Vec::with_capacity(share.plan.servers);
+        let mut segments = Vec::with_capacity(share.plan.partition.servers);
         for id in share.plan.ids() {
             let frames = share.plan.frames_of(id).len();
             if frames == 0 {
@@ -163,7 +164,7 @@ impl Bands {
         let task = share.journal.begin(Kind::Fft, band);
         let mut scratch = self.scratch.take().unwrap_or_else(|| spectrum.scratch());
         let pixels = share.plan.band(band).len();
-        let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.frames, share.ops, share.plan.band(band).start));
+        let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.partition.frames, share.ops, share.plan.band(band).start));
         let bytes = target.len() as u64;
         spectrum.band(&segments, pixels, bytemuck::cast_slice_mut(&mut target), &mut scratch, sums.as_mut());
         target.finish();

@@ -204,7 +204,7 @@ impl Case<'_> {
     /// Waits for what may change next. Events of the cluster come by themselves.
     async fn wait(&self, turn: &Turn) -> Action {
         let up = turn.observed.progress().count();
-        if up == turn.plan.servers {
+        if up == turn.plan.partition.servers {
             self.memory.servers.until_news(&turn.observed, NEWS).await;
             return Action::requeue(Duration::ZERO);
         }
@@ -278,7 +278,7 @@ impl Case<'_> {
             story.facts.stalled = Some(failure);
         }
         self.tell(&after, story).await?;
-        let all_up = turn.observed.progress().count() == turn.plan.servers;
+        let all_up = turn.observed.progress().count() == turn.plan.partition.servers;
         Ok(if turn.step == Step::Finish && all_up { self.until_alarm() } else { Action::requeue(NEWS) })
     }
 

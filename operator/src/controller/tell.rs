@@ -7,7 +7,6 @@ use crate::report::conditions::{Facts, Said};
 use crate::report::report;
 use crate::report::status::{Story, status};
 use crate::turn::Turn;
-use api::arrays::catalog;
 use api::geometry::human_bytes;
 use api::phase::Seen;
 use crds::ArrayJobStatus;
@@ -44,7 +43,7 @@ impl Case<'_> {
         let stalled = diagnose::diagnose(pods.values().map(|pod| &**pod), self.now)
             .or_else(|| self.memory.recent.troubled())
             .or_else(|| report.last_error.clone());
-        let (up, desired) = (report.servers_up, turn.plan.servers);
+        let (up, desired) = (report.servers_up, turn.plan.partition.servers);
         let ready = if up == desired {
             Said::yes("ServersReady", format!("{desired} of {desired} servers answer"))
         } else if !self.was_ready() {
@@ -76,9 +75,9 @@ impl Case<'_> {
         let seconds = (self.now.as_millisecond() - started).max(0) as f64 / 1000.0;
         format!(
             "{} frames ({}) in {seconds:.1} s with {} servers; kubectl arrayjob get {} '{}' -o result.npy reads results",
-            turn.plan.frames,
-            human_bytes(turn.plan.frames as u64 * turn.plan.frame.bytes() as u64),
-            turn.plan.servers,
+            turn.plan.partition.frames,
+            human_bytes(turn.plan.partition.frames as u64 * turn.plan.partition.frame.bytes() as u64),
+            turn.plan.partition.servers,
             self.job.name_any(),
             worth_a_look(turn)
         )
@@ -95,7 +94,7 @@ pub(super) fn begun(turn: &Turn) -> bool {
 
 /// A selection that every such job has: a mean frame, or the first frame of the first array.
 fn worth_a_look(turn: &Turn) -> String {
-    let arrays = catalog(&turn.job, &turn.plan);
+    let arrays = turn.plan.arrays(&turn.job);
     let frame = arrays.iter().find(|array| array.name.ends_with("_frame")).map(|array| array.name.clone());
     frame.or_else(|| arrays.first().map(|array| format!("{}[0]", array.name))).unwrap_or_default()
 }

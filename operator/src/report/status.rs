@@ -152,11 +152,11 @@ fn duration(seconds: u64) -> String {
 
 /// The plan as the status tells it.
 pub fn plan_status(plan: &Plan, generation: i64, memory_limit_bytes: u64) -> PlanStatus {
-    let frame_bytes = plan.frames as u64 * plan.frame.bytes() as u64;
+    let frame_bytes = plan.partition.frames as u64 * plan.partition.frame.bytes() as u64;
     let scratch_bytes = plan.memory.iter().map(Memory::disk).max().unwrap_or(0);
     PlanStatus {
         generation,
-        servers: plan.servers as u64,
+        servers: plan.partition.servers as u64,
         threads: plan.threads as u64,
         memory_limit_bytes,
         peak_bytes: plan.peak_bytes(),
@@ -177,9 +177,9 @@ pub fn plan_status(plan: &Plan, generation: i64, memory_limit_bytes: u64) -> Pla
         fingerprint: plan.identity(),
         summary: format!(
             "{} × {}, {} servers of {} (limit {}){}",
-            plan.frames,
-            plan.frame,
-            plan.servers,
+            plan.partition.frames,
+            plan.partition.frame,
+            plan.partition.servers,
             human_bytes(plan.peak_bytes()),
             human_bytes(memory_limit_bytes),
             if plan.storage == Storage::Disk { ", arrays on scratch disk" } else { "" }

@@ -1,10 +1,9 @@
 //! Outputs: what is selected has to exist, and the format has to take it.
 
 use super::{Invalid, Place, invalid};
-use api::arrays::catalog;
 use api::geometry::Element;
 use api::job::{Job, Output};
-use api::layout::{self, Layout};
+use api::output_grid::{self, OutputGrid};
 use api::plan::Plan;
 use api::selection::Selection;
 use crds::v1alpha1 as crd;
@@ -78,15 +77,15 @@ fn format_of(output: &Output) -> Option<&'static (&'static str, std::ops::RangeI
 /// # Errors
 /// When an array is not there, an index is out of bounds, or the format cannot take the shape.
 pub fn check(job: &Job, plan: &Plan) -> Result<(), Invalid> {
-    let arrays = catalog(job, plan);
+    let arrays = plan.arrays(job);
     for (index, output) in job.outputs.iter().enumerate() {
         let of = |name: &str| format!("spec.outputs[{index}].{name}");
         let field = of("select");
-        let layout = Layout::new(output, &arrays, plan).map_err(|error| match &error {
-            layout::Error::NoSuchArray { .. } => invalid(&field, error.to_string()),
-            layout::Error::Selection(_) => invalid(&field, format!("{}: {error}", output.select)),
-            layout::Error::Count { what, .. } | layout::Error::NotPositive { what, .. } => invalid(&of(what), error.to_string()),
-            layout::Error::NotWhole { .. } => invalid(&of("shards"), error.to_string()),
+        let layout = OutputGrid::new(output, &arrays, &plan.partition).map_err(|error| match &error {
+            output_grid::Error::NoSuchArray { .. } => invalid(&field, error.to_string()),
+            output_grid::Error::Selection(_) => invalid(&field, format!("{}: {error}", output.select)),
+            output_grid::Error::Count { what, .. } | output_grid::Error::NotPositive { what, .. } => invalid(&of(what), error.to_string()),
+            output_grid::Error::NotWhole { .. } => invalid(&of("shards"), error.to_string()),
         })?;
         if layout.array.element == Element::Complex64 && format_of(output).is_some_and(|(format, _)| format.starts_with("tif")) {
             return Err(invalid(&field, format!("{} is complex, which TIFF cannot hold; write .npy or .zarr", output.select)));

@@ -23,6 +23,7 @@ fn defaults_are_filled_in() {
     )
     .unwrap();
     assert_eq!(job.stack().width, 31);
+    assert_eq!(job.recenter.unwrap().method, job::Method::Centroid);
     assert_eq!(job.rechunk, Some([100, 10, 31]));
     assert_eq!(job.keep, Some(vec![Kept::Raw, Kept::Spectrum]));
 }

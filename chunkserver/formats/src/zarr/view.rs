@@ -70,14 +70,14 @@ pub(super) fn views(arrays: &[Array], plan: &Plan) -> Vec<View> {
                 element: aspect.element(array.element),
                 shape: array.shape.clone(),
                 axes: dimensions(array, plan),
-                grid: Grid::new(&array.shape, &array.chunks(plan)),
+                grid: Grid::new(&array.shape, &array.chunks(&plan.partition)),
                 origin: Origin::Array { name: array.name.clone(), aspect },
                 attributes: attributes(array, aspect, plan),
             });
         }
     }
     if arrays.iter().any(|array| array.axes.contains(&FREQUENCY)) {
-        views.push(frequency_view(plan.frames));
+        views.push(frequency_view(plan.partition.frames));
     }
     views
 }
@@ -86,7 +86,7 @@ pub(super) fn views(arrays: &[Array], plan: &Plan) -> Vec<View> {
 /// crops are smaller than the frames they are cut from, the frames' own rows and columns have names of their own.
 fn dimensions(array: &Array, plan: &Plan) -> Vec<&'static str> {
     let raw = matches!(array.holder, Holder::Frames(Base::Raw) | Holder::Frame(Base::Raw, _));
-    let cropped = (plan.frame.height, plan.frame.width) != (plan.stack.height, plan.stack.width);
+    let cropped = (plan.partition.frame.height, plan.partition.frame.width) != (plan.partition.stack.height, plan.partition.stack.width);
     let own = |axis: &'static str| match axis {
         "y" if raw && cropped => "raw_y",
         "x" if raw && cropped => "raw_x",

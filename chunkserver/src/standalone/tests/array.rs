@@ -76,7 +76,7 @@ async fn frames_of_a_chunk_that_cannot_be_had_are_blank_or_fail_the_job() {
     shelf.refuse("c/1/1/0", &[StatusCode::FORBIDDEN]);
     for on_error in [OnError::Blank, OnError::Fail] {
         let cluster = Cluster::start(1, &[]);
-        let recenter = Some(Recenter { crop: [3, 4], threshold: None });
+        let recenter = Some(Recenter { crop: [3, 4], method: api::job::Method::Centroid, threshold: None });
         let job = Job { on_error, recenter, uid: format!("{on_error:?}"), ..job_over(&cluster, &shelf).await };
         cluster.assign(&job).await;
         if on_error == OnError::Fail {

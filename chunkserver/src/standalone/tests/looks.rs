@@ -50,7 +50,7 @@ async fn doubles(cluster: &Cluster, path: &str) -> Vec<f64> {
 fn recentered(frames: &FrameServer) -> Job {
     let mut job = job(frames);
     job.outputs.clear();
-    job.recenter = Some(Recenter { crop: CROP, threshold: None });
+    job.recenter = Some(Recenter { crop: CROP, method: api::job::Method::Centroid, threshold: None });
     job
 }
 

@@ -84,7 +84,7 @@ async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     let mut job = job(&frames);
     job.outputs.clear();
-    job.recenter = Some(api::job::Recenter { crop: [100, 80], threshold: None });
+    job.recenter = Some(api::job::Recenter { crop: [100, 80], method: api::job::Method::Centroid, threshold: None });
     cluster.assign(&job).await;
     cluster.until_computed().await;
     let plan = cluster.workers[0].share().unwrap().plan.clone();
@@ -104,10 +104,14 @@ async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
         assert_eq!((all.items("fft"), all.items("transfer")), (bands.clone(), bands.clone()));
         let bytes = |kind| all.of_kind(kind).map(|record| f64::from(record.bytes)).sum::<f64>();
         assert_eq!(bytes("decode"), (own.len() * FRAME.bytes()) as f64);
-        assert_eq!(bytes("recenter"), (own.len() * plan.stack.bytes()) as f64);
+        assert_eq!(bytes("recenter"), (own.len() * plan.partition.stack.bytes()) as f64);
         let others = FRAMES - own.len();
         assert_eq!(bytes("transfer"), (plan.pixels_of(id).len() * others) as f64);
-        assert_eq!(bytes("gather"), ((plan.stack.pixels() - plan.pixels_of(id).len()) * own.len()) as f64, "what the other one pulled");
+        assert_eq!(
+            bytes("gather"),
+            ((plan.partition.stack.pixels() - plan.pixels_of(id).len()) * own.len()) as f64,
+            "what the other one pulled"
+        );
         assert_eq!(bytes("fft"), (plan.pixels_of(id).len() * plan.spectrum_bytes()) as f64);
         fetched += bytes("load");
         for record in &all.finished {

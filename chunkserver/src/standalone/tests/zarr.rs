@@ -11,7 +11,7 @@ use serde_json::Value;
 async fn computed(output: FftOutput) -> (Cluster, Job) {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     let mut job = job(&frames);
-    job.recenter = Some(Recenter { crop: [50, 60], threshold: None });
+    job.recenter = Some(Recenter { crop: [50, 60], method: api::job::Method::Centroid, threshold: None });
     job.rechunk = Some([FRAMES, 7, 60]);
     job.reduce = vec![Reduction::Mean];
     job.outputs = vec![];

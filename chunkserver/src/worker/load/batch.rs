@@ -4,7 +4,7 @@ use super::error::FrameError;
 use super::frame_source::{Delivery, FrameSource};
 use super::tasks::BatchTasks;
 use crate::share::{FrameNotes, Share, Sums};
-use api::job::{GROUP, OnError, Recenter};
+use api::job::{GROUP, Method, OnError, Recenter};
 use api::words::chain;
 use formats::decode::Decoder;
 use journal::{Event, Kind};
@@ -44,7 +44,7 @@ pub(super) fn compute(
     let mut targets: Vec<&mut [u8]> = if raw_store(share).is_some() {
         slots.iter_mut().map(DerefMut::deref_mut).collect()
     } else {
-        let bytes = share.plan.frame.bytes();
+        let bytes = share.plan.partition.frame.bytes();
         unkept.resize(GROUP * bytes, 0);
         unkept.chunks_exact_mut(bytes).take(frames.len()).collect()
     };
@@ -62,7 +62,7 @@ pub(super) fn compute(
     slots.into_iter().for_each(SlotWriter::finish);
     record(share, frames[0].0, notes);
     if let Some(counter) = &share.counters.recenter {
-        counter.done(frames.len(), (frames.len() * share.plan.stack.bytes()) as u64);
+        counter.done(frames.len(), (frames.len() * share.plan.partition.stack.bytes()) as u64);
     }
     share.counters.load.done(frames.len(), fetched);
     Ok(())
@@ -122,12 +122,14 @@ fn recentered(
     if let Some(counter) = &share.counters.recenter {
         counter.start();
     }
-    let spec = share.plan.frame;
+    let spec = share.plan.partition.frame;
     let mut notes = Vec::with_capacity(frames.len());
     let mut crops = claim(&share.stack, share.frames().start, frames.iter().map(|(frame, _)| *frame))?;
     for ((image, crop), &(frame, _)) in decoded.iter().zip(&mut crops).zip(frames) {
         tasks.begin(Kind::Recenter, frame);
-        let centre = recenter::centroid(image, spec, recenter.threshold, scratch);
+        let centre = match recenter.method {
+            Method::Centroid => recenter::centroid(image, spec, recenter.threshold, scratch),
+        };
         let corner = recenter::corner([centre.y, centre.x], [spec.height, spec.width], recenter.crop);
         recenter::crop_into(image, spec, corner, recenter.crop, crop);
         notes.push(FrameNotes {
@@ -150,7 +152,7 @@ fn notes_of_raw(share: &Share, image: &[u8]) -> FrameNotes {
 
 /// Sums over one raw frame. The centroid computes the sum of an integer frame, which is reused where no other sum is wanted.
 fn frame_stat(share: &Share, image: &[u8], total: Option<Total>) -> FrameStat {
-    let (spec, ops) = (share.plan.frame, share.ops);
+    let (spec, ops) = (share.plan.partition.frame, share.ops);
     match total {
         Some(Total::Whole(sum)) if !ops.squares && !ops.min && !ops.max => FrameStat::of_sum(spec.dtype, spec.pixels(), sum),
         Some(Total::Whole(_) | Total::Real(_)) | None => FrameStat::of(spec.dtype, image, ops),

@@ -122,7 +122,11 @@ impl FrameSource {
         let url = || crate::objects::redacted(response);
         let body = body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
         if let Kind::Images(Images { depth: 1, color, .. }, _) = self.kind {
-            decoder.decode(body, share.plan.frame, color, into).map_err(|source| FrameError::Decode { frame, url: url(), source })?;
+            decoder.decode(body, share.plan.partition.frame, color, into).map_err(|source| FrameError::Decode {
+                frame,
+                url: url(),
+                source,
+            })?;
             return Ok(body.len() as u64);
         }
         let expected = delivery.frames.len() * into.len();

@@ -17,7 +17,7 @@ pub(super) struct BatchTasks<'a> {
 
 impl<'a> BatchTasks<'a> {
     pub(super) fn new(share: &'a Share, first: usize, count: usize) -> Self {
-        Self { share, batch: (share.plan.frame.bytes() < TINY).then_some((first, count)), running: None }
+        Self { share, batch: (share.plan.partition.frame.bytes() < TINY).then_some((first, count)), running: None }
     }
 
     /// Ends the running task and begins one of `kind` for `frame`.
@@ -27,7 +27,7 @@ impl<'a> BatchTasks<'a> {
         }
         self.end();
         let (first, count) = self.batch.unwrap_or((frame, 1));
-        let produced = if kind == Kind::Recenter { self.share.plan.stack } else { self.share.plan.frame };
+        let produced = if kind == Kind::Recenter { self.share.plan.partition.stack } else { self.share.plan.partition.frame };
         self.running = Some((kind, self.share.journal.begin(kind, first).of(count), count * produced.bytes()));
     }
 

@@ -13,7 +13,7 @@ use crate::objects::Access;
 use crate::results::{Deadline, read};
 use crate::share::Share;
 use api::job::{Output, is_zarr_root};
-use api::layout::Layout;
+use api::output_grid::OutputGrid;
 use formats::encode::zarr;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Map, Value};
@@ -108,10 +108,10 @@ pub(super) async fn write_part(client: &Client, share: &Arc<Share>, access: &Acc
         // It was closed, and this server is another's replacement: all is written.
         return Ok(0);
     }
-    let layout = Layout::new(output, &share.arrays, &share.plan)?;
+    let layout = OutputGrid::new(output, &share.arrays, &share.plan.partition)?;
     let there = place.sink.list().await?;
     let (place, layout, there) = (&place, &layout, &there);
-    let objects = layout.objects_of(share.id, &share.plan);
+    let objects = layout.objects_of(share.id, &share.plan.partition);
     let written = objects.map(|index| async move {
         let key = zarr::chunk_key(&index);
         let (items, counts) = layout.items(&index);
@@ -135,7 +135,7 @@ pub(super) async fn write_part(client: &Client, share: &Arc<Share>, access: &Acc
 pub(super) async fn close(access: &Access, share: &Share, output: &Output) -> Result<(), Error> {
     let uid = &share.job.uid;
     let place = Place::of(access, output, uid)?;
-    let layout = Layout::new(output, &share.arrays, &share.plan)?;
+    let layout = OutputGrid::new(output, &share.arrays, &share.plan.partition)?;
     let (names, none) = (layout.names(), Map::new());
     let metadata = match &layout.shards {
         None => zarr::array_metadata(&layout.shape, &layout.chunks, layout.array.element, &names, &none, None),
@@ -169,10 +169,13 @@ pub(super) async fn close(access: &Access, share: &Share, output: &Output) -> Re
 }
 
 /// Whether every object is there, in a store that can say so.
-async fn whole(sink: &Sink, layout: &Layout, share: &Share, shown: &str) -> Result<(), Error> {
+async fn whole(sink: &Sink, layout: &OutputGrid, share: &Share, shown: &str) -> Result<(), Error> {
     let there = sink.list().await?;
-    let missing =
-        share.plan.ids().flat_map(|id| layout.objects_of(id, &share.plan)).find(|index| !there.contains_key(&zarr::chunk_key(index)));
+    let missing = share
+        .plan
+        .ids()
+        .flat_map(|id| layout.objects_of(id, &share.plan.partition))
+        .find(|index| !there.contains_key(&zarr::chunk_key(index)));
     match missing {
         Some(index) if !(sink.is_unlisted() && there.is_empty()) => {
             Err(Error::Gone { place: shown.to_owned(), key: zarr::chunk_key(&index) })

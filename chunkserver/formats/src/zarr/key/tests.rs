@@ -2,7 +2,6 @@
 
 use super::super::frequencies;
 use super::*;
-use api::arrays::catalog;
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Recenter, Reduction, Source, Storage, Window};
 use api::plan::{Allowance, Budget, Plan};
@@ -21,7 +20,7 @@ fn hierarchy(output: Option<FftOutput>, crop: Option<[usize; 2]>) -> Hierarchy {
         on_error: OnError::Fail,
         slab_frames: 4,
         concurrency: 1,
-        recenter: crop.map(|crop| Recenter { crop, threshold: None }),
+        recenter: crop.map(|crop| Recenter { crop, method: api::job::Method::Centroid, threshold: None }),
         rechunk: Some([10, 5, 4]),
         fft: output.map(|output| Fft { output, window: Window::Hann, detrend: Detrend::Constant }),
         reduce: vec![Reduction::Mean, Reduction::Var],
@@ -31,7 +30,7 @@ fn hierarchy(output: Option<FftOutput>, crop: Option<[usize; 2]>) -> Hierarchy {
         backoff_limit: 0,
     };
     let plan = Plan::new(&job, Some(2), &Budget { memory: Allowance::PerServer(1 << 30), cores: 1 }).unwrap();
-    Hierarchy::new(&catalog(&job, &plan), &plan)
+    Hierarchy::new(&plan.arrays(&job), &plan)
 }
 
 fn power() -> Hierarchy {

@@ -1,22 +1,22 @@
-//! How a selection is cut into the objects of a Zarr array, and which server writes each: pure.
+//! The objects of a Zarr output: how they divide the selection, and which server writes each object.
 
 use crate::arrays::{Array, Holder, find};
 use crate::geometry::position;
 use crate::job::Output;
-use crate::plan::{Plan, ServerId};
+use crate::partition::{Partition, ServerId};
 use crate::selection::{self, Axis, Item, Selection, resolve};
 use thiserror::Error;
 
-/// Bytes of objects that one server makes at a time, unless two of them are more.
+/// Bytes of objects that one server writes at a time. A server writes at least two objects at a time, even if they are larger.
 const AT_ONCE_BYTES: usize = 32 << 20;
-/// Objects that one server makes at a time: enough to hide a store's delay, few enough for its patience.
+/// Most objects that one server writes at a time: enough to hide the latency of the store, few enough for its rate limit.
 const MOST_AT_ONCE: usize = 16;
 
-/// Why an output cannot be laid out.
+/// Why an output is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "the message documents each variant")]
 pub enum Error {
-    #[error("there is no array '{name}' (keep and reduce say which there are): {known}")]
+    #[error("there is no array '{name}'; the job has {known}; see keep and reduce")]
     NoSuchArray { name: String, known: String },
     #[error(transparent)]
     Selection(#[from] selection::Error),
@@ -24,33 +24,33 @@ pub enum Error {
     Count { what: &'static str, axes: usize, given: usize },
     #[error("{what} must be at least 1, or -1 for the whole axis; found {given}")]
     NotPositive { what: &'static str, given: i64 },
-    #[error("shards must be multiples of chunks; {shard} is none of {chunk}")]
+    #[error("shards must be multiples of chunks; {shard} is not a multiple of {chunk}")]
     NotWhole { shard: usize, chunk: usize },
 }
 
-/// The objects of one output.
+/// The grid of objects of one output. An object is one chunk, or one shard of several chunks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// What is selected from.
+pub struct OutputGrid {
+    /// The array of the selection.
     pub array: Array,
-    /// Positions along each of its axes.
+    /// Selected positions along each axis of the array.
     pub axes: Vec<Axis>,
     /// Shape of the selection.
     pub shape: Vec<usize>,
-    /// What readers take at once.
+    /// Chunk shape: the unit that readers of the output read. One number for each axis of `shape`.
     pub chunks: Vec<usize>,
-    /// What one object holds, when that is more than a chunk: whole chunks.
+    /// Shape of a shard, in whole chunks; `None` if one object has one chunk.
     pub shards: Option<Vec<usize>>,
-    /// Which axes of the array the selection has.
+    /// Axes of the array that are axes of the selection.
     kept: Vec<usize>,
 }
 
-impl Layout {
-    /// Lays an output out over the arrays of a plan.
+impl OutputGrid {
+    /// The grid of `output` among the arrays of a job.
     ///
     /// # Errors
-    /// When there is no such array or element, or chunks or shards make no sense.
-    pub fn new(output: &Output, arrays: &[Array], plan: &Plan) -> Result<Self, Error> {
+    /// If the selection has no such array or element, or chunks or shards do not fit the selection.
+    pub fn new(output: &Output, arrays: &[Array], partition: &Partition) -> Result<Self, Error> {
         let selection = Selection::parse(&output.select)?;
         let array = find(arrays, &selection.array).ok_or_else(|| Error::NoSuchArray {
             name: selection.array.clone(),
@@ -59,42 +59,42 @@ impl Layout {
         let axes = resolve(&selection.items, &array.shape)?;
         let kept: Vec<usize> = (0..axes.len()).filter(|&axis| axes[axis].kept).collect();
         let shape = selection::shape(&axes);
-        let grid = array.chunks(plan);
+        let grid = array.chunks(partition);
         let natural = kept.iter().map(|&axis| grid[axis].min(axes[axis].count).max(1)).collect();
         let chunks = output.chunks.as_deref().map_or(Ok(natural), |chunks| sizes("chunks", chunks, &shape))?;
         let shards = output.shards.as_deref().map(|shards| whole_chunks(sizes("shards", shards, &shape)?, &chunks, &shape)).transpose()?;
         Ok(Self { array: array.clone(), axes, shape, chunks, shards, kept })
     }
 
-    /// Names of the selection's axes.
+    /// Names of the axes of the selection.
     pub fn names(&self) -> Vec<&'static str> {
         self.kept.iter().map(|&axis| self.array.axes[axis]).collect()
     }
 
-    /// Shape of one object: a shard's, or a chunk's.
+    /// Shape of one object: a shard or a chunk.
     pub fn object(&self) -> &[usize] {
         self.shards.as_deref().unwrap_or(&self.chunks)
     }
 
-    /// Bytes of the elements of one object.
+    /// Decoded bytes of one object.
     pub fn object_bytes(&self) -> usize {
         self.object().iter().product::<usize>() * self.array.element.size()
     }
 
-    /// Bytes of all elements.
+    /// Decoded bytes of the selection.
     pub fn bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.array.element.size()
     }
 
-    /// Objects that one server makes at a time.
+    /// Number of objects that one server writes at a time.
     pub fn at_once(&self) -> usize {
         (AT_ONCE_BYTES / self.object_bytes().max(1)).clamp(2, MOST_AT_ONCE)
     }
 
-    /// The index of every object that `server` writes, in C order.
-    pub fn objects_of(&self, server: ServerId, plan: &Plan) -> impl Iterator<Item = Vec<usize>> {
+    /// The index along each axis of every object that `server` writes, in C order.
+    pub fn objects_of(&self, server: ServerId, partition: &Partition) -> impl Iterator<Item = Vec<usize>> {
         let grid = self.grid();
-        (0..grid.iter().product()).map(move |number| position(number, &grid)).filter(move |index| self.owner(index, plan) == server)
+        (0..grid.iter().product()).map(move |number| position(number, &grid)).filter(move |index| self.owner(index, partition) == server)
     }
 
     /// Number of objects along each axis.
@@ -102,38 +102,38 @@ impl Layout {
         self.shape.iter().zip(self.object()).map(|(&size, &object)| size.div_ceil(object)).collect()
     }
 
-    /// Who writes an object: the owner of its first element, who has all of it, or most.
-    fn owner(&self, index: &[usize], plan: &Plan) -> ServerId {
-        let part = self.part(index);
-        let first = |axis: usize| part[axis].start;
+    /// The server that writes an object: the owner of the first element. For frames and tiles, this server owns all or most of the object.
+    fn owner(&self, index: &[usize], partition: &Partition) -> ServerId {
+        let region = self.region(index);
+        let first = |axis: usize| region[axis].start;
         match self.array.holder {
-            Holder::Frames(_) => plan.owner_of_frame(first(0)),
-            Holder::Tiles(_) => plan.owner_of_pixel(first(1) * plan.stack.width + first(2)),
+            Holder::Frames(_) => partition.owner_of_frame(first(0)),
+            Holder::Tiles(_) => partition.owner_of_pixel(first(1) * partition.stack.width + first(2)),
             Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => {
-                ServerId(index.iter().sum::<usize>() % plan.servers)
+                ServerId(index.iter().sum::<usize>() % partition.servers)
             }
         }
     }
 
-    /// The positions in the array that an object covers; fewer than its shape at the edges.
-    fn part(&self, index: &[usize]) -> Vec<Axis> {
-        let mut part = self.axes.clone();
+    /// The positions in the array that an object covers; fewer than the shape of an object at the edges.
+    fn region(&self, index: &[usize]) -> Vec<Axis> {
+        let mut region = self.axes.clone();
         for ((&axis, &i), &object) in self.kept.iter().zip(index).zip(self.object()) {
             let first = i * object;
-            part[axis].count = object.min(self.axes[axis].count - first);
-            part[axis].start = self.axes[axis].at(first);
+            region[axis].count = object.min(self.axes[axis].count - first);
+            region[axis].start = self.axes[axis].at(first);
         }
-        part
+        region
     }
 
-    /// The selection from the array that fills an object, and how many elements that is along each axis.
+    /// The selection from the array that fills an object, and the number of elements along each axis of the selection.
     pub fn items(&self, index: &[usize]) -> (Vec<Item>, Vec<usize>) {
-        let part = self.part(index);
-        (part.iter().map(as_item).collect(), self.kept.iter().map(|&axis| part[axis].count).collect())
+        let region = self.region(index);
+        (region.iter().map(as_item).collect(), self.kept.iter().map(|&axis| region[axis].count).collect())
     }
 }
 
-/// Sizes as the manifest has them, with -1 resolved; none is larger than its axis.
+/// The sizes of the manifest with -1 resolved. A size is at most the length of its axis.
 fn sizes(what: &'static str, given: &[i64], shape: &[usize]) -> Result<Vec<usize>, Error> {
     if given.len() != shape.len() {
         return Err(Error::Count { what, axes: shape.len(), given: given.len() });
@@ -146,7 +146,7 @@ fn sizes(what: &'static str, given: &[i64], shape: &[usize]) -> Result<Vec<usize
     given.iter().zip(shape).map(size).collect()
 }
 
-/// Shards of whole chunks; those that reach an axis' end reach the end of its last chunk.
+/// Shard sizes in whole chunks. A shard that reaches the end of an axis reaches the end of the last chunk.
 fn whole_chunks(shards: Vec<usize>, chunks: &[usize], shape: &[usize]) -> Result<Vec<usize>, Error> {
     let whole = |((shard, &chunk), &size): ((usize, &usize), &usize)| match shard {
         shard if shard >= size => Ok(shard.next_multiple_of(chunk)),
@@ -156,13 +156,13 @@ fn whole_chunks(shards: Vec<usize>, chunks: &[usize], shape: &[usize]) -> Result
     shards.into_iter().zip(chunks).zip(shape).map(whole).collect()
 }
 
-/// The slice that takes the positions of an axis.
+/// The index or slice that selects the positions of an axis.
 fn as_item(axis: &Axis) -> Item {
     if !axis.kept {
         return Item::Index(axis.start as i64);
     }
     let stop = axis.start as i64 + axis.count as i64 * axis.step;
-    // A stop below 0 would count from the end: "all the way down" is written as no stop.
+    // A negative stop counts from the end of the axis; no stop means down to position 0.
     Item::Slice(Some(axis.start as i64), (stop >= 0).then_some(stop), Some(axis.step))
 }
 
