@@ -36,18 +36,5 @@ pub(crate) fn job(frames: usize, height: usize, width: usize) -> Job {
 
 /// The progress of a server that has just started.
 pub(crate) fn progress(boot: &str) -> Progress {
-    Progress {
-        boot: BootId(boot.into()),
-        assignment: None,
-        stamp: 0,
-        milestone: 0,
-        phases: vec![],
-        blank: vec![],
-        writing: vec![],
-        written: vec![],
-        failure: None,
-        last_error: None,
-        peak_rss_bytes: 0,
-        vitals: None,
-    }
+    Progress::idle(BootId(boot.into()))
 }

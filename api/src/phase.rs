@@ -225,6 +225,24 @@ pub enum Wait {
 }
 
 impl Progress {
+    /// The progress of a server without an assignment.
+    pub const fn idle(boot: BootId) -> Self {
+        Self {
+            boot,
+            assignment: None,
+            stamp: 0,
+            milestone: 0,
+            phases: Vec::new(),
+            blank: Vec::new(),
+            writing: Vec::new(),
+            written: Vec::new(),
+            failure: None,
+            last_error: None,
+            peak_rss_bytes: 0,
+            vitals: None,
+        }
+    }
+
     /// Whether every phase up to and including `phase` is complete.
     pub fn complete_through(&self, phase: Phase) -> bool {
         self.phases.iter().filter(|p| p.phase <= phase).all(PhaseProgress::complete)

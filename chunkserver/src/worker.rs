@@ -248,20 +248,7 @@ impl Worker {
         let milestone = *self.milestone.borrow();
         let peak_rss_bytes = peak_rss_bytes();
         match share {
-            None => Progress {
-                boot: self.boot.clone(),
-                assignment: None,
-                stamp: 0,
-                milestone,
-                phases: vec![],
-                blank: vec![],
-                writing: vec![],
-                written: vec![],
-                failure: None,
-                last_error: None,
-                peak_rss_bytes,
-                vitals: None,
-            },
+            None => Progress { milestone, peak_rss_bytes, ..Progress::idle(self.boot.clone()) },
             Some(share) => {
                 let (writing, written) = share.counters.outputs();
                 let phases = share.counters.phases();

@@ -5,7 +5,7 @@ pub mod events;
 pub mod status;
 
 use crate::turn::Turn;
-use api::phase::{Failure, Phase, PhaseProgress, Progress};
+use api::phase::{Failure, PhaseProgress, Total};
 use serde::Serialize;
 
 /// One phase over all servers.
@@ -59,48 +59,32 @@ pub struct Report {
     pub last_error: Option<Failure>,
 }
 
-/// Sums up what a turn saw.
+/// The report of a turn.
 pub fn report(turn: &Turn) -> Report {
-    let of_all: Vec<&Progress> = turn.observed.progress().map(|(_, progress)| progress).collect();
-    let has = [
-        (Phase::Load, turn.plan.partition.frames),
-        (Phase::Recenter, if turn.job.recenter.is_some() { turn.plan.partition.frames } else { 0 }),
-        (Phase::Rechunk, turn.plan.bands()),
-        (Phase::Fft, if turn.job.fft.is_some() { turn.plan.bands() } else { 0 }),
-    ];
-    let phases = has.into_iter().filter(|(_, total)| *total > 0).map(|(phase, total)| sum_up(phase, total as u64, &of_all)).collect();
-    let mut frames_blank: Vec<usize> = of_all.iter().flat_map(|progress| progress.blank.iter().copied()).collect();
-    frames_blank.sort_unstable();
+    let total = Total::of(&turn.job, &turn.plan.partition, turn.observed.progress());
+    let outputs = turn.job.outputs.len();
     Report {
-        phases,
-        frames_blank,
-        peak_rss_bytes: of_all.iter().map(|progress| progress.peak_rss_bytes).sum(),
-        servers_up: of_all.len(),
+        phases: total.phases.iter().map(PhaseReport::from).collect(),
+        frames_blank: total.blank,
+        peak_rss_bytes: total.peak_rss_bytes,
+        servers_up: turn.observed.progress().count(),
         restarts: turn.observed.restarts,
-        started_ms: of_all.iter().flat_map(|progress| &progress.phases).map(|phase| phase.started_ms).filter(|&ms| ms > 0).min(),
-        last_error: of_all.iter().find_map(|progress| progress.last_error.clone()),
-        writing: (!turn.job.outputs.is_empty()).then(|| {
-            let objects =
-                of_all.iter().flat_map(|progress| &progress.phases).filter(|part| part.phase == Phase::Write).map(|part| part.total);
-            sum_up(Phase::Write, objects.sum(), &of_all)
-        }),
-        outputs: (
-            of_all.iter().flat_map(|progress| &progress.written).filter(|written| written.stage.is_last()).count(),
-            turn.job.outputs.len(),
-        ),
+        started_ms: total.started_ms,
+        last_error: total.last_error.map(|(_, failure)| failure),
+        writing: (outputs > 0).then(|| PhaseReport::from(&total.writing)),
+        outputs: (total.written.len(), outputs),
     }
 }
 
-fn sum_up(phase: Phase, total: u64, servers: &[&Progress]) -> PhaseReport {
-    let parts: Vec<&PhaseProgress> = servers.iter().flat_map(|server| server.phases.iter().filter(|part| part.phase == phase)).collect();
-    let started = parts.iter().map(|part| part.started_ms).filter(|&ms| ms > 0).min();
-    let ended = parts.iter().map(|part| part.ended_ms).max().unwrap_or(0);
-    PhaseReport {
-        name: phase.to_string(),
-        seconds: started.map_or(0.0, |started| ended.saturating_sub(started) as f64 / 1000.0),
-        bytes: parts.iter().map(|part| part.bytes).sum(),
-        retries: parts.iter().map(|part| part.retries).sum(),
-        done: parts.iter().map(|part| part.done).sum(),
-        total,
+impl From<&PhaseProgress> for PhaseReport {
+    fn from(phase: &PhaseProgress) -> Self {
+        Self {
+            name: phase.phase.to_string(),
+            seconds: phase.seconds(),
+            bytes: phase.bytes,
+            retries: phase.retries,
+            done: phase.done,
+            total: phase.total,
+        }
     }
 }

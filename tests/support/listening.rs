@@ -1,10 +1,10 @@
-//! A server of somebody else's as a process on a port of loopback.
+//! A third-party server as a child process that listens on loopback.
 
 use crate::until;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-/// It listens. Ended when dropped.
+/// A child process that listens. Dropping the value kills the process.
 #[derive(Debug)]
 pub(crate) struct Listening {
     child: Child,
@@ -19,12 +19,12 @@ impl Drop for Listening {
 }
 
 impl Listening {
-    /// Starts what `command` makes for an address, and waits until it listens there; `what` is what errors call it.
+    /// Starts the command for a free address and waits until the process listens there. `what` names the server in error messages.
     ///
     /// # Panics
-    /// When it ends, or does not listen in time.
+    /// When the process ends, or does not listen in time.
     pub(crate) fn start(what: &str, command: impl FnOnce(SocketAddr) -> Command) -> Self {
-        // Free a moment ago; nobody else picks ports on a machine that runs tests.
+        // The port was free a moment ago. No other program takes ports on a test machine.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = command(address).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let mut server = Self { child, address };
@@ -35,7 +35,7 @@ impl Listening {
         server
     }
 
-    /// `http://` and where it listens.
+    /// The base URL of the server.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -2,7 +2,7 @@
 //! and computes its share again, so a read is held meanwhile.
 
 use super::Error;
-use crate::share::{Directions, Share};
+use crate::share::Share;
 use api::phase::Progress;
 use api::plan::ServerId;
 use api::wire::route;
@@ -10,7 +10,6 @@ use futures_util::FutureExt as _;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::client::Client;
 
@@ -80,14 +79,10 @@ impl Deadline {
             }
             tracing::debug!(error = &error as &dyn std::error::Error, "the read is retried");
             // A change of the peers ends the pause: the lost server may be back.
-            wait_for_change(&mut directions, left.map_or(pause, |left| left.min(pause))).await;
+            let _ = timeout(left.map_or(pause, |left| left.min(pause)), directions.changed()).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-}
-
-async fn wait_for_change(directions: &mut watch::Receiver<Directions>, at_most: Duration) {
-    let _ = timeout(at_most, directions.changed()).await;
 }
 
 /// Waits for `computed`, or for the failure of the job on this server. Elements that are computed are given out whatever has failed since.

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use crate::share::Share;
 use crate::worker::Worker;
-use api::phase::{Failure, Phase, PhaseProgress, Progress};
+use api::phase::{Failure, Phase, PhaseProgress, Progress, Total};
 use api::plan::ServerId;
 use api::wire::route;
 use axum::Json;
@@ -11,7 +11,6 @@ use axum::extract::State;
 use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,36 +173,14 @@ async fn ask(worker: &Worker, share: &Share, id: ServerId) -> Option<Progress> {
 fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
     let (job, plan) = (&share.job, &share.plan);
     let current = |progress: &&Progress| progress.assignment.as_ref().is_some_and(|(uid, g)| *uid == job.uid && *g == job.generation);
-    // A server that was started again and has no share yet says nothing of this job.
-    let at_work: Vec<(usize, &Progress)> =
-        fleet.iter().filter_map(|member| Some((member.server, member.progress.as_ref().filter(current)?))).collect();
-    let totals = [
-        (Phase::Load, plan.partition.frames),
-        (Phase::Recenter, if job.recenter.is_some() { plan.partition.frames } else { 0 }),
-        (Phase::Rechunk, plan.bands()),
-        (Phase::Fft, if plan.fft.is_some() { plan.bands() } else { 0 }),
-    ];
-    let phases: Vec<PhaseStatus> = totals
-        .into_iter()
-        .map(|(phase, total)| summed(phase, Some(total as u64), &at_work))
-        // How much there is to write is known to those who write.
-        .chain([summed(Phase::Write, None, &at_work)])
-        .filter(|phase| phase.total > 0)
-        .collect();
-    let told = |of: fn(&Progress) -> &Option<Failure>| {
-        at_work.iter().find_map(|&(server, progress)| {
-            let Failure { reason, message } = of(progress).clone()?;
-            Some(Told { reason, message, server })
-        })
-    };
-    let mut blank: Vec<usize> = at_work.iter().flat_map(|(_, progress)| progress.blank.iter().copied()).collect();
-    blank.sort_unstable();
-    let written: BTreeSet<usize> = at_work
-        .iter()
-        .flat_map(|(_, progress)| progress.written.iter().filter(|written| written.stage.is_last()).map(|written| written.output))
-        .collect();
-    let outputs = Outputs { written: written.len(), total: job.outputs.len() };
-    let failure = told(|progress| &progress.failure);
+    // A restarted server without a share has no part in this job yet.
+    let at_work = fleet.iter().filter_map(|member| Some((ServerId(member.server), member.progress.as_ref().filter(current)?)));
+    let total = Total::of(job, &plan.partition, at_work);
+    let phases: Vec<PhaseStatus> =
+        total.phases.iter().chain([&total.writing]).filter(|phase| phase.total > 0).map(PhaseStatus::from).collect();
+    let told = |(server, Failure { reason, message }): (ServerId, Failure)| Told { reason, message, server: server.0 };
+    let outputs = Outputs { written: total.written.len(), total: job.outputs.len() };
+    let failure = total.failure.map(told);
     let arrays = share.arrays.iter().map(|array| ArrayStatus {
         name: array.name.clone(),
         shape: array.shape.clone(),
@@ -221,28 +198,19 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
         chunks: plan.partition.chunks,
         arrays: arrays.collect(),
         phases,
-        blank,
+        blank: total.blank,
         outputs,
         failure,
-        trouble: told(|progress| &progress.last_error),
+        trouble: total.last_error.map(told),
         fleet,
         progress,
     }
 }
 
-/// One phase over all servers; without a total, out of what they say.
-fn summed(phase: Phase, total: Option<u64>, servers: &[(usize, &Progress)]) -> PhaseStatus {
-    let parts: Vec<&PhaseProgress> =
-        servers.iter().flat_map(|(_, progress)| progress.phases.iter().filter(|part| part.phase == phase)).collect();
-    let sum = |of: fn(&PhaseProgress) -> u64| parts.iter().map(|part| of(part)).sum::<u64>();
-    PhaseStatus {
-        name: phase.to_string(),
-        done: sum(|part| part.done),
-        total: total.unwrap_or_else(|| sum(|part| part.total)),
-        bytes: sum(|part| part.bytes),
-        retries: sum(|part| part.retries),
-        started_ms: parts.iter().map(|part| part.started_ms).filter(|&ms| ms > 0).min().unwrap_or(0),
-        ended_ms: parts.iter().map(|part| part.ended_ms).max().unwrap_or(0),
+impl From<&PhaseProgress> for PhaseStatus {
+    fn from(phase: &PhaseProgress) -> Self {
+        let &PhaseProgress { phase: name, done, total, bytes, retries, started_ms, ended_ms } = phase;
+        Self { name: name.to_string(), done, total, bytes, retries, started_ms, ended_ms }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The memory of a server: mappings that are allocated once and cut into slots. A slot is written once and then read by many threads.
 //!
-//! [`Mapping`] reserves memory or disk space, [`States`] decides who may write and who may read a slot, [`Slots`] joins the two.
+//! [`Mapping`] reserves memory or disk space. [`Slots`] cuts a mapping and decides which thread may write or read a slot.
 
 mod mapping;
 mod reserve;
@@ -9,7 +9,6 @@ mod states;
 
 pub use mapping::Mapping;
 pub use slots::{SlotWriter, Slots};
-pub use states::States;
 
 use std::path::PathBuf;
 use thiserror::Error;

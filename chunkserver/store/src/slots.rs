@@ -1,6 +1,7 @@
 //! Slots of one size, one after another in one mapping.
 
-use super::{Error, Mapping, States};
+use super::states::States;
+use super::{Error, Mapping};
 use std::ops::{Deref, DerefMut, Range};
 use std::path::Path;
 use tokio::sync::Notify;

@@ -1,4 +1,4 @@
-//! The states of slots: empty, being written by one thread, or ready for good. Whoever follows them reads no byte that another thread writes.
+//! The states of slots: empty, being written by one thread, or ready for good. A reader that respects these states reads no byte while another thread writes that byte.
 
 #[cfg(feature = "loom")]
 use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -13,48 +13,48 @@ const READY: u8 = 2;
 /// One state a slot. Transitions: empty → writing ([`begin`](Self::begin)), writing → ready ([`finish`](Self::finish)), writing → empty
 /// ([`give_up`](Self::give_up)). Ready is final.
 #[derive(Debug)]
-pub struct States {
+pub(crate) struct States {
     states: Vec<AtomicU8>,
     ready: AtomicUsize,
 }
 
 impl States {
     /// `count` empty slots.
-    pub fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self { states: std::iter::repeat_with(|| AtomicU8::new(EMPTY)).take(count).collect(), ready: AtomicUsize::new(0) }
     }
 
     /// Number of slots.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.states.len()
     }
 
     /// Number of ready slots.
-    pub fn ready_count(&self) -> usize {
+    pub(crate) fn ready_count(&self) -> usize {
         self.ready.load(Ordering::Acquire)
     }
 
     /// Claims an empty slot for one writer. `false` when the slot is ready, has a writer, or does not exist.
-    pub fn begin(&self, slot: usize) -> bool {
+    pub(crate) fn begin(&self, slot: usize) -> bool {
         // Acquire: a writer that follows one that gave up sees the bytes of the first.
         let claim = |state: &AtomicU8| state.compare_exchange(EMPTY, WRITING, Ordering::AcqRel, Ordering::Acquire).is_ok();
         self.states.get(slot).is_some_and(claim)
     }
 
     /// Makes a claimed slot ready. Only the writer that claimed the slot may call this.
-    pub fn finish(&self, slot: usize) {
+    pub(crate) fn finish(&self, slot: usize) {
         // Release: a reader that sees READY sees the writer's bytes.
         self.states[slot].store(READY, Ordering::Release);
         self.ready.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Makes a claimed slot empty again. Only the writer that claimed the slot may call this.
-    pub fn give_up(&self, slot: usize) {
+    pub(crate) fn give_up(&self, slot: usize) {
         self.states[slot].store(EMPTY, Ordering::Release);
     }
 
     /// Whether all of `slots` exist and are ready. After `true` their bytes may be read for good.
-    pub fn all_ready(&self, slots: &Range<usize>) -> bool {
+    pub(crate) fn all_ready(&self, slots: &Range<usize>) -> bool {
         let ready = |state: &AtomicU8| state.load(Ordering::Acquire) == READY;
         self.states.get(slots.clone()).is_some_and(|states| states.iter().all(ready))
     }

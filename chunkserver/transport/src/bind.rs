@@ -1,4 +1,4 @@
-//! A port comes in, a listener on every address of the machine goes out.
+//! A listener for a port on all addresses of the machine.
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -8,10 +8,13 @@ use tokio::net::TcpListener;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Listens on `port` (0: any that is free) by IPv6 and IPv4, or by IPv4 alone where the machine has no other. Within a runtime.
+/// Listens on `port` (0: a free port) with IPv6 and IPv4, or with IPv4 alone where the machine has no IPv6. Needs a tokio runtime.
+///
+/// # Errors
+/// When the port is in use or not permitted.
 pub fn listen(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = match open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
-        // The port is the trouble, not the protocol.
+        // The error concerns the port, so that IPv4 would fail too.
         Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => return Err(error),
         Err(_) => open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?,
         Ok(listener) => listener,
@@ -25,7 +28,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    // A server that is started again finds its old connections still fading.
+    // Old connections of a restarted server may still be in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
-/// How long a peer may say nothing before it is asked again. A peer that still loads says so by waiting, so this is long.
+/// Longest pause between two bytes of a response. A peer that still loads holds the request, so the timeout is long.
 const SILENCE: Duration = Duration::from_secs(60);
+
 /// The job that a request is about. The receiver refuses a request about another job or generation.
 #[derive(Clone, Copy, Debug)]
 pub struct JobRef<'a> {
@@ -20,54 +21,54 @@ pub struct JobRef<'a> {
     pub generation: u64,
 }
 
-/// Speaks to peers: a connection pool, and what proves that this is one of them.
+/// Sends requests to peers: a connection pool, and the proof that this server belongs to the job.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     proof: Proof,
-    /// What this server receives and sends is counted here.
+    /// Counts the bytes that this server receives and sends.
     pub traffic: Arc<Traffic>,
 }
 
 #[derive(Clone)]
 enum Proof {
-    /// On loopback: the run's key, with each request.
+    /// On loopback: the key of the run, in each request.
     Key(String),
-    /// Elsewhere: the certificate, with each connection.
+    /// On a cluster: the certificate, in each connection.
     Certificate,
 }
 
 impl fmt::Debug for Client {
-    /// Never the key.
+    /// Does not print the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Client")
     }
 }
 
-/// Why there is no client.
+/// Why a client cannot be created.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// The identity is of no use.
+    /// The identity is not valid.
     #[error(transparent)]
     Identity(#[from] tls::Error),
-    /// The HTTP library cannot be set up.
+    /// The HTTP library refuses the configuration.
     #[error("cannot set up HTTP")]
     Http(#[from] reqwest::Error),
 }
 
-/// Why a request to a peer failed, this time.
+/// Why one request to a peer failed.
 #[derive(Debug, Error)]
 pub enum PullError {
-    /// No answer, or one that broke off.
+    /// No response, or an incomplete response.
     #[error("a peer does not answer")]
     Http(#[from] reqwest::Error),
-    /// The peer was restarted, or has other orders.
+    /// The peer was restarted, or works on another assignment.
     #[error("a peer refuses: {0}")]
     Refused(StatusCode),
-    /// The peer's work has failed, and what is asked for will not be computed; its own sentence.
+    /// The job failed on the peer, so that the requested data will not be computed; with the peer's message.
     #[error("a peer's work has failed: {0}")]
     Failed(String),
-    /// The answer is not as long as the block.
+    /// The response does not have the length of the block.
     #[error("a peer sent {found} bytes of a block of {expected}")]
     Length {
         /// Bytes received.
@@ -82,18 +83,18 @@ fn builder() -> reqwest::ClientBuilder {
 }
 
 impl Client {
-    /// A client for a run on loopback with this key.
+    /// A client for a run on loopback, with the key of the run.
     ///
     /// # Errors
-    /// When the HTTP library cannot be set up.
+    /// When the HTTP library refuses the configuration.
     pub fn new(key: String) -> Result<Self, reqwest::Error> {
         Ok(Self { http: builder().build()?, proof: Proof::Key(key), traffic: Arc::default() })
     }
 
-    /// A client that shows a certificate, and speaks to nobody who has none of the same authority.
+    /// A client with mutual TLS: the client sends its certificate, and accepts only servers with a certificate of the same authority.
     ///
     /// # Errors
-    /// When the identity is of no use, or the HTTP library cannot be set up.
+    /// When the identity is not valid, or the HTTP library refuses the configuration.
     pub fn secured(identity: &tls::Identity) -> Result<Self, ClientError> {
         let http = builder().https_only(true).tls_backend_preconfigured(tls::client_config(identity)?).build()?;
         Ok(Self { http, proof: Proof::Certificate, traffic: Arc::default() })
@@ -102,7 +103,7 @@ impl Client {
     /// Sends a GET for a job to `peer`. The peer refuses the request unless its boot id is the one in `peer`.
     ///
     /// # Errors
-    /// When there is no answer, or one other than success.
+    /// When the peer does not respond, or responds with a status other than success.
     pub async fn get(&self, job: JobRef<'_>, peer: &Peer, path_and_query: &str) -> Result<reqwest::Response, PullError> {
         let request = match &self.proof {
             Proof::Key(key) => self.http.get(format!("http://{}{path_and_query}", peer.address)).bearer_auth(key),

@@ -16,21 +16,21 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// A client has so long to send a request's head, so that idle half-requests do not pile up.
+/// Time for a client to send the head of a request. Incomplete requests would otherwise hold connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client has so long to say who it is.
+/// Time for a client to complete the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client has so long to take some of what it asked for: its answer may hold a job's memory.
+/// Longest time without progress of a response. A response may hold memory of the job.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
-/// Connections served at a time; more wait.
+/// Concurrent connections. Further connections wait.
 const CONNECTIONS: usize = 4096;
 
-/// Serves `router` on `listener` until `shutdown` is done.
+/// Serves `router` on `listener` until `shutdown` completes.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     serve_streams(listener, router, shutdown, |stream| std::future::ready(Some(stream))).await;
 }
 
-/// Serves `router` on `listener` by TLS, to whom `config` takes, until `shutdown` is done.
+/// Serves `router` on `listener` over TLS, to the clients that `config` accepts, until `shutdown` completes.
 pub async fn serve_secured(listener: TcpListener, config: Arc<rustls::ServerConfig>, router: Router, shutdown: impl Future<Output = ()>) {
     let acceptor = TlsAcceptor::from(config);
     let secure = move |stream| {
@@ -38,7 +38,7 @@ pub async fn serve_secured(listener: TcpListener, config: Arc<rustls::ServerConf
         async move {
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
                 Ok(Ok(stream)) => Some(stream),
-                // Port scanners and strangers; who belongs here notices by itself.
+                // A port scanner, or a client of another job. A server of this job retries and logs the error itself.
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a connection without TLS, or without a certificate of this job");
                     None
@@ -50,7 +50,7 @@ pub async fn serve_secured(listener: TcpListener, config: Arc<rustls::ServerConf
     serve_streams(listener, router, shutdown, secure).await;
 }
 
-/// Serves what `secure` makes of each connection, in that connection's own task: nobody waits for another's handshake.
+/// Serves each connection in a task of its own, after `secure` has done the handshake. No connection waits for the handshake of another.
 async fn serve_streams<S, F>(
     listener: TcpListener,
     router: Router,
@@ -80,7 +80,7 @@ async fn serve_streams<S, F>(
             let Some(stream) = secured.await else { return };
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-            // A connection that breaks is its client's to notice.
+            // The client notices a broken connection; the server has nothing to do.
             let _ = builder.serve_connection(TokioIo::new(Drain::new(stream, DRAIN_TIMEOUT)), service).await;
         });
     }
@@ -90,13 +90,13 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(Tcp
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {
-            // Small answers should not wait for more.
+            // Small responses are sent at once (TCP_NODELAY).
             let _ = stream.set_nodelay(true);
             Some((stream, permit))
         }
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
-            // Out of file descriptors, most likely: let some connections end.
+            // Most likely the process has no file descriptor left. Open connections may end meanwhile.
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
         }

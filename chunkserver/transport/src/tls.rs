@@ -1,5 +1,5 @@
-//! Mutual TLS between the servers of one job, and what commands them: a certificate authority of the job's own, and nobody
-//! else. Who shows a certificate of that authority belongs to the job; names and addresses prove nothing.
+//! Mutual TLS between the servers of one job and the operator. Each job has its own certificate authority, and a certificate of that authority
+//! is the only proof of membership. Names and addresses prove nothing.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,60 +13,59 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The DNS name in the certificate of every server. Servers are dialled by address, and addresses change; the certificate
-/// says what they are.
+/// The DNS name in the certificate of every server. Clients connect to addresses, which change; the name identifies the role.
 pub const SERVER_NAME: &str = "server.arrayjob.internal";
 
-/// The only protocol that is spoken inside.
+/// The only application protocol (ALPN).
 const HTTP_1: &[u8] = b"http/1.1";
 
-/// Who one program is, and whom it believes: PEM, as text.
+/// The certificates and the key of one program, as PEM text.
 #[derive(Clone)]
 pub struct Identity {
-    /// Certificate of the job's authority; whoever it has signed is believed, and nobody else.
+    /// Certificate of the job's authority. A program accepts only certificates that this authority has signed.
     pub authority: String,
-    /// The program's own certificate, and those between it and the authority, if any.
+    /// The program's certificate, followed by intermediate certificates, if any.
     pub certificate: String,
     /// The key of `certificate`, PKCS #8.
     pub key: String,
 }
 
 impl fmt::Debug for Identity {
-    /// Never the key.
+    /// Does not print the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Identity")
     }
 }
 
-/// Why an identity is of no use.
+/// Why an identity is not valid.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// A file that is not there, or not text.
+    /// A file is missing or is not text.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Text that is no PEM of the right kind.
+    /// A text is not PEM of the expected kind.
     #[error("the {what} is not PEM")]
     Pem {
-        /// Which of the three.
+        /// The authority's certificate, the certificate, or the key.
         what: &'static str,
-        /// What is wrong with it.
+        /// The error of the parser.
         source: pem::Error,
     },
-    /// No certificate where one has to be.
+    /// A file contains no certificate.
     #[error("the {what} is empty")]
     Empty {
-        /// Which of the three.
+        /// The authority's certificate, the certificate, or the key.
         what: &'static str,
     },
-    /// A certificate or key that cannot be used, or do not belong together.
+    /// A certificate or the key is not valid, or the two do not match.
     #[error("the certificates and the key cannot be used")]
     Unusable(#[from] rustls::Error),
-    /// An authority that nobody can be checked against.
+    /// The authority's certificate cannot verify other certificates.
     #[error("the authority's certificate cannot be used")]
     Authority(#[from] VerifierBuilderError),
 }
@@ -75,7 +74,7 @@ impl Identity {
     /// An identity from the files `ca.crt`, `tls.crt` and `tls.key` of a folder.
     ///
     /// # Errors
-    /// When a file cannot be read. What it holds is looked at by [`server_config`] and [`client_config`].
+    /// When a file is not readable. [`server_config`] and [`client_config`] check the content.
     pub fn from_folder(folder: &Path) -> Result<Self, Error> {
         let read = |name: &str| {
             let path = folder.join(name);
@@ -111,10 +110,10 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// For a server: shows the certificate, and takes nobody without one of the same authority. TLS 1.3, HTTP/1.1.
+/// The TLS configuration of a server: it sends its certificate and requires a client certificate of the same authority. TLS 1.3, HTTP/1.1.
 ///
 /// # Errors
-/// When the identity is of no use.
+/// When the identity is not valid.
 pub fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
     let clients = WebPkiClientVerifier::builder_with_provider(identity.roots()?, provider()).build()?;
     let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -123,11 +122,11 @@ pub fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
     Ok(config)
 }
 
-/// For a client of servers: shows the certificate, and believes a server whose certificate is of the same authority and for
-/// [`SERVER_NAME`], whatever address was dialled. TLS 1.3, HTTP/1.1.
+/// The TLS configuration of a client: it sends its certificate and accepts a server whose certificate is of the same authority and for
+/// [`SERVER_NAME`], at any address. TLS 1.3, HTTP/1.1.
 ///
 /// # Errors
-/// When the identity is of no use.
+/// When the identity is not valid.
 pub fn client_config(identity: &Identity) -> Result<ClientConfig, Error> {
     let chains = WebPkiServerVerifier::builder_with_provider(identity.roots()?, provider()).build()?;
     let name = ServerName::try_from(SERVER_NAME).map_err(|_| rustls::Error::General("the servers' name is no DNS name".into()))?;
@@ -138,7 +137,7 @@ pub fn client_config(identity: &Identity) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-/// Checks a server's certificate as always, but for one fixed name in the place of the address that was dialled.
+/// Verifies a server's certificate with one fixed name instead of the address of the connection.
 #[derive(Debug)]
 struct OneName {
     chains: Arc<WebPkiServerVerifier>,

@@ -15,9 +15,9 @@ use crate::turn::{self, Aim, Turn, prepare, turn};
 use crate::validate::{self, Place};
 use api::next_step::Step;
 use api::phase::{Failure, reason};
-use api::plan::{Allowance, Budget};
-use crds::ArrayJob;
+use api::plan::{Allowance, Budget, Plan};
 use crds::v1alpha1::status::{Endpoint, PlanStatus};
+use crds::{ArrayJob, ArrayJobStatus};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
@@ -178,11 +178,7 @@ impl Case<'_> {
             AtWork::Other(why) => return self.plan_anew(&fleet, &why).await,
             AtWork::Unplannable(error) => return self.keep_unplannable(&error).await,
         };
-        let mut after = self.before.clone();
-        if let Some(recorded) = &mut after.plan {
-            // An operator of an older version recorded the same plan in another form.
-            recorded.fingerprint = plan.identity();
-        }
+        let after = self.with_identity(&plan);
         let turn = turn(job, plan, &fleet, &self.memory.servers, Aim::Finish).await;
         let story = self.tell_turn(&turn, &fleet);
         let overdue = (!self.was_ready() && !begun(&turn))
@@ -235,6 +231,15 @@ impl Case<'_> {
         Ok(Action::requeue(NEWS))
     }
 
+    /// The status with the identity of `plan`, which an operator of an older version recorded in another form.
+    fn with_identity(&self, plan: &Plan) -> ArrayJobStatus {
+        let mut after = self.before.clone();
+        if let Some(recorded) = &mut after.plan {
+            recorded.fingerprint = plan.identity();
+        }
+        after
+    }
+
     /// Leaves a working job alone that this version cannot plan: its servers hold computed data, which another version can go on with.
     async fn keep_unplannable(self, error: &turn::Error) -> Result<Action, Error> {
         let message = format!(
@@ -267,10 +272,7 @@ impl Case<'_> {
             AtWork::Other(why) => return self.serve_without_replacements(&why).await,
             AtWork::Unplannable(error) => return self.serve_without_replacements(&error.to_string()).await,
         };
-        let mut after = self.before.clone();
-        if let Some(recorded) = &mut after.plan {
-            recorded.fingerprint = plan.identity();
-        }
+        let after = self.with_identity(&plan);
         let turn = turn(job, plan, &fleet, &self.memory.servers, Aim::Serve).await;
         let mut story = self.tell_turn(&turn, &fleet);
         // What has ended stays ended; a server that cannot come back is told as an obstacle.

@@ -151,20 +151,7 @@ impl Machines {
 
 impl Server {
     fn new(boot: String) -> Self {
-        let progress = Progress {
-            boot: BootId(boot),
-            assignment: None,
-            stamp: 0,
-            milestone: 0,
-            phases: vec![],
-            blank: vec![],
-            writing: vec![],
-            written: vec![],
-            failure: None,
-            last_error: None,
-            peak_rss_bytes: 1 << 20,
-            vitals: None,
-        };
+        let progress = Progress { peak_rss_bytes: 1 << 20, ..Progress::idle(BootId(boot)) };
         Self(Arc::new(Mutex::new(Work { progress, goal: Phase::Load, units: 0 })))
     }
 

@@ -37,11 +37,12 @@ pub(super) fn compute(
     let Scratch { decoder, centroid, frames: unkept } = scratch;
     let mut tasks = BatchTasks::new(share, frames[0].0, frames.len());
     // Decoded frames go to their slots, if they are kept.
-    let mut slots = match raw_store(share) {
+    let kept = raw_store(share);
+    let mut slots = match kept {
         Some(store) => claim(store, share.frames().start, frames.iter().map(|(frame, _)| *frame))?,
         None => Vec::new(),
     };
-    let mut targets: Vec<&mut [u8]> = if raw_store(share).is_some() {
+    let mut targets: Vec<&mut [u8]> = if kept.is_some() {
         slots.iter_mut().map(DerefMut::deref_mut).collect()
     } else {
         let bytes = share.plan.partition.frame.bytes();
