@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check check-changed deny workflows examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,17 @@ check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) build --locked --quiet -p cli
 	$(CARGO) test --workspace --locked --quiet
 	$(CARGO) test -p store --features loom --locked --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
+	tests/deny
+
+check-changed: ## formatting, lints and tests of the crates that have changes; SINCE=COMMIT also counts later commits
+	@tests/check-changed $(SINCE)
+
+deny: ## licences, sources and advisories of all dependencies
+	tests/deny
+
+workflows: ## checks the workflows of GitHub Actions; needs Go
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 .github/workflows/*.yml
 
 examples: ## every example whose source is local
 	$(CARGO) build --release --locked -p cli
