@@ -10,7 +10,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: ## a movie, a job over it with 4 servers, pictures in demo-out/ (SERVE=1 keeps serving)
-	$(CARGO) build --release --locked -p cli
+	$(CARGO) build --release --locked -p cli --no-default-features
 	target/release/arrayjob demo --out demo-out $(if $(SERVE),--serve)
 
 test: ## all tests, the demo and the examples; installs what it needs; ends with a line of counts
@@ -20,10 +20,11 @@ check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
 	$(CARGO) clippy -p tests --test cluster --locked --quiet -- -D warnings
+	$(CARGO) clippy -p cli --no-default-features --locked --quiet -- -D warnings
 	$(CARGO) build --locked --quiet -p cli
 	$(CARGO) test --workspace --locked --quiet
 	$(CARGO) test -p store --features loom --locked --quiet
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
 	tests/deny
 
 check-changed: ## formatting, lints and tests of the crates that have changes; SINCE=COMMIT also counts later commits

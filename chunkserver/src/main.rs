@@ -3,15 +3,16 @@
 
 use chunkserver::{process, standalone};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let settings = standalone::Settings::from_environment();
-    // On a cluster nobody is asked before: the log has to be there when it is needed.
+    // A pod cannot be started again with more logs after a failure, so its server logs from the start.
     let level = if matches!(settings, Ok(None)) { LevelFilter::ERROR } else { LevelFilter::INFO };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let levels = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse::<Targets>().ok());
+    let levels = levels.unwrap_or_else(|| Targets::new().with_default(level));
+    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(levels)).init();
     let served: Result<(), Box<dyn std::error::Error>> = match settings {
         Ok(Some(settings)) => standalone::run(&settings).map_err(Into::into),
         Ok(None) => process::run().map_err(Into::into),

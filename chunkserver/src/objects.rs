@@ -7,8 +7,11 @@ mod said;
 
 pub use said::{Complaint, complaint, said};
 
+#[cfg(feature = "object-stores")]
 use object_store::aws::AmazonS3Builder;
+#[cfg(feature = "object-stores")]
 use object_store::azure::MicrosoftAzureBuilder;
+#[cfg(feature = "object-stores")]
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
@@ -22,6 +25,7 @@ use url::Url;
 
 /// What names of a store's keys begin with, in any case.
 const VENDORS: [&str; 3] = ["aws_", "google_", "azure_"];
+#[cfg(feature = "object-stores")]
 /// Names that the vendor's tools know a key by, and the store's client does not.
 const ALIASES: [(&str, &str); 2] =
     [("azure_storage_account", "azure_storage_account_name"), ("azure_storage_key", "azure_storage_account_key")];
@@ -36,6 +40,9 @@ pub enum Error {
     Url(String),
     #[error("{0} is a file of this machine, and servers on a cluster have no files of their own; use s3://, gs://, az:// or http(s)://")]
     LocalFile(String),
+    #[cfg(not(feature = "object-stores"))]
+    #[error("{0}: this program is built without object stores; cargo install --path cli installs all of it")]
+    NotBuilt(String),
     #[error("the store of {url} cannot be used; its keys come from the secret or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
     Store {
         url: String,
@@ -103,8 +110,11 @@ impl Access {
         let store = match scheme {
             ObjectStoreScheme::Local if self.local_files => Ok(Arc::new(LocalFileSystem::new()) as Arc<dyn ObjectStore>),
             ObjectStoreScheme::Local => return Err(Error::LocalFile(shown)),
+            #[cfg(feature = "object-stores")]
             ObjectStoreScheme::AmazonS3 => self.s3(&parsed, manner),
+            #[cfg(feature = "object-stores")]
             ObjectStoreScheme::GoogleCloudStorage => self.gcs(&parsed, manner),
+            #[cfg(feature = "object-stores")]
             ObjectStoreScheme::MicrosoftAzure => self.azure(&parsed, manner),
             ObjectStoreScheme::Http => {
                 let origin = &parsed[..url::Position::BeforePath];
@@ -112,12 +122,17 @@ impl Access {
                     HttpBuilder::new().with_url(origin).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
                 builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             }
+            #[cfg(not(feature = "object-stores"))]
+            ObjectStoreScheme::AmazonS3 | ObjectStoreScheme::GoogleCloudStorage | ObjectStoreScheme::MicrosoftAzure => {
+                return Err(Error::NotBuilt(shown));
+            }
             _ => return Err(Error::Url(shown)),
         };
         let store = store.map_err(|source| Error::Store { url: shown.clone(), source })?;
         Ok(Location { store, path, shown })
     }
 
+    #[cfg(feature = "object-stores")]
     fn s3(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
         let builder =
             AmazonS3Builder::new().with_url(url.as_str()).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
@@ -125,6 +140,7 @@ impl Access {
         Ok(Arc::new(builder.build()?))
     }
 
+    #[cfg(feature = "object-stores")]
     fn gcs(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
         let builder = GoogleCloudStorageBuilder::new()
             .with_url(url.as_str())
@@ -133,12 +149,14 @@ impl Access {
         Ok(Arc::new(self.known(builder, GoogleCloudStorageBuilder::with_config).build()?))
     }
 
+    #[cfg(feature = "object-stores")]
     fn azure(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
         let builder =
             MicrosoftAzureBuilder::new().with_url(url.as_str()).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
         Ok(Arc::new(self.known(builder, MicrosoftAzureBuilder::with_config).build()?))
     }
 
+    #[cfg(feature = "object-stores")]
     /// The builder with every key that it knows.
     fn known<B, K: std::str::FromStr>(&self, builder: B, with: impl Fn(B, K, String) -> B) -> B {
         self.keys.iter().fold(builder, |builder, (name, value)| {

@@ -108,7 +108,7 @@ pub struct Share {
     known_peers: Mutex<peers::Known>,
 }
 
-/// Objects of outputs that the server writes; a file is one object, of the server that [`api::next_step`] gives it to.
+/// Objects of outputs that the server writes; a file is one object, of the server that [`api::next_step()`] gives it to.
 fn own_objects(job: &Job, plan: &Plan, arrays: &[Array], id: ServerId) -> usize {
     let of = |(number, output): (usize, &Output)| match OutputGrid::new(output, arrays, &plan.partition) {
         Ok(layout) if output.is_zarr() => layout.objects_of(id, &plan.partition).count(),

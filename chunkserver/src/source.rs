@@ -156,6 +156,7 @@ impl Source {
     }
 
     /// Where fetches are noted, if anywhere.
+    #[cfg(feature = "zarr")]
     pub(crate) const fn journal(&self) -> Option<&Arc<Journal>> {
         self.journal.as_ref()
     }

@@ -1,5 +1,7 @@
 //! The command line: verbs, arguments and their help texts.
 
+#![expect(rustdoc::broken_intra_doc_links, reason = "the comments of fields are the help on a terminal")]
+
 mod examples;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -1,17 +1,30 @@
 //! The verbs for a cluster, which `kubectl arrayjob` adds to kubectl. All of them talk to the API server only, with the
 //! permissions of the user. Requests to a job's servers pass through the port-forward of the API server.
 
-pub(crate) mod access;
 pub(crate) mod connection;
-pub(crate) mod forward;
-pub(crate) mod job;
-pub(crate) mod open;
-pub(crate) mod pods;
-pub(crate) mod report;
 pub(crate) mod target;
-pub(crate) mod watch;
 
-pub use open::open;
-pub use report::report;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod access;
+#[cfg(feature = "kubernetes")]
+mod array_job;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod forward;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod job;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod open;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod pods;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod report;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod watch;
+#[cfg(not(feature = "kubernetes"))]
+mod without;
+
 pub use target::{is_plugin, program};
-pub use watch::watch;
+#[cfg(not(feature = "kubernetes"))]
+pub use without::{open, report, watch};
+#[cfg(feature = "kubernetes")]
+pub use {open::open, report::report, watch::watch};

@@ -6,7 +6,8 @@ use cli::error::Error;
 use cli::{cluster, demo, get, message, peek, plan, print, projector, report, run};
 use std::process::ExitCode;
 use std::time::Instant;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -21,8 +22,9 @@ fn main() -> ExitCode {
         }
     };
     // Progress and errors are for everyone; logs need RUST_LOG.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if let Some(levels) = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse::<Targets>().ok()) {
+        tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(levels)).init();
+    }
     if matches!(cli.verb, Verb::ChunkServer) {
         return match chunkserver::process::run() {
             Ok(()) => ExitCode::SUCCESS,

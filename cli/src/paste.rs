@@ -26,6 +26,7 @@ impl From<&Array> for Readable {
 }
 
 /// The part of the status that the lines need.
+#[cfg(feature = "kubernetes")]
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Status {
     pub(crate) arrays: Vec<Readable>,

@@ -55,6 +55,7 @@ fn private_folder() -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// The file is not writable.
+#[cfg(feature = "kubernetes")]
 pub(crate) fn private_page(html: &str) -> Result<tempfile::NamedTempFile, Error> {
     let folder = private_folder()?;
     let failed = |source| Error::Write { path: folder.clone(), source };

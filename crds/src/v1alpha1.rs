@@ -1,5 +1,7 @@
 //! Version v1alpha1 of the manifest. Every field's comment is what `kubectl explain` shows.
 
+#![expect(rustdoc::broken_intra_doc_links, reason = "the comments of fields are the descriptions in the definition")]
+
 mod servers;
 pub mod status;
 

@@ -1,5 +1,6 @@
 //! What servers are made of: processes here, pods elsewhere. The only seam between the loop and the machines.
 
+#[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod process;
 

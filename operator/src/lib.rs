@@ -5,6 +5,7 @@ pub mod manifest;
 pub mod validate;
 
 pub mod fleet;
+#[cfg(feature = "kubernetes")]
 pub mod identity;
 pub mod servers;
 
@@ -15,9 +16,14 @@ pub mod turn;
 
 pub mod recorded;
 
+#[cfg(feature = "kubernetes")]
 pub mod controller;
 
+#[cfg(feature = "kubernetes")]
 pub mod health;
+#[cfg(feature = "kubernetes")]
 pub mod key;
+#[cfg(feature = "kubernetes")]
 pub mod lease;
+#[cfg(feature = "kubernetes")]
 pub mod metrics;

@@ -1,14 +1,14 @@
 //! The connection to a job's servers, on this machine or in a cluster: a URL, and the port-forward behind it.
 
-use super::access::{Cluster, connect};
-use super::forward::{Forward, JobPods};
 use super::target::{Target, is_plugin, target_of};
-use super::{job, pods};
+#[cfg(not(feature = "kubernetes"))]
+use super::without::{Forward, connect, forward};
+#[cfg(feature = "kubernetes")]
+use super::{access::connect, array_job::forward, forward::Forward};
 use crate::args::ClusterOptions;
 use crate::error::Error;
 use crate::reader::Reader;
 use crate::registry;
-use api::wire::TOKEN;
 use std::time::Duration;
 
 /// Time during which readers retry while a server is being replaced or computes.
@@ -17,7 +17,7 @@ const RETRY_FOR: Duration = Duration::from_secs(120);
 /// A URL of a job's servers, valid until drop.
 pub(crate) struct Connection {
     pub(crate) url: String,
-    _forward: Option<Forward>,
+    pub(super) _forward: Option<Forward>,
 }
 
 impl Connection {
@@ -53,26 +53,4 @@ pub(crate) async fn find(name: &str, options: &ClusterOptions) -> Result<Connect
             }
         }
     }
-}
-
-/// Forwards a port of this machine to the servers of an ArrayJob. Port 0 selects any free port.
-///
-/// # Errors
-/// The job is missing, no server is ready, or the token is not readable.
-pub(crate) async fn forward(cluster: &Cluster, name: &str, port: u16) -> Result<Connection, Error> {
-    let found = job::find(cluster, name).await?;
-    let endpoint = job::endpoint(&found)?;
-    let token = job::token(cluster, endpoint).await?;
-    let listed = pods::list(cluster, name).await?;
-    // After the first start, a server that is not ready is being replaced: readers wait for it.
-    let replaced = !listed.is_empty() && found.status.as_ref().is_some_and(job::has_run);
-    if pods::ready_names(&listed, None).is_empty() && !replaced {
-        return Err(Error::Refused(format!(
-            "no server of ArrayJob '{name}' is ready ({} pods); state: {}",
-            listed.len(),
-            job::state(found.status.as_ref())
-        )));
-    }
-    let forward = Forward::start(JobPods::new(cluster.clone(), name, pods::HTTP_PORT), port).await?;
-    Ok(Connection { url: format!("http://{}/?{TOKEN}={token}", forward.address), _forward: Some(forward) })
 }

@@ -1,7 +1,7 @@
 //! `arrayjob open`: a job of the cluster at a URL of this machine, until a signal arrives.
 
 use super::access::connect;
-use super::connection;
+use super::array_job;
 use crate::args::Open;
 use crate::console::{message, print};
 use crate::error::Error;
@@ -23,7 +23,7 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The job is missing or not readable yet, or the port is not free.
 pub async fn open(args: Open) -> Result<(), Error> {
     let cluster = connect(&args.cluster).await?;
-    let connection = connection::forward(&cluster, &args.job, args.port).await?;
+    let connection = array_job::forward(&cluster, &args.job, args.port).await?;
     let url = &connection.url;
     print(format!("{url}\n").as_bytes())?;
     let paste = paste(url, &args.job).await;

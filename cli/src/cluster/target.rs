@@ -26,6 +26,7 @@ pub fn program() -> &'static str {
 }
 
 /// A job and its cluster as arguments that select the same job again.
+#[cfg(feature = "kubernetes")]
 pub(crate) fn arguments(job: &str, options: &ClusterOptions) -> String {
     let flag = |name: &str, value: Option<String>| value.map(|value| format!(" {name} {value}")).unwrap_or_default();
     let namespace = flag("-n", options.namespace.clone());
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!(target_of("http://h/?token=t", true, &namespace("lab"), served), Target::Url("http://h/?token=t".into()));
     }
 
+    #[cfg(feature = "kubernetes")]
     #[test]
     fn arguments_repeat_the_cluster() {
         assert_eq!(arguments("j", &ClusterOptions::default()), "j");

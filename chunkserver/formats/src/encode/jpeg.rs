@@ -6,7 +6,7 @@ use api::geometry::Element;
 use jpeg_encoder::{ColorType, Encoder};
 use std::borrow::Cow;
 
-/// `uint8` as it is, anything else scaled as [`super::picture`] does with linear contrast.
+/// `uint8` as it is, anything else scaled as [`super::picture()`] does with linear contrast.
 pub(super) fn encode(a: &ArrayRef<'_>, quality: u8) -> Result<Vec<u8>, Error> {
     let format = Format::Jpeg { quality };
     let (height, width) = sides(a, format)?;

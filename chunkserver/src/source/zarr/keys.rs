@@ -1,5 +1,6 @@
 //! Keys of a Zarr store as objects of a store, files, or paths below a URL; and the view of them that a decoder has.
 
+use super::Taken;
 use crate::objects::redacted;
 use crate::objects::{Access, Error as StoreError, Location};
 use crate::source::{Error, Part, Source};
@@ -16,15 +17,6 @@ use zarrs::storage::{AsyncMaybeBytesIterator, AsyncReadableStorageTraits, Bytes,
 
 /// Bytes between two wanted ranges that are fetched with them: less than another request takes.
 const GAP: u64 = 64 << 10;
-
-/// What has crossed the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Bytes of all bodies.
-    pub bytes: u64,
-    /// Attempts beyond the first.
-    pub retries: u64,
-}
 
 /// The keys of one array.
 pub struct Keys {
