@@ -13,7 +13,7 @@ fn src() -> PathBuf {
 fn listed() -> Vec<String> {
     let text = std::fs::read_to_string(src().join("lib.rs")).unwrap();
     let entries = text.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(". [`")?.1.split_once("`]"));
-    entries.map(|(name, _)| name.to_owned()).collect()
+    entries.map(|(name, _)| name.trim_start_matches("mod@").to_owned()).collect()
 }
 
 /// The files of a module and of its submodules, without the files of tests.

@@ -14,3 +14,4 @@ mod object_store;
 mod obstacles;
 mod plugin;
 mod refused;
+mod upgrade;

@@ -208,6 +208,12 @@ impl Applied<'_> {
         super::tool("kubectl", ["patch", "-n", &self.stage.namespace, "aj", &self.name, "--type=merge", "-p", &patch], "")
     }
 
+    /// Changes its status, as another version of the operator would.
+    pub fn patch_status(&self, status: &Value) {
+        let patch = serde_json::json!({"status": status}).to_string();
+        self.stage.kubectl(&["patch", "aj", &self.name, "--subresource=status", "--type=merge", "-p", &patch]);
+    }
+
     /// What reads its arrays through the front door.
     pub fn reader(&self) -> Reader {
         let secret = text(&self.status()["endpoint"]["tokenSecret"]);

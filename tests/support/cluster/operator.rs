@@ -106,6 +106,19 @@ impl Operator {
         }
     }
 
+    /// Sets the number of the Deployment's pods, and waits until so many are ready and no other is left.
+    pub fn scale(&self, replicas: usize) {
+        self.touch();
+        let number = format!("--replicas={replicas}");
+        kubectl(["scale", "deployment", "-n", NAMESPACE, "-l", SELECTOR, &number]);
+        until(&format!("{replicas} pods of the operator are ready"), seconds(60), || {
+            // Pods on their way out count: they may still write.
+            let left = self.list("/api/v1", "pods").len();
+            let ready = self.pods().iter().filter(|pod| pod.ready).count();
+            if (left, ready) == (replicas, replicas) { Ok(()) } else { Err(format!("{left} pods, {ready} ready")) }
+        });
+    }
+
     /// Kills its process, which has no time to put anything away; deletes its pod where its node is no container here.
     pub fn crash(&self) {
         let pods = self.pods();
