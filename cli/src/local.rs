@@ -14,8 +14,8 @@ use api::next_step::Step;
 use api::phase::Seen;
 use crds::ArrayJob;
 use operator::report::report;
-use operator::turn::{Aim, Turn, prepare, turn};
-use operator::validate::Place;
+use operator::turn::{Turn, TurnMode, prepare, turn};
+use operator::validate::Platform;
 use serde_json::json;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ impl LocalJob {
     pub(crate) async fn complete(&mut self) -> Result<Turn, Error> {
         let mut before = None;
         loop {
-            let turn = self.turn(Aim::Finish).await?;
+            let turn = self.turn(TurnMode::Compute).await?;
             if let Some(url) = self.new_url(&turn)? {
                 self.progress.page(&url, self.advertisement.is_public());
             }
@@ -55,7 +55,7 @@ impl LocalJob {
                 Some(Err(failure)) => return Err(Error::Job(failure.clone())),
                 // A repeated step waits too: its server is not ready yet.
                 None if turn.step == Step::Wait || before.as_ref() == Some(&turn.step) => {
-                    self.processes.servers.until_news(&turn.observed, COMPUTE_INTERVAL).await;
+                    self.processes.servers.wait_for_change(&turn.observed, COMPUTE_INTERVAL).await;
                 }
                 None => {}
             }
@@ -67,7 +67,7 @@ impl LocalJob {
     pub(crate) async fn keep(&mut self) -> Result<Infallible, Error> {
         loop {
             let turn = self.turn_after_end().await?;
-            self.processes.servers.until_news(&turn.observed, SERVE_INTERVAL).await;
+            self.processes.servers.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
         }
     }
 
@@ -79,12 +79,12 @@ impl LocalJob {
             if let Some(url) = self.new_url(&turn)? {
                 self.print_url(&url, arrays);
             }
-            self.processes.servers.until_news(&turn.observed, SERVE_INTERVAL).await;
+            self.processes.servers.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
         }
     }
 
     async fn turn_after_end(&mut self) -> Result<Turn, Error> {
-        let turn = self.turn(Aim::Serve).await?;
+        let turn = self.turn(TurnMode::Serve).await?;
         match turn.ended() {
             Some(Err(failure)) => Err(Error::Job(failure.clone())),
             Some(Ok(())) | None => Ok(turn),
@@ -92,10 +92,10 @@ impl LocalJob {
     }
 
     /// One turn, with its progress.
-    async fn turn(&mut self, aim: Aim) -> Result<Turn, Error> {
-        let prepared = prepare(&self.manifest, &self.budget, Place::Machine);
+    async fn turn(&mut self, mode: TurnMode) -> Result<Turn, Error> {
+        let prepared = prepare(&self.manifest, &self.budget, Platform::Local);
         let (job, plan) = prepared.map_err(|source| Error::Invalid { path: self.name.clone(), source })?;
-        let turn = turn(job, plan, &self.processes.fleet, &self.processes.servers, aim).await;
+        let turn = turn(job, plan, &self.processes.fleet, &self.processes.servers, mode).await;
         for (index, seen) in turn.observed.servers.iter().enumerate() {
             if let Seen::Exited(reason) = seen {
                 self.progress

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::probe;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
-use operator::validate::{self, Place};
+use operator::validate::{self, Platform};
 use std::path::Path;
 
 /// Reads a manifest; `-` is standard input. A URL template without a scheme becomes a `file://` URL beside the manifest.
@@ -44,7 +44,7 @@ pub(crate) async fn complete(name: &Path, manifest: &mut ArrayJob) -> Result<(),
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     manifest.metadata.uid = Some(format!("{:x}{nanos:x}", std::process::id()));
     let invalid = |source: validate::Invalid| Error::Invalid { path: name.to_owned(), source: source.into() };
-    let (source, frames) = validate::source(manifest, Place::Machine).map_err(invalid)?;
+    let (source, frames) = validate::source(manifest, Platform::Local).map_err(invalid)?;
     if validate::needs_probe(manifest) {
         let probed = probe::look(&source, frames).await?;
         validate::set_probed(manifest, &probed);

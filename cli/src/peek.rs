@@ -7,7 +7,7 @@ use crate::files::write;
 use crate::{manifest, probe};
 use api::geometry::{Dtype, FrameSpec};
 use formats::encode::{ArrayRef, Format, encode};
-use operator::validate::{self, Place};
+use operator::validate::{self, Platform};
 
 /// Fetches, decodes and writes a frame.
 ///
@@ -21,11 +21,11 @@ pub async fn peek(args: Peek) -> Result<(), Error> {
     }
     let mut manifest = manifest::read(&args.file)?;
     let invalid = |source: validate::Invalid| Error::Invalid { path: args.file.clone(), source: source.into() };
-    let (mut source, mut frames) = validate::source(&manifest, Place::Machine).map_err(invalid)?;
+    let (mut source, mut frames) = validate::source(&manifest, Platform::Local).map_err(invalid)?;
     if manifest.spec.source.zarr.is_some() {
         // The number of frames is in the metadata of the array only.
         validate::set_probed(&mut manifest, &probe::look(&source, frames).await?);
-        (source, frames) = validate::source(&manifest, Place::Machine).map_err(invalid)?;
+        (source, frames) = validate::source(&manifest, Platform::Local).map_err(invalid)?;
     }
     if args.index >= frames {
         return Err(Error::Refused(format!("frame {} is out of bounds: the job has frames 0 to {}", args.index, frames - 1)));

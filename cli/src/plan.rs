@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::{budget, manifest};
 use api::plan::Allowance;
 use operator::turn::prepare;
-use operator::validate::Place;
+use operator::validate::Platform;
 
 /// Prints the plan of a manifest.
 ///
@@ -20,6 +20,6 @@ pub async fn plan(args: Plan) -> Result<(), Error> {
     if let Some(memory) = &args.memory {
         budget.memory = Allowance::PerServer(budget::parse(memory)?);
     }
-    let (_, plan) = prepare(&manifest, &budget, Place::Machine).map_err(|source| Error::Invalid { path: args.file.clone(), source })?;
+    let (_, plan) = prepare(&manifest, &budget, Platform::Local).map_err(|source| Error::Invalid { path: args.file.clone(), source })?;
     print(plan.to_string().as_bytes())
 }

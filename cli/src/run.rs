@@ -19,7 +19,7 @@ use crds::ArrayJob;
 use operator::fleet::Fleet as _;
 use operator::report::report;
 use operator::turn::prepare;
-use operator::validate::Place;
+use operator::validate::Platform;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -71,11 +71,11 @@ pub(crate) async fn run_manifest(
     if let Some(bytes) = settings.memory {
         budget.memory = Allowance::Shared(bytes);
     }
-    let (mut job, mut plan) = prepare(&manifest, &budget, Place::Machine).map_err(invalid)?;
+    let (mut job, mut plan) = prepare(&manifest, &budget, Platform::Local).map_err(invalid)?;
     let out = settings.out.as_deref().map(|folder| Out::new(folder, &job)).transpose()?;
     if let Some(out) = &out {
         manifest.spec.outputs.extend(out.outputs(&job, &plan));
-        (job, plan) = prepare(&manifest, &budget, Place::Machine).map_err(invalid)?;
+        (job, plan) = prepare(&manifest, &budget, Platform::Local).map_err(invalid)?;
     }
     check_writable(&job)?;
     let mut local = LocalJob {

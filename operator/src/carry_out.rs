@@ -1,38 +1,38 @@
-//! All writes to the world in one place. A command that a server misses is given again next turn, since it is then still
-//! seen to be missing.
+//! All writes of one turn. If a server misses a command, the next turn observes the missing effect and sends the command again.
 
 use crate::fleet::{self, Fleet};
-use crate::servers::{self, Servers};
+use crate::server_client::{self, ServerClient};
 use api::next_step::Step;
 use api::phase::{Failure, Observed, Seen, reason};
+use futures_util::future::join_all;
 
-/// Carries out a step. A failure is one that no later turn can mend.
+/// Carries out a step.
 ///
 /// # Errors
-/// When servers cannot be started, or one refuses its assignment for good.
-pub async fn carry_out(fleet: &impl Fleet, servers: &Servers, observed: &Observed, step: &Step) -> Result<(), Failure> {
+/// If a later turn cannot succeed either: servers cannot be started, or a server refuses its assignment permanently.
+pub async fn carry_out(fleet: &impl Fleet, servers: &ServerClient, observed: &Observed, step: &Step) -> Result<(), Failure> {
     match step {
         Step::Launch(ids) => fleet.ensure(ids).await.map_err(|error| cannot_start(&error)),
         Step::Assign(ids, assignment) => {
-            let told = ids.iter().map(|&id| async move {
-                match &observed.servers[id.0] {
-                    Seen::Up { address, .. } => servers.assign(address, id, assignment).await.map(drop),
-                    _ => Ok(()),
-                }
+            let responses = ids.iter().map(|&id| async move {
+                let Seen::Up { address, .. } = &observed.servers[id.0] else { return Ok(()) };
+                servers.assign(address, id, assignment).await.map(drop)
             });
-            futures_util::future::join_all(told).await.into_iter().try_for_each(|told| told.or_else(|error| refusal(&error)))
+            first_refusal(join_all(responses).await)
         }
         Step::Write(writes) => {
-            let told = writes.iter().map(|&(id, writing)| async move {
-                match &observed.servers[id.0] {
-                    Seen::Up { address, progress } => servers.write(address, progress, writing).await.map(drop),
-                    _ => Ok(()),
-                }
+            let responses = writes.iter().map(|&(id, writing)| async move {
+                let Seen::Up { address, progress } = &observed.servers[id.0] else { return Ok(()) };
+                servers.write(address, progress, writing).await.map(drop)
             });
-            futures_util::future::join_all(told).await.into_iter().try_for_each(|told| told.or_else(|error| refusal(&error)))
+            first_refusal(join_all(responses).await)
         }
         Step::Wait | Step::Finish | Step::Fail(_) => Ok(()),
     }
+}
+
+fn first_refusal(responses: Vec<Result<(), server_client::Error>>) -> Result<(), Failure> {
+    responses.into_iter().try_for_each(|response| response.or_else(|error| refusal(&error)))
 }
 
 fn cannot_start(error: &fleet::Error) -> Failure {
@@ -43,19 +43,19 @@ fn cannot_start(error: &fleet::Error) -> Failure {
     Failure { reason: reason::SERVER_START_FAILED.into(), message: format!("{error}{cause}") }
 }
 
-/// Silence and a conflict pass: the server is being replaced. Any other refusal will be repeated.
-fn refusal(error: &servers::Error) -> Result<(), Failure> {
+/// No response and a conflict are temporary: the server is being replaced. Any other refusal is permanent.
+fn refusal(error: &server_client::Error) -> Result<(), Failure> {
     match error {
-        servers::Error::Silent { .. } | servers::Error::Refused { status: 409 | 503, .. } => {
-            tracing::debug!(error = error as &dyn std::error::Error, "told again next turn");
+        server_client::Error::NoResponse { .. } | server_client::Error::Refused { status: 409 | 503, .. } => {
+            tracing::debug!(error = error as &dyn std::error::Error, "the next turn sends the command again");
             Ok(())
         }
         // A server states why it cannot take a command, for example DiskFull. A refusal without a reason is a wrong command: a bug.
-        servers::Error::Refused { reason: stated, .. } => {
+        server_client::Error::Refused { reason: stated, .. } => {
             let reason = stated.clone().unwrap_or_else(|| reason::INTERNAL_ERROR.into());
             Err(Failure { reason, message: error.to_string() })
         }
-        servers::Error::Client(_) => Err(Failure { reason: reason::INTERNAL_ERROR.into(), message: error.to_string() }),
+        server_client::Error::Client(_) => Err(Failure { reason: reason::INTERNAL_ERROR.into(), message: error.to_string() }),
     }
 }
 
@@ -64,8 +64,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_keeps_the_reason_of_the_server_and_a_wrong_command_is_a_bug() {
-        let refused = |status, stated: Option<&str>| servers::Error::Refused {
+    fn a_refusal_keeps_the_reason_of_the_server_and_a_wrong_command_is_an_internal_error() {
+        let refused = |status, stated: Option<&str>| server_client::Error::Refused {
             address: "a:1".into(),
             status,
             problem: "no".into(),

@@ -1,13 +1,8 @@
-//! Turns the loop for every ArrayJob of a cluster: watches, caches, and the queue between them.
+//! Reconciles every ArrayJob of a cluster: the watches, their caches, and the work queue.
 
-mod case;
 pub mod context;
-mod furnish;
 pub mod lifecycle;
-mod probe;
 pub mod reconcile;
-mod tell;
-mod write;
 
 pub use context::{Context, Settings};
 
@@ -27,25 +22,26 @@ use kube::runtime::{Controller, Predicate as _, WatchStreamExt as _, predicates}
 use kube::{Client, Resource as _, ResourceExt as _};
 use std::sync::Arc;
 
-/// A watch is made anew after so many seconds: some load balancers drop silent connections after 240.
+/// Lifetime of a watch, in seconds. Some load balancers drop idle connections after 240 s.
 const WATCH_SECONDS: u32 = 200;
-/// Where a pod's record of who wrote which field is dropped: nobody here reads it, and it is half of the memory.
-fn slim<K: kube::Resource>(object: &mut K) {
+
+/// Frees about half of the memory of a cached object. The operator does not read managed fields.
+fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
     object.managed_fields_mut().clear();
 }
 
-/// What a controller runs with.
+/// Options of the controller.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What the installer decides.
+    /// Settings of the installation.
     pub settings: Settings,
-    /// The one namespace that is watched; none for all.
+    /// The only namespace to watch; `None` for all namespaces.
     pub watch: Option<String>,
-    /// This operator's name in events.
+    /// The operator's name in events.
     pub instance: String,
 }
 
-/// Runs until `shutdown` is done, or a watch ends for good.
+/// Runs until `shutdown` completes or a watch ends.
 pub async fn run(
     client: Client,
     options: Options,
@@ -58,19 +54,19 @@ pub async fn run(
     let (job_reader, job_writer) = reflector::store();
     let (pod_reader, pod_writer) = reflector::store();
     let guarded: Api<DeserializeGuard<ArrayJob>> = scope(&client, options.watch.as_deref());
-    let jobs = noted(readable(watcher(guarded, config())), Arc::clone(&health), "arrayjobs")
+    let jobs = report_health(skip_invalid(watcher(guarded, config())), Arc::clone(&health), "arrayjobs")
         .default_backoff()
-        .modify(slim)
+        .modify(drop_managed_fields)
         .reflect(job_writer)
         .applied_objects()
         .predicate_filter(predicates::generation.combine(deletion), kube::runtime::PredicateConfig::default());
-    let pods = noted(
+    let pods = report_health(
         watcher(scope::<Pod>(&client, options.watch.as_deref()), config().labels(&names::all_servers())),
         Arc::clone(&health),
         "pods",
     )
     .default_backoff()
-    .modify(slim)
+    .modify(drop_managed_fields)
     .reflect(pod_writer)
     .touched_objects();
     let caches = Caches { pods: pod_reader, jobs: job_reader.clone() };
@@ -78,9 +74,10 @@ pub async fn run(
     metrics.count_jobs(caches.jobs.clone());
     let recorder = Recorder::new(client.clone(), Reporter { controller: names::MANAGER.into(), instance: Some(options.instance) });
     let context = Arc::new(Context::new(client, options.settings, caches.clone(), metrics, key, recorder));
-    // Jobs are looked at once their pods are known: a job whose pods are not seen yet would launch them again.
-    let seen = caches.pods.clone();
-    let jobs = futures_util::stream::once(async move { seen.wait_until_ready().await }).filter_map(|_| future::ready(None)).chain(jobs);
+    // Jobs wait for the first list of pods: without it, the operator would launch existing pods again.
+    let pod_cache = caches.pods.clone();
+    let jobs =
+        futures_util::stream::once(async move { pod_cache.wait_until_ready().await }).filter_map(|_| future::ready(None)).chain(jobs);
     Controller::for_stream(jobs, job_reader)
         .owns_stream(pods)
         .graceful_shutdown_on(shutdown)
@@ -94,15 +91,15 @@ pub async fn run(
         .await;
 }
 
-/// One object that cannot be read must not stop the watch of all the others.
-fn readable(
+/// Skips objects that are not valid ArrayJobs, so that the watch of all other objects continues.
+fn skip_invalid(
     stream: impl Stream<Item = Result<Event<DeserializeGuard<ArrayJob>>, watcher::Error>> + Send,
 ) -> impl Stream<Item = Result<Event<ArrayJob>, watcher::Error>> + Send {
     let read = |guard: DeserializeGuard<ArrayJob>| match guard.0 {
         Ok(job) => Some(job),
         Err(error) => {
             let (name, namespace) = (error.metadata.name.as_deref(), error.metadata.namespace.as_deref());
-            tracing::warn!(name, namespace, error = error.error, "an ArrayJob cannot be read and is left alone");
+            tracing::warn!(name, namespace, error = error.error, "the operator cannot read an ArrayJob and ignores it");
             None
         }
     };
@@ -117,19 +114,19 @@ fn readable(
     })
 }
 
-/// Tells `health` of every event and every error of a watch.
-fn noted<K>(
+/// Reports every event and every error of a watch to `health`.
+fn report_health<K>(
     stream: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send,
     health: Arc<Health>,
     watch: &'static str,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send {
     stream.inspect(move |event| match event {
-        Ok(event) => health.heard(watch, matches!(event, Event::InitDone)),
-        Err(error) => health.failed(watch, &api::words::chain(error)),
+        Ok(event) => health.record_event(watch, matches!(event, Event::InitDone)),
+        Err(error) => health.record_error(watch, &api::words::chain(error)),
     })
 }
 
-/// Changes when deletion begins, which changes no generation of its own.
+/// Changes when a deletion begins; the generation of the object does not.
 fn deletion(job: &ArrayJob) -> Option<u64> {
     Some(u64::from(job.meta().deletion_timestamp.is_some()))
 }

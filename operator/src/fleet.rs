@@ -1,26 +1,25 @@
-//! What servers are made of: processes here, pods elsewhere. The only seam between the loop and the machines.
+//! The servers of one job, as processes or as pods. This trait is the only interface between the loop and the platform.
 
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod process;
 
-use crate::validate::Place;
 use api::phase::{Failure, Seen};
 use api::plan::ServerId;
 use std::future::Future;
 use thiserror::Error;
 
-/// What is said of a server that runs and does not answer.
-pub(crate) const SILENT: &str = "it did not answer";
+/// The reason of a replacement: the server runs and does not respond.
+pub(crate) const NO_RESPONSE: &str = "it did not respond";
 
-/// A server as its fleet sees it, before it is asked anything.
+/// The state of a server as the fleet observes it, without a request to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerState {
     /// Never started.
     Absent,
-    /// Ended by itself; why, as far as is known.
+    /// Ended by itself, with the known reason.
     Exited(String),
-    /// Taken away, through no failure of its own; what is known.
+    /// Removed from outside, with the known reason.
     Lost(String),
     /// Started, and not listening yet.
     Starting,
@@ -28,9 +27,9 @@ pub enum ServerState {
     Up(String),
 }
 
-/// Why a fleet cannot do what it is told.
+/// Reason why a fleet cannot start a server.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "each message states it")]
 pub enum Error {
     #[error("cannot start server {}", id.0)]
     Start {
@@ -38,34 +37,31 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    #[error("server {} started and said nothing", id.0)]
-    Silent { id: ServerId },
+    #[error("server {} started and did not report its address", id.0)]
+    NoResponse { id: ServerId },
     #[error("{}", .0.message)]
     Refused(Failure),
 }
 
 /// A fleet of servers.
 pub trait Fleet {
-    /// Every one of `servers` servers, in order.
+    /// The states of the servers 0 to `servers` - 1, in order.
     fn observe(&self, servers: usize) -> impl Future<Output = Vec<ServerState>> + Send;
 
-    /// How often a server was started again.
+    /// Number of restarts of servers that ended by themselves.
     fn restarts(&self) -> u32;
 
-    /// Where the servers run.
-    fn place(&self) -> Place;
-
-    /// What a server is that takes requests and does not answer them.
-    fn silent(&self) -> Seen {
-        Seen::Exited(SILENT.into())
+    /// The observation of a server that accepts requests and does not respond.
+    fn unresponsive(&self) -> Seen {
+        Seen::Exited(NO_RESPONSE.into())
     }
 
-    /// Starts these servers, in the place of those that ended or were lost.
+    /// Starts these servers. A started server replaces an ended or lost one.
     ///
     /// # Errors
-    /// When one cannot be started at all, now or later.
+    /// If a server cannot be started, now or later.
     fn ensure(&self, servers: &[ServerId]) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Ends all servers, and waits until they are gone.
+    /// Stops all servers, and waits for their end.
     fn remove(&self) -> impl Future<Output = ()> + Send;
 }

@@ -1,4 +1,4 @@
-//! The operator's key: a Secret in its own namespace, made once, from which every job's certificates and token follow.
+//! The operator's key, in a Secret of its own namespace. The certificates and the token of every job are derived from the key.
 
 use crate::identity::{KEY_BYTES, MasterKey};
 use k8s_openapi::ByteString;
@@ -8,26 +8,28 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use thiserror::Error;
 
-/// The Secret's name. The operator's role names it, and it alone, for reading.
+/// Name of the Secret. The operator's role allows reading this Secret only.
 pub const SECRET: &str = "arrayjob-operator-key";
 const ENTRY: &str = "key";
 
-/// Why there is no key.
+/// Reason why the key is not available.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "each message states it")]
 pub enum Error {
-    #[error("the Secret {SECRET} cannot be read or made")]
+    #[error("cannot read or create the Secret {SECRET}")]
     Api(#[from] kube::Error),
-    #[error("the Secret {SECRET} holds no key of {KEY_BYTES} bytes; delete it, and running jobs' servers will be replaced")]
+    #[error(
+        "the Secret {SECRET} does not contain a key of {KEY_BYTES} bytes; delete the Secret; the operator then replaces the servers of running jobs"
+    )]
     Malformed,
-    #[error("the system gives no random numbers")]
+    #[error("the operating system does not provide random numbers")]
     Random,
 }
 
-/// Reads the key, or makes it where there is none.
+/// Reads the key. If the Secret does not exist, creates it with a random key.
 ///
 /// # Errors
-/// When it cannot be read or made.
+/// If the Secret cannot be read or created.
 pub async fn load(client: &Client, namespace: &str) -> Result<MasterKey, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     if let Some(secret) = api.get_opt(SECRET).await? {
@@ -48,7 +50,7 @@ pub async fn load(client: &Client, namespace: &str) -> Result<MasterKey, Error> 
     };
     match api.create(&PostParams::default(), &secret).await {
         Ok(_) => Ok(MasterKey::new(&bytes)),
-        // Another operator was faster.
+        // Another operator created the Secret first.
         Err(kube::Error::Api(status)) if status.code == 409 => read(&api.get(SECRET).await?),
         Err(error) => Err(error.into()),
     }

@@ -1,5 +1,5 @@
 //! The loop of an ArrayJob: validate → plan → observe → next_step → carry_out → report, over any [`fleet::Fleet`]. [`controller`]
-//! turns it for every ArrayJob of a cluster.
+//! runs the loop for every ArrayJob of a cluster.
 
 pub mod manifest;
 pub mod validate;
@@ -7,14 +7,14 @@ pub mod validate;
 pub mod fleet;
 #[cfg(feature = "kubernetes")]
 pub mod identity;
-pub mod servers;
+pub mod server_client;
 
 pub mod carry_out;
 pub mod observe;
 pub mod report;
 pub mod turn;
 
-pub mod recorded;
+pub mod recorded_plan;
 
 #[cfg(feature = "kubernetes")]
 pub mod controller;

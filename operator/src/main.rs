@@ -1,4 +1,4 @@
-//! The operator: reconciles ArrayJobs of a cluster, or of one namespace.
+//! The operator: reconciles the ArrayJobs of a cluster or of one namespace.
 
 use clap::Parser;
 use operator::controller::{self, Settings};
@@ -16,14 +16,14 @@ use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Reconciles ArrayJobs: launches chunk servers as pods, drives them, and tells in each job's status how it stands.
+/// Reconciles ArrayJobs: creates chunk servers as pods, directs their work, and writes the status of each job.
 #[derive(Debug, Parser)]
 #[command(name = "arrayjob-operator", version, about)]
 struct Flags {
-    /// The one namespace to watch; default: all
+    /// The only namespace to watch; default: all namespaces
     #[arg(long, value_name = "NAMESPACE")]
     watch_namespace: Option<String>,
-    /// The operator's own namespace, for its lease and its key
+    /// The operator's own namespace, which contains its lease and its key
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     namespace: String,
     /// The operator's name in events and in the lease
@@ -32,28 +32,28 @@ struct Flags {
     /// Image of the chunk servers
     #[arg(long)]
     server_image: String,
-    /// When that image is pulled: Always, IfNotPresent or Never
+    /// Pull policy of the servers' image: Always, IfNotPresent or Never
     #[arg(long)]
     server_image_pull_policy: Option<String>,
-    /// A Secret of the job's namespace for pulling that image; may be given several times
+    /// A Secret in the job's namespace to pull the servers' image with; may be repeated
     #[arg(long)]
     server_image_pull_secret: Vec<String>,
     /// Service account of the chunk servers; its token is never mounted
     #[arg(long)]
     server_service_account: Option<String>,
-    /// Processors of a chunk server whose manifest names none
+    /// CPUs of a chunk server if the manifest states none
     #[arg(long, default_value = "1")]
     server_cpu: String,
-    /// Memory of a chunk server whose manifest names none
+    /// Memory of a chunk server if the manifest states none
     #[arg(long, default_value = "2Gi")]
     server_memory: String,
-    /// Where /livez, /readyz and /metrics answer
+    /// Address of /livez, /readyz and /metrics
     #[arg(long, default_value = "[::]:8080")]
     listen: SocketAddr,
-    /// Work without a lease; only where no second operator can run
+    /// Work without a lease; only if no second operator can run
     #[arg(long)]
     no_leader_election: bool,
-    /// Make no NetworkPolicy around each job
+    /// Do not create a NetworkPolicy for each job
     #[arg(long)]
     no_network_policies: bool,
 }
@@ -68,14 +68,14 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!(%error, "cannot start");
+            tracing::error!(%error, "cannot create the async runtime");
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(flags)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = api::words::chain(&*error), "the operator ends");
+            tracing::error!(error = api::words::chain(&*error), "the operator stops");
             ExitCode::FAILURE
         }
     }
@@ -96,11 +96,11 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     let client = kube::Client::try_default().await?;
     let election = Election::new(client.clone(), &flags.namespace, flags.name.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), watch = flags.watch_namespace, "the operator starts");
-    let elects = !flags.no_leader_election;
-    if elects {
+    let elect = !flags.no_leader_election;
+    if elect {
         tokio::select! {
-            () = election.win(|| health.stand_by()) => tracing::info!("this operator leads"),
-            () = ended(stopped.clone()) => return Ok(()),
+            () = election.acquire(|| health.stand_by()) => tracing::info!("this operator leads"),
+            () = stop_requested(stopped.clone()) => return Ok(()),
         }
     }
     metrics.leads.set(1);
@@ -122,26 +122,26 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
         watch: flags.watch_namespace,
         instance: flags.name,
     };
-    let work = controller::run(client, options, key, Arc::clone(&health), metrics, ended(stopped.clone()));
-    let holding = async {
-        if elects {
-            election.hold().await;
+    let work = controller::run(client, options, key, Arc::clone(&health), metrics, stop_requested(stopped.clone()));
+    let renewal = async {
+        if elect {
+            election.renew_until_lost().await;
         } else {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
         () = work => {}
-        () = holding => return Err("the lease was lost; another operator goes on".into()),
+        () = renewal => return Err("the operator lost the lease; another operator continues".into()),
     }
-    if elects {
-        election.resign().await;
+    if elect {
+        election.release().await;
     }
-    if *stopped.borrow() { Ok(()) } else { Err("the watches ended".into()) }
+    if *stopped.borrow() { Ok(()) } else { Err("the watches ended without a stop signal".into()) }
 }
 
-/// Done once the operator is to end.
-async fn ended(mut stopped: watch::Receiver<bool>) {
-    // An error says that nobody will tell; then there is nothing to wait for either.
+/// Waits for the stop signal.
+async fn stop_requested(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender was dropped: the operator stops too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -1,5 +1,5 @@
-//! YAML or JSON text in, an [`ArrayJob`] out; whatever cannot be meant is refused with its field. What else stands in the
-//! text, as what `kubectl apply` takes along with the job, is passed over.
+//! Parses YAML or JSON text to an [`ArrayJob`]. Invalid and unknown fields are refused with their path. Other documents of the text, which
+//! `kubectl apply` would apply too, are ignored.
 
 use crds::ArrayJob;
 use serde::Deserialize as _;
@@ -9,9 +9,9 @@ use thiserror::Error;
 const API_VERSION: &str = "arrayjob.dev/v1alpha1";
 const KIND: &str = "ArrayJob";
 
-/// Why a manifest cannot be read.
+/// Reason why a manifest cannot be parsed.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "each message states it")]
 pub enum Error {
     #[error("the manifest is not YAML: {0}")]
     Yaml(String),
@@ -19,7 +19,7 @@ pub enum Error {
     Kind { found: String },
     #[error("none of the {count} documents has apiVersion {API_VERSION} and kind {KIND}; found {found}")]
     NoJob { count: usize, found: String },
-    #[error("one {KIND} at a time; found {found}")]
+    #[error("the manifest must contain only one {KIND}; found {found}")]
     ManyJobs { found: String },
     #[error("{path}: {rule}")]
     Field { path: String, rule: String },
@@ -27,23 +27,23 @@ pub enum Error {
     Unknown { path: String, advice: String },
 }
 
-/// Reads a manifest: the one ArrayJob among the text's documents.
+/// Parses the only ArrayJob among the documents of the text.
 ///
 /// # Errors
-/// When it is no YAML, has no ArrayJob or several, or a field of it is wrong or unknown.
+/// If the text is not YAML, has no ArrayJob or several, or a field is invalid or unknown.
 pub fn parse(text: &str) -> Result<ArrayJob, Error> {
-    let value = the_job(documents(text)?)?;
+    let value = only_job(documents(text)?)?;
     let mut unknown: Option<String> = None;
     let mut track = serde_path_to_error::Track::new();
     let deserializer = serde_path_to_error::Deserializer::new(&value, &mut track);
-    let mut note = |path: serde_ignored::Path<'_>| {
+    let mut record = |path: serde_ignored::Path<'_>| {
         let path = path.to_string().replace(".?", "");
-        // Kubernetes has many fields of metadata that mean nothing here.
+        // Metadata has many fields that have no effect on the job.
         if !["apiVersion", "kind", "status"].contains(&path.as_str()) && !path.starts_with("metadata") {
             unknown.get_or_insert(path);
         }
     };
-    let job = ArrayJob::deserialize(serde_ignored::Deserializer::new(deserializer, &mut note));
+    let job = ArrayJob::deserialize(serde_ignored::Deserializer::new(deserializer, &mut record));
     let job = job.map_err(|error| Error::Field { path: track.path().to_string(), rule: error.to_string() })?;
     match unknown {
         Some(path) => Err(Error::Unknown { advice: advice(&path), path }),
@@ -51,18 +51,18 @@ pub fn parse(text: &str) -> Result<ArrayJob, Error> {
     }
 }
 
-/// Every document that is not empty.
+/// All documents that are not empty.
 fn documents(text: &str) -> Result<Vec<Value>, Error> {
-    let refused = |error: serde_saphyr::Error| Error::Yaml(first_line(&error.to_string()));
+    let yaml_error = |error: serde_saphyr::Error| Error::Yaml(first_line(&error.to_string()));
     serde_saphyr::from_str(text).map(|value| vec![value]).or_else(|alone| {
         serde_saphyr::from_multiple(text).map_err(|error| {
-            // That there are several is not what is wrong.
-            refused(if alone.to_string().contains("multiple") { error } else { alone })
+            // The first error may only state that the text has several documents.
+            yaml_error(if alone.to_string().contains("multiple") { error } else { alone })
         })
     })
 }
 
-fn the_job(documents: Vec<Value>) -> Result<Value, Error> {
+fn only_job(documents: Vec<Value>) -> Result<Value, Error> {
     let count = documents.len();
     if count < 2 {
         let value = documents.into_iter().next().unwrap_or_default();
@@ -91,22 +91,22 @@ fn word<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or("nothing")
 }
 
-/// Kind and name; the version too where it is the only thing that is wrong.
+/// Kind and name; for an ArrayJob of another version, its version too.
 fn title(value: &Value) -> String {
     let version = if word(value, "kind") == KIND && !is_job(value) { word(value, "apiVersion") } else { "" };
     let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     [version, word(value, "kind"), name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The library shows the text around an error in lines below its message; a sentence has room for the message.
+/// The message of the library, without the excerpt of the text in the lines below it.
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
 }
 
-/// Fields that people write where they have seen them elsewhere.
+/// A hint for fields with a common wrong name.
 fn advice(path: &str) -> String {
     let last = path.rsplit('.').next().unwrap_or(path);
-    let meant = match last {
+    let suggestion = match last {
         "urltemplate" | "url_template" | "template" => "urlTemplate",
         "recentre" | "center" | "centre" => "recenter",
         "chunk_frames" | "chunkframes" => "chunkFrames",
@@ -114,11 +114,11 @@ fn advice(path: &str) -> String {
         "colour" => "color",
         "power" | "spectrum" => "fft: {output: power}",
         "template_spec" | "podTemplate" | "image" | "command" | "serviceAccountName" | "volumes" => {
-            return "; images, commands, accounts and volumes are the installer's to set".into();
+            return "; the installation sets images, commands, accounts and volumes".into();
         }
         _ => return String::new(),
     };
-    format!("; did you mean {meant}?")
+    format!("; did you mean {suggestion}?")
 }
 
 #[cfg(test)]
@@ -139,14 +139,14 @@ spec:
     }
 
     #[test]
-    fn a_manifest_is_read() {
+    fn a_manifest_is_parsed() {
         let job = parse(GOOD).unwrap();
         assert_eq!(job.spec.source.images.unwrap().count, 3);
         assert_eq!(job.metadata.name.as_deref(), Some("j"));
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_its_path() {
+    fn an_error_names_the_path_of_its_field() {
         assert_eq!(
             refusal(&GOOD.replace("count: 3", "count: three")),
             "spec.source.images.count: invalid type: string \"three\", expected u64"
@@ -159,11 +159,11 @@ spec:
         assert!(refusal(&GOOD.replace("v1alpha1", "v2")).starts_with("apiVersion and kind must be"));
         assert!(refusal("]").starts_with("the manifest is not YAML"));
         assert!(refusal("").starts_with("apiVersion and kind must be"));
-        assert!(refusal(&format!("{GOOD}  servers: {{podTemplate: {{}}}}\n")).contains("the installer's"));
+        assert!(refusal(&format!("{GOOD}  servers: {{podTemplate: {{}}}}\n")).contains("the installation sets"));
     }
 
     #[test]
-    fn the_one_job_among_several_documents_is_picked() {
+    fn the_only_job_among_several_documents_is_selected() {
         let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: movie}\n";
         let job = parse(&format!("# a comment\n{service}---\n# another\n---{GOOD}")).unwrap();
         assert_eq!(job.metadata.name.as_deref(), Some("j"));
@@ -173,7 +173,7 @@ spec:
             "none of the 3 documents has apiVersion arrayjob.dev/v1alpha1 and kind ArrayJob; found Service movie, Service movie, \
              arrayjob.dev/v2 ArrayJob j"
         );
-        assert_eq!(refusal(&format!("{GOOD}---{GOOD}")), "one ArrayJob at a time; found ArrayJob j, ArrayJob j");
+        assert_eq!(refusal(&format!("{GOOD}---{GOOD}")), "the manifest must contain only one ArrayJob; found ArrayJob j, ArrayJob j");
         assert_eq!(
             refusal(&format!("{service}---{}", GOOD.replace("count: 3", "count: -1"))),
             refusal(&GOOD.replace("count: 3", "count: -1"))

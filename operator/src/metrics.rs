@@ -1,4 +1,4 @@
-//! The operator's numbers, for Prometheus.
+//! The operator's metrics, for Prometheus.
 
 use crds::ArrayJob;
 use kube::runtime::reflector::Store;
@@ -11,20 +11,20 @@ use prometheus_client::registry::Registry;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Upper bounds of the histogram of reconciliations, in seconds. One that waits for news takes about one.
+/// Upper bounds of the histogram of reconciliations, in seconds. A reconciliation that waits for progress takes about 1 s.
 const BUCKETS: [f64; 9] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-/// Phases that a job can be in, so that each has its line from the start.
+/// All phases of a job, so that each has a sample from the start.
 const PHASES: [&str; 7] = ["Pending", "Starting", "Running", "Recovering", "Suspended", "Complete", "Failed"];
 
-/// The numbers.
+/// The metrics.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     /// Reconciliations that ended in an error.
     pub errors: Counter,
-    /// Statuses written.
+    /// Written statuses.
     pub status_writes: Counter,
-    /// Whether this operator leads.
+    /// 1 if this operator holds the lease, else 0.
     pub leads: Gauge,
     reconciling: Histogram,
     jobs: Family<Vec<(String, String)>, Gauge>,
@@ -40,14 +40,14 @@ impl Default for Metrics {
         registry.register("reconcile_errors", "Reconciliations that ended in an error", errors.clone());
         registry.register("status_writes", "Statuses written", status_writes.clone());
         registry.register("leads", "Whether this operator leads", leads.clone());
-        registry.register("reconcile_seconds", "Time of a reconciliation, waiting for news included", reconciling.clone());
+        registry.register("reconcile_seconds", "Time of a reconciliation, with the wait for progress", reconciling.clone());
         registry.register("jobs", "ArrayJobs by phase", Clone::clone(&jobs));
-        registry.register("server_restarts", "Servers started again, over all ArrayJobs there are", restarts.clone());
+        registry.register("server_restarts", "Restarts of servers, over all existing ArrayJobs", restarts.clone());
         Self { registry, errors, status_writes, leads, reconciling, jobs, restarts, store: Mutex::default() }
     }
 }
 
-/// Measures one reconciliation, until dropped.
+/// Measures the time of one reconciliation until the timer is dropped.
 #[derive(Debug)]
 pub struct Timer<'a> {
     histogram: &'a Histogram,
@@ -61,17 +61,17 @@ impl Drop for Timer<'_> {
 }
 
 impl Metrics {
-    /// Measures a reconciliation.
+    /// Starts the timer of a reconciliation.
     pub fn reconciling(&self) -> Timer<'_> {
         Timer { histogram: &self.reconciling, started: Instant::now() }
     }
 
-    /// Counts the jobs of this cache from now on.
+    /// Sets the cache whose jobs are counted.
     pub fn count_jobs(&self, jobs: Store<ArrayJob>) {
         *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(jobs);
     }
 
-    /// All numbers, as Prometheus reads them.
+    /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         if let Some(store) = &*self.store.lock().unwrap_or_else(PoisonError::into_inner) {
             let jobs = store.state();

@@ -1,14 +1,14 @@
-//! All reads of the world in one place: the fleet, and what each server says.
+//! All reads of one turn: the states of the fleet, and the progress of each server.
 
 use crate::fleet::{Fleet, ServerState};
-use crate::servers::Servers;
+use crate::server_client::ServerClient;
 use api::phase::{Observed, Seen};
 use api::plan::Plan;
 
-/// Looks at every server of the plan.
-pub async fn observe(fleet: &impl Fleet, servers: &Servers, plan: &Plan) -> Observed {
+/// Observes every server of the plan.
+pub async fn observe(fleet: &impl Fleet, servers: &ServerClient, plan: &Plan) -> Observed {
     let states = fleet.observe(plan.partition.servers).await;
-    let asked = states.into_iter().map(|state| async move {
+    let observations = states.into_iter().map(|state| async move {
         match state {
             ServerState::Absent => Seen::Absent,
             ServerState::Exited(why) => Seen::Exited(why),
@@ -16,15 +16,15 @@ pub async fn observe(fleet: &impl Fleet, servers: &Servers, plan: &Plan) -> Obse
             ServerState::Starting => Seen::Starting,
             ServerState::Up(address) => match servers.progress(&address, None).await {
                 Ok(progress) => Seen::Up { address, progress: Box::new(progress) },
-                // Stopped or thrashing: its work goes to a new start of it.
-                Err(error) if error.is_hung() => fleet.silent(),
-                // It may be ending just now: the fleet will know by the next turn.
+                // The process is stopped or swaps memory. The fleet replaces the server.
+                Err(error) if error.is_timeout() => fleet.unresponsive(),
+                // The process may be ending. The fleet observes the end in a later turn.
                 Err(error) => {
-                    tracing::debug!(address, error = &error as &dyn std::error::Error, "no answer");
+                    tracing::debug!(address, error = &error as &dyn std::error::Error, "no response");
                     Seen::Starting
                 }
             },
         }
     });
-    Observed { servers: futures_util::future::join_all(asked).await, restarts: fleet.restarts() }
+    Observed { servers: futures_util::future::join_all(observations).await, restarts: fleet.restarts() }
 }

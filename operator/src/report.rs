@@ -1,4 +1,4 @@
-//! A turn in, what people are told out. Pure.
+//! The report of a turn, for the status and for the command line. Pure.
 
 pub mod conditions;
 pub mod events;
@@ -8,25 +8,25 @@ use crate::turn::Turn;
 use api::phase::{Failure, PhaseProgress, Total};
 use serde::Serialize;
 
-/// One phase over all servers.
+/// The progress of one phase over all servers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PhaseReport {
-    /// Its name.
+    /// Name of the phase.
     pub name: String,
-    /// From its first unit's start to its last unit's end. Phases overlap, so these do not add up to the job's time.
+    /// Time from the start of the first unit to the end of the last unit. Phases overlap: the sum exceeds the time of the job.
     pub seconds: f64,
-    /// Bytes fetched, cropped, pulled, made.
+    /// Bytes that the phase fetched, cropped, pulled or computed.
     pub bytes: u64,
-    /// Attempts beyond the first.
+    /// Attempts after the first attempt.
     pub retries: u64,
-    /// Units done: frames, bands, or objects of outputs.
+    /// Completed units: frames, bands, or objects of outputs.
     pub done: u64,
-    /// Units in all.
+    /// All units.
     pub total: u64,
 }
 
 impl PhaseReport {
-    /// What the units are.
+    /// Name of the units: frames, bands or objects.
     pub fn unit(&self) -> &'static str {
         match self.name.as_str() {
             "Load" | "Recenter" => "frames",
@@ -36,26 +36,26 @@ impl PhaseReport {
     }
 }
 
-/// The job over all servers.
+/// The progress of a job over all servers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Phases that the job has, in order.
+    /// The phases of the job, in order.
     pub phases: Vec<PhaseReport>,
-    /// Frames that are zero because they could not be had.
+    /// Indices of frames that are zero because they could not be fetched.
     pub frames_blank: Vec<usize>,
-    /// Sum of all servers' largest resident memory, in bytes.
+    /// Sum over all servers of the peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
-    /// Servers that answer.
+    /// Number of servers that respond.
     pub servers_up: usize,
-    /// How often a server was started again.
+    /// Number of restarts of servers that ended by themselves.
     pub restarts: u32,
-    /// How far outputs are written; none without outputs.
+    /// The progress of outputs; `None` without outputs.
     pub writing: Option<PhaseReport>,
-    /// Outputs written, and in all.
+    /// Number of written outputs, and of all outputs.
     pub outputs: (usize, usize),
     /// Start of the first unit of work, in milliseconds of Unix time.
     pub started_ms: Option<u64>,
-    /// What a server has trouble with and still tries.
+    /// The last error that a server still retries.
     pub last_error: Option<Failure>,
 }
 

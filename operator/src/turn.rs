@@ -1,10 +1,10 @@
-//! One turn of the loop: look, decide, act. It holds no state of its own, so a restarted loop takes the same step.
+//! One turn of the loop: observe, find the next step, carry it out. The turn keeps no state, so a restarted loop takes the same step.
 
 use crate::carry_out::carry_out;
 use crate::fleet::Fleet;
 use crate::observe::observe;
-use crate::servers::Servers;
-use crate::validate::{self, Invalid, Place};
+use crate::server_client::ServerClient;
+use crate::validate::{self, Invalid, Platform};
 use api::Job;
 use api::next_step::{Step, next_step};
 use api::phase::{Failure, Observed};
@@ -12,9 +12,9 @@ use api::plan::{self, Budget, Plan};
 use crds::ArrayJob;
 use thiserror::Error;
 
-/// Why a manifest cannot be turned into work.
+/// Reason why a manifest has no plan.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "each message states it")]
 pub enum Error {
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -22,44 +22,44 @@ pub enum Error {
     Memory(#[from] plan::Error),
 }
 
-/// What a turn saw and did.
+/// The observation and the step of one turn.
 #[derive(Debug)]
 pub struct Turn {
-    /// The job, as valid.
+    /// The valid job.
     pub job: Job,
     /// Its plan.
     pub plan: Plan,
-    /// What was seen.
+    /// The observed servers.
     pub observed: Observed,
-    /// What was decided.
+    /// The step that was carried out.
     pub step: Step,
 }
 
-/// Validates and plans: everything that can be said of a manifest before anything is started.
+/// Validates and plans a manifest. No server is started.
 ///
 /// # Errors
-/// When a rule is broken, or it does not fit the budget.
-pub fn prepare(manifest: &ArrayJob, budget: &Budget, place: Place) -> Result<(Job, Plan), Error> {
-    let job = validate::validate(manifest, place)?;
+/// If the manifest breaks a rule or does not fit the budget.
+pub fn prepare(manifest: &ArrayJob, budget: &Budget, platform: Platform) -> Result<(Job, Plan), Error> {
+    let job = validate::validate(manifest, platform)?;
     let plan = Plan::new(&job, validate::replicas(manifest)?, budget)?;
     validate::check_outputs(&job, &plan)?;
     Ok((job, plan))
 }
 
-/// What a turn works towards.
+/// The scope of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub enum TurnMode {
     /// Arrays and outputs.
-    Finish,
-    /// Arrays alone: the outputs are written, and a replaced server does not write its outputs again.
+    Compute,
+    /// Arrays only: all outputs are written, and a replaced server does not write its outputs again.
     Serve,
 }
 
-/// One turn over a planned job.
-pub async fn turn(job: Job, plan: Plan, fleet: &impl Fleet, servers: &Servers, aim: Aim) -> Turn {
+/// Takes one turn over a planned job.
+pub async fn turn(job: Job, plan: Plan, fleet: &impl Fleet, servers: &ServerClient, mode: TurnMode) -> Turn {
     let observed = observe(fleet, servers, &plan).await; // every read
     let mut step = next_step(&job, &plan, &observed); // pure; total
-    if aim == Aim::Serve && matches!(step, Step::Write(_)) {
+    if mode == TurnMode::Serve && matches!(step, Step::Write(_)) {
         step = Step::Finish;
     }
     if let Err(failure) = carry_out(fleet, servers, &observed, &step).await {
@@ -69,12 +69,12 @@ pub async fn turn(job: Job, plan: Plan, fleet: &impl Fleet, servers: &Servers, a
 }
 
 impl Turn {
-    /// How the job ended, once it has.
+    /// The result of an ended job; `None` while the job continues.
     pub fn ended(&self) -> Option<Result<(), &Failure>> {
         match &self.step {
             Step::Finish => Some(Ok(())),
             Step::Fail(failure) => Some(Err(failure)),
-            _ => None,
+            Step::Launch(_) | Step::Assign(..) | Step::Write(_) | Step::Wait => None,
         }
     }
 }

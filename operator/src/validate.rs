@@ -1,5 +1,5 @@
-//! An ArrayJob in, an [`api::Job`] out: defaults filled in, every rule of the manifest checked. Pure. The one bridge from
-//! the manifest's words to the servers'.
+//! Converts an ArrayJob to an [`api::Job`]: checks every rule of the manifest, and fills in defaults. Pure. No other module converts the types
+//! of the manifest to the types of the servers.
 
 mod outputs;
 mod quantity;
@@ -17,16 +17,16 @@ use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use thiserror::Error;
 
-/// Frames of a slab, without `load.chunkFrames`.
+/// Default of `load.chunkFrames`: frames of a slab.
 const SLAB_FRAMES: u64 = 20;
-/// Frames fetched at a time by one server, without `load.concurrency`.
+/// Default of `load.concurrency`: concurrent fetches of one server.
 const CONCURRENCY: u64 = 16;
-/// Lost servers forgiven, without `backoffLimit`.
+/// Default of `backoffLimit`: permitted restarts of failed servers.
 pub const BACKOFF_LIMIT: u32 = 3;
-/// More frames than this are more than any listing of them could carry.
-const MOST_FRAMES: u64 = 100_000_000;
-/// The largest frame, in bytes: sums of 16-bit pixels stay exact well beyond it.
-pub const MOST_FRAME_BYTES: u64 = 4 << 30;
+/// Maximum number of frames. Lists of frames in responses stay small enough below it.
+const MAX_FRAMES: u64 = 100_000_000;
+/// Maximum size of a frame, in bytes. Sums of 16-bit pixels are exact far beyond it.
+pub const MAX_FRAME_BYTES: u64 = 4 << 30;
 
 /// A rule that the manifest breaks.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -34,16 +34,16 @@ pub const MOST_FRAME_BYTES: u64 = 4 << 30;
 pub struct Invalid {
     /// Path of the field.
     pub field: String,
-    /// The rule, and what was found.
+    /// The rule, and the value that was found.
     pub rule: String,
 }
 
-/// Where the servers run: what may be read and written differs.
+/// The platform of the servers. It decides which URLs and secrets a manifest may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// On the user's own machine: its files may be read and written.
-    Machine,
-    /// On a cluster: secrets may be used, and files would be those of a pod.
+pub enum Platform {
+    /// Processes on the user's machine. They may read and write its files, and have no secrets.
+    Local,
+    /// Pods on a cluster. They may use secrets, and have no files of the user.
     Cluster,
 }
 
@@ -51,40 +51,39 @@ fn invalid(field: &str, rule: impl Into<String>) -> Invalid {
     Invalid { field: field.to_owned(), rule: rule.into() }
 }
 
-/// Where frames come from, and how many; all that is needed to fetch one and probe it. How many frames an array has that nobody
-/// has looked at is not known: of such a one, those that the manifest asks for, or one.
+/// The source and its number of frames, which a probe needs. Before the probe of an array, the number is `source.zarr.count`, or 1.
 ///
 /// # Errors
-/// When the source breaks a rule.
-pub fn source(job: &ArrayJob, place: Place) -> Result<(job::Source, usize), Invalid> {
+/// If the source breaks a rule.
+pub fn source(job: &ArrayJob, platform: Platform) -> Result<(job::Source, usize), Invalid> {
     let source = &job.spec.source;
     let given = [source.images.is_some(), source.volume.is_some(), source.zarr.is_some()];
     if given.iter().filter(|given| **given).count() != 1 {
-        return Err(invalid("spec.source", "exactly one of images, volume and zarr must be given"));
+        return Err(invalid("spec.source", "must contain exactly one of images, volume and zarr"));
     }
-    if source.secret_ref.is_some() && place == Place::Machine {
-        return Err(invalid("spec.source.secretRef", "secrets are a cluster's; they cannot be read here"));
+    if source.secret_ref.is_some() && platform == Platform::Local {
+        return Err(invalid("spec.source.secretRef", "is only valid on a cluster; a local run cannot read secrets"));
     }
     let (path, template, count, start, step, depth, color) = match (&source.images, &source.volume, &source.zarr) {
         (Some(images), ..) => ("spec.source.images", &images.url_template, images.count, images.start, images.step, 1, images.color),
         (_, Some(volume), _) => ("spec.source.volume", &volume.url_template, volume.count, volume.start, volume.step, volume.depth, None),
-        (.., Some(zarr)) => return zarr::source(zarr, zarr::layout(job)?, place),
-        // Counted above.
-        _ => return Err(invalid("spec.source", "one of images, volume and zarr must be given")),
+        (.., Some(zarr)) => return zarr::source(zarr, zarr::layout(job)?, platform),
+        // Unreachable: the count above is 1.
+        _ => return Err(invalid("spec.source", "must contain one of images, volume and zarr")),
     };
     let field = |name: &str| format!("{path}.{name}");
-    if count == 0 || count > MOST_FRAMES {
-        return Err(invalid(&field("count"), format!("must be from 1 to {MOST_FRAMES}; found {count}")));
+    if count == 0 || count > MAX_FRAMES {
+        return Err(invalid(&field("count"), format!("must be from 1 to {MAX_FRAMES}; found {count}")));
     }
     if depth == 0 || depth > count {
         return Err(invalid(&field("depth"), format!("must be from 1 to count ({count}); found {depth}")));
     }
     let parsed = Template::parse(template).map_err(|error| invalid(&field("urlTemplate"), error.to_string()))?;
     if !parsed.has_index() && count > depth {
-        return Err(invalid(&field("urlTemplate"), "must contain {index}, or every frame would be the same"));
+        return Err(invalid(&field("urlTemplate"), "must contain {index}; otherwise all frames have the same URL"));
     }
     if path.ends_with("images") && parsed.has_depth() {
-        return Err(invalid(&field("urlTemplate"), "{depth} is a volume's; use source.volume for many frames in one response"));
+        return Err(invalid(&field("urlTemplate"), "{depth} is only valid in source.volume, which has many frames in one response"));
     }
     let (start, step) = (start.unwrap_or(0), step.unwrap_or(1));
     let last = i128::from(start) + i128::from(count) * i128::from(step);
@@ -96,8 +95,8 @@ pub fn source(job: &ArrayJob, place: Place) -> Result<(job::Source, usize), Inva
     if !["http", "https", "file"].contains(&scheme.scheme()) {
         return Err(invalid(&field("urlTemplate"), format!("the scheme must be http, https or file; found {}", scheme.scheme())));
     }
-    if scheme.scheme() == "file" && place == Place::Cluster {
-        return Err(invalid(&field("urlTemplate"), "file:// is this machine's; servers on a cluster read http:// and https://"));
+    if scheme.scheme() == "file" && platform == Platform::Cluster {
+        return Err(invalid(&field("urlTemplate"), "servers on a cluster cannot read file://; use http:// or https://"));
     }
     let color = match color.unwrap_or_default() {
         crd::Color::Refuse => job::Color::Refuse,
@@ -107,7 +106,7 @@ pub fn source(job: &ArrayJob, place: Place) -> Result<(job::Source, usize), Inva
     Ok((job::Source::Images(images), count as usize))
 }
 
-/// Whether the source has to be looked at: the manifest leaves height, width and dtype to the first frame, or names an array.
+/// Whether a probe of the source is missing: the manifest does not state the shape of a frame, or the layout of its array is not known.
 pub fn needs_probe(job: &ArrayJob) -> bool {
     if job.spec.source.zarr.is_some() {
         return job.status.as_ref().is_none_or(|status| status.array.is_none());
@@ -115,7 +114,7 @@ pub fn needs_probe(job: &ArrayJob) -> bool {
     job.spec.source.frame.is_none()
 }
 
-/// What the source says of itself: the frame's shape goes where the manifest would have it, an array's layout into the status.
+/// Completes a manifest with the result of a probe: the frame in `spec.source.frame`, the layout of an array in the status.
 pub fn set_probed(job: &mut ArrayJob, probed: &Probed) {
     job.spec.source.frame.get_or_insert_with(|| frame_status(probed.frame));
     if let Some(layout) = &probed.array {
@@ -123,7 +122,7 @@ pub fn set_probed(job: &mut ArrayJob, probed: &Probed) {
     }
 }
 
-/// A frame as the status has it.
+/// A frame in the form of the status.
 pub const fn frame_status(frame: FrameSpec) -> crd::Frame {
     crd::Frame { height: frame.height as u64, width: frame.width as u64, dtype: dtype_status(frame.dtype) }
 }
@@ -144,31 +143,31 @@ const fn dtype(dtype: crd::Dtype) -> Dtype {
     }
 }
 
-/// The whole job.
+/// Validates the whole manifest.
 ///
 /// # Errors
-/// When a rule is broken; the first one found.
-pub fn validate(job: &ArrayJob, place: Place) -> Result<Job, Invalid> {
+/// The first broken rule.
+pub fn validate(job: &ArrayJob, platform: Platform) -> Result<Job, Invalid> {
     let spec = &job.spec;
-    let (source, frames) = source(job, place)?;
+    let (source, frames) = source(job, platform)?;
     let frame = frame(spec, &source, frames)?;
     let recenter = spec.recenter.as_ref().map(|recenter| self::recenter(recenter, &frame)).transpose()?;
-    let stack = recenter.map_or(frame, |recenter| FrameSpec { height: recenter.crop[0], width: recenter.crop[1], ..frame });
-    let rechunk = spec.rechunk.as_ref().map(|rechunk| chunks(&rechunk.chunks, [frames, stack.height, stack.width])).transpose()?;
+    let cropped = recenter.map_or(frame, |recenter| FrameSpec { height: recenter.crop[0], width: recenter.crop[1], ..frame });
+    let rechunk = spec.rechunk.as_ref().map(|rechunk| chunks(&rechunk.chunks, [frames, cropped.height, cropped.width])).transpose()?;
     let fft = spec.fft.as_ref().map(fft).transpose()?;
     let load = spec.load.clone().unwrap_or_default();
-    let whole = match &source {
+    let unit = match &source {
         job::Source::Images(images) => images.depth as u64,
         job::Source::Zarr(zarr) => zarr.layout.as_ref().map_or(1, zarr::slab_unit),
     };
-    let slab_frames = load.chunk_frames.unwrap_or_else(|| SLAB_FRAMES.next_multiple_of(whole)).min(frames as u64);
+    let slab_frames = load.chunk_frames.unwrap_or_else(|| SLAB_FRAMES.next_multiple_of(unit)).min(frames as u64);
     if slab_frames == 0 {
         return Err(invalid("spec.load.chunkFrames", "must be at least 1"));
     }
     if !(slab_frames as usize).is_multiple_of(source.depth()) && slab_frames < frames as u64 {
         return Err(invalid(
             "spec.load.chunkFrames",
-            format!("must be a multiple of source.volume.depth ({}), so that no response is fetched twice", source.depth()),
+            format!("must be a multiple of source.volume.depth ({}); otherwise two servers would fetch the same response", source.depth()),
         ));
     }
     let concurrency = load.concurrency.unwrap_or(CONCURRENCY);
@@ -176,9 +175,9 @@ pub fn validate(job: &ArrayJob, place: Place) -> Result<Job, Invalid> {
         return Err(invalid("spec.load.concurrency", format!("must be from 1 to 1024; found {concurrency}")));
     }
     let name = job.metadata.name.clone().unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if name.is_empty() || name.len() > 50 || !name.bytes().all(plain) {
-        return Err(invalid("metadata.name", format!("must be 1 to 50 of a-z, 0-9 and -; found '{name}'")));
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if name.is_empty() || name.len() > 50 || !name.bytes().all(allowed) {
+        return Err(invalid("metadata.name", format!("must have 1 to 50 characters of a-z, 0-9 and -; found '{name}'")));
     }
     let mut reduce = Vec::new();
     for op in spec.reduce.iter().map(|op| reduction(*op)) {
@@ -204,7 +203,7 @@ pub fn validate(job: &ArrayJob, place: Place) -> Result<Job, Invalid> {
         fft,
         reduce,
         keep: None,
-        outputs: spec.outputs.iter().enumerate().map(|(i, output)| outputs::parse(i, output, place)).collect::<Result<_, _>>()?,
+        outputs: spec.outputs.iter().enumerate().map(|(i, output)| outputs::parse(i, output, platform)).collect::<Result<_, _>>()?,
         storage: match spec.servers.as_ref().and_then(|servers| servers.storage).unwrap_or_default() {
             crd::Storage::Auto => job::Storage::Auto,
             crd::Storage::Memory => job::Storage::Memory,
@@ -212,15 +211,15 @@ pub fn validate(job: &ArrayJob, place: Place) -> Result<Job, Invalid> {
         },
         backoff_limit: spec.backoff_limit.unwrap_or(BACKOFF_LIMIT),
     };
-    outputs::apart(&valid.outputs)?;
+    outputs::check_distinct(&valid.outputs)?;
     valid.keep = spec.keep.as_ref().map(|names| keep(names, &valid)).transpose()?;
     Ok(valid)
 }
 
-/// The number of servers that the manifest asks for; none for auto.
+/// The number of servers in the manifest; `None` for auto.
 ///
 /// # Errors
-/// When it is 0 or another word.
+/// If the value is 0, too large, or a word other than auto.
 pub fn replicas(job: &ArrayJob) -> Result<Option<usize>, Invalid> {
     const FIELD: &str = "spec.servers.replicas";
     match job.spec.servers.as_ref().and_then(|servers| servers.replicas.clone()) {
@@ -236,19 +235,19 @@ fn frame(spec: &crd::ArrayJobSpec, source: &job::Source, frames: usize) -> Resul
     const FIELD: &str = "spec.source.frame";
     let own = zarr::frame(source, spec.source.frame.as_ref())?;
     let Some(frame) = own.or(spec.source.frame) else {
-        return Err(invalid(FIELD, "must be given where the first frame cannot be asked: {height, width, dtype}"));
+        return Err(invalid(FIELD, "must contain {height, width, dtype}, because the first frame was not probed"));
     };
     let dtype = dtype(frame.dtype);
     if frame.height == 0 || frame.width == 0 {
         return Err(invalid(FIELD, format!("height and width must be at least 1; found {} × {}", frame.height, frame.width)));
     }
     let bytes = u128::from(frame.height) * u128::from(frame.width) * dtype.size() as u128;
-    // Spectra are four to eight times as large as 8-bit frames; everything has to stay countable in 63 bits.
-    if bytes > u128::from(MOST_FRAME_BYTES) || bytes * frames as u128 > 1 << 58 {
+    // Spectra are 4 to 8 times as large as 8-bit frames; the size of every array must fit 63 bits.
+    if bytes > u128::from(MAX_FRAME_BYTES) || bytes * frames as u128 > 1 << 58 {
         return Err(invalid(
             FIELD,
             format!(
-                "{} × {} {dtype} × {frames} frames is too large: a frame may have 4 GiB, all frames 256 PiB",
+                "{} × {} {dtype} × {frames} frames is too large; the limits are 4 GiB for a frame and 256 PiB for all frames",
                 frame.height, frame.width
             ),
         ));
@@ -283,7 +282,7 @@ fn chunks(chunks: &[i64], shape: [usize; 3]) -> Result<[usize; 3], Invalid> {
         *chunk = match given {
             -1 => size,
             1.. => (given as u64).min(size as u64) as usize,
-            _ => return Err(invalid(FIELD, format!("each must be at least 1, or -1 for the whole axis; found {given}"))),
+            _ => return Err(invalid(FIELD, format!("each value must be at least 1, or -1 for the whole axis; found {given}"))),
         };
     }
     Ok(resolved)
@@ -291,7 +290,7 @@ fn chunks(chunks: &[i64], shape: [usize; 3]) -> Result<[usize; 3], Invalid> {
 
 fn fft(fft: &crd::Fft) -> Result<job::Fft, Invalid> {
     if fft.axis.is_some_and(|axis| axis != 0 && axis != -3) {
-        return Err(invalid("spec.fft.axis", "must be 0: the transform is over time"));
+        return Err(invalid("spec.fft.axis", "must be 0, the axis of time"));
     }
     Ok(job::Fft {
         output: match fft.output.unwrap_or_default() {
@@ -337,7 +336,7 @@ fn keep(names: &[String], job: &Job) -> Result<Vec<Kept>, Invalid> {
                 names.extend(job.recenter.map(|_| "recentered"));
                 names.extend(job.exchanges().then_some("rechunked"));
                 names.extend(spectrum);
-                return Err(invalid(&field, format!("this job has no array '{other}'; it has {}", names.join(", "))));
+                return Err(invalid(&field, format!("the job has no array '{other}'; its arrays are {}", names.join(", "))));
             }
         };
         kept.push(found);

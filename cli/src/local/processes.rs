@@ -6,7 +6,7 @@ use api::job::Storage;
 use api::phase::Seen;
 use api::plan::Plan;
 use operator::fleet::process::{Options, ProcessFleet};
-use operator::servers::Servers;
+use operator::server_client::ServerClient;
 use operator::turn::Turn;
 use std::io::Read as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Processes {
     pub(crate) fleet: ProcessFleet,
-    pub(super) servers: Servers,
+    pub(super) servers: ServerClient,
     /// The token of the job.
     key: String,
     /// The folder of scratch files, removed on drop.
@@ -45,7 +45,7 @@ impl Processes {
             threads: plan.threads,
             scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
         });
-        let servers = Servers::new(key.clone()).map_err(|error| Error::Start(error.into()))?;
+        let servers = ServerClient::new(key.clone()).map_err(|error| Error::Start(error.into()))?;
         Ok(Self { fleet, servers, key, _scratch: scratch })
     }
 

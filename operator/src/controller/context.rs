@@ -1,11 +1,11 @@
-//! What every reconciliation shares, and what is remembered of a job between two of them. All of the latter can be lost: it
-//! bridges the time until caches show the operator's own writes, and saves making connections anew.
+//! The data that all reconciliations share, and the data of one job that is kept between its reconciliations. The latter can be lost at any
+//! time: it covers the delay of the watches' caches, and keeps connections to servers open.
 
 use crate::fleet::kubernetes::pod::Options;
-use crate::fleet::kubernetes::{Caches, Recent};
+use crate::fleet::kubernetes::{Caches, RecentWrites};
 use crate::identity::{self, Identities, MasterKey};
 use crate::metrics::Metrics;
-use crate::servers::{self, Servers};
+use crate::server_client::{self, ServerClient};
 use crds::{ArrayJob, ArrayJobStatus};
 use kube::runtime::events::Recorder;
 use kube::{Client, ResourceExt as _};
@@ -15,42 +15,43 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// What the installer decides.
+/// Settings of the installation.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The servers' pods.
+    /// Pods of the servers.
     pub servers: Options,
-    /// Whether every job gets a NetworkPolicy.
+    /// Whether the operator creates a NetworkPolicy for each job.
     pub network_policies: bool,
     /// The operator's own namespace.
     pub namespace: String,
 }
 
-/// Why a job's servers cannot be spoken to.
+/// Reason why the operator cannot connect to the servers of a job.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "each message states it")]
 pub enum Error {
     #[error(transparent)]
     Identity(#[from] identity::Error),
-    #[error("cannot set up mutual TLS")]
+    #[error("cannot configure mutual TLS")]
     Tls(#[from] transport::tls::Error),
     #[error(transparent)]
-    Servers(#[from] servers::Error),
+    Client(#[from] server_client::Error),
 }
 
 /// Shared by all reconciliations.
 pub struct Context {
-    /// Speaks to the API server.
+    /// Client of the API server.
     pub client: Client,
-    /// What the installer decides.
+    /// Settings of the installation.
     pub settings: Settings,
-    /// What the watches have seen.
+    /// Caches of the watches.
     pub caches: Caches,
-    /// The operator's numbers.
+    /// The operator's metrics.
     pub metrics: Arc<Metrics>,
     pub(super) recorder: Recorder,
     key: MasterKey,
-    memories: Mutex<HashMap<String, Arc<Memory>>>,
+    /// By the uid of the job.
+    job_caches: Mutex<HashMap<String, Arc<JobCache>>>,
 }
 
 impl std::fmt::Debug for Context {
@@ -59,60 +60,60 @@ impl std::fmt::Debug for Context {
     }
 }
 
-/// What is remembered of one job.
-pub(super) struct Memory {
-    pub(super) recent: Arc<Recent>,
+/// The data of one job that is kept between its reconciliations.
+pub(super) struct JobCache {
+    pub(super) recent: Arc<RecentWrites>,
     pub(super) identities: Identities,
-    pub(super) servers: Servers,
-    /// Whether Secret, Service and NetworkPolicy were applied by this operator.
-    pub(super) furnished: AtomicBool,
-    /// Reconciliations in a row that ended in an error.
+    pub(super) servers: ServerClient,
+    /// Whether this operator has applied Secret, Service and NetworkPolicy.
+    pub(super) children_ensured: AtomicBool,
+    /// Consecutive reconciliations that ended in an error.
     pub(super) errors: AtomicU32,
-    pub(super) written: Mutex<Option<Written>>,
+    pub(super) written: Mutex<Option<WrittenStatus>>,
 }
 
-/// The last status that was written.
+/// The last written status.
 #[derive(Clone)]
-pub(super) struct Written {
+pub(super) struct WrittenStatus {
     pub(super) status: ArrayJobStatus,
     pub(super) at: Instant,
 }
 
 impl Context {
-    /// A context whose caches are filled by watches elsewhere.
+    /// A context; the watches that fill `caches` run elsewhere.
     pub fn new(client: Client, settings: Settings, caches: Caches, metrics: Arc<Metrics>, key: MasterKey, recorder: Recorder) -> Self {
-        Self { client, settings, caches, metrics, recorder, key, memories: Mutex::default() }
+        Self { client, settings, caches, metrics, recorder, key, job_caches: Mutex::default() }
     }
 
-    /// What is remembered of a job; for a job not seen before, what its status says.
-    pub(super) fn memory(&self, job: &ArrayJob) -> Result<Arc<Memory>, Error> {
+    /// The cache of a job. A new cache starts with the counts of the job's status.
+    pub(super) fn job_cache(&self, job: &ArrayJob) -> Result<Arc<JobCache>, Error> {
         let uid = job.uid().unwrap_or_default();
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(memory) = memories.get(&uid) {
-            return Ok(Arc::clone(memory));
+        let mut caches = self.job_caches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cache) = caches.get(&uid) {
+            return Ok(Arc::clone(cache));
         }
-        // Jobs that are gone from the cache are forgotten when a new one comes.
-        let known = |uid: &String| self.caches.jobs.find(|job| job.uid().as_ref() == Some(uid)).is_some();
-        memories.retain(|uid, _| known(uid));
+        // Caches of deleted jobs are freed when a new job arrives.
+        let exists = |uid: &String| self.caches.jobs.find(|job| job.uid().as_ref() == Some(uid)).is_some();
+        caches.retain(|uid, _| exists(uid));
         let identities = self.key.identities(&uid)?;
-        let servers = Servers::secured(transport::tls::client_config(&identities.operator)?)?;
-        let recent = Arc::new(Recent::from_status(job.status.as_ref().unwrap_or(&ArrayJobStatus::default())));
-        let memory = Arc::new(Memory {
+        let servers = ServerClient::with_tls(transport::tls::client_config(&identities.operator)?)?;
+        let recent = Arc::new(RecentWrites::from_status(job.status.as_ref().unwrap_or(&ArrayJobStatus::default())));
+        let cache = Arc::new(JobCache {
             recent,
             identities,
             servers,
-            furnished: AtomicBool::new(false),
+            children_ensured: AtomicBool::new(false),
             errors: AtomicU32::new(0),
             written: Mutex::new(None),
         });
-        memories.insert(uid, Arc::clone(&memory));
-        Ok(memory)
+        caches.insert(uid, Arc::clone(&cache));
+        Ok(cache)
     }
 }
 
-impl Memory {
-    /// The status as last written; the cache may be behind.
-    pub(super) fn status(&self) -> Option<ArrayJobStatus> {
+impl JobCache {
+    /// The last written status. The watch's cache may show an older one.
+    pub(super) fn last_status(&self) -> Option<ArrayJobStatus> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|written| written.status.clone())
     }
 }

@@ -1,17 +1,16 @@
-//! Chunk servers as bare pods, owned by their ArrayJob and named after it. Pods are seen through a watch's cache, which may
-//! be behind the operator's own writes: [`Recent`] remembers those until the cache has caught up, and nothing else.
+//! Chunk servers as pods without a controller; the ArrayJob owns the pods, and the pods' names start with its name. The fleet reads pods from
+//! a watch's cache, which may be older than the operator's own writes: [`RecentWrites`] covers these writes until the cache shows them.
 
 pub mod children;
 pub mod diagnose;
 pub mod names;
 pub mod pod;
 pub mod pod_state;
-mod recent;
+mod recent_writes;
 
-pub use recent::Recent;
+pub use recent_writes::RecentWrites;
 
-use super::{Error, Fleet, SILENT, ServerState};
-use crate::validate::Place;
+use super::{Error, Fleet, NO_RESPONSE, ServerState};
 use api::phase::{Failure, Seen, reason};
 use api::plan::ServerId;
 use crds::ArrayJob;
@@ -25,8 +24,8 @@ use kube::{Client, ResourceExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Pods created or deleted at a time.
-const AT_A_TIME: usize = 16;
+/// Concurrent creations or deletions of pods.
+const CONCURRENCY: usize = 16;
 
 /// The pods of one job.
 #[derive(Clone)]
@@ -38,7 +37,7 @@ pub struct KubernetesFleet {
     api: Api<Pod>,
     cache: Store<Pod>,
     jobs: Store<ArrayJob>,
-    recent: Arc<Recent>,
+    recent: Arc<RecentWrites>,
 }
 
 impl std::fmt::Debug for KubernetesFleet {
@@ -47,7 +46,7 @@ impl std::fmt::Debug for KubernetesFleet {
     }
 }
 
-/// What the watches have seen.
+/// The caches of the watches.
 #[derive(Clone)]
 pub struct Caches {
     /// All chunk-server pods.
@@ -62,7 +61,7 @@ impl std::fmt::Debug for Caches {
     }
 }
 
-/// The API of one namespace, or of all.
+/// The API of one namespace, or of all namespaces.
 pub(crate) fn scope<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
@@ -74,7 +73,7 @@ where
 }
 
 impl KubernetesFleet {
-    /// The fleet of `job`, whose servers have `scratch_bytes` of disk each.
+    /// The fleet of `job`. Each server has `scratch_bytes` of disk.
     pub fn new(
         client: Client,
         job: Arc<ArrayJob>,
@@ -82,100 +81,100 @@ impl KubernetesFleet {
         size: pod::Size,
         scratch_bytes: u64,
         caches: &Caches,
-        recent: Arc<Recent>,
+        recent: Arc<RecentWrites>,
     ) -> Self {
         let api = Api::namespaced(client, &job.namespace().unwrap_or_default());
         Self { job, options, size, scratch_bytes, api, cache: caches.pods.clone(), jobs: caches.jobs.clone(), recent }
     }
 
-    /// The job's pods as the cache has them, less those that were deleted meanwhile.
+    /// The cached pods of the job by server index, without pods that the operator has deleted.
     pub fn pods(&self) -> BTreeMap<usize, Arc<Pod>> {
         let uid = self.job.uid();
         let own = |pod: &Pod| pod.namespace() == self.job.namespace() && pod.labels().get(names::UID) == uid.as_ref();
         let pods = self.cache.state_filter(own);
-        self.recent.settle(&pods);
-        pods.into_iter().filter(|pod| !self.recent.is_gone(pod)).filter_map(|pod| Some((pod_state::index(&pod)?, pod))).collect()
+        self.recent.forget_shown(&pods);
+        pods.into_iter().filter(|pod| !self.recent.was_deleted(pod)).filter_map(|pod| Some((pod_state::index(&pod)?, pod))).collect()
     }
 
     fn state(&self, index: usize, pods: &BTreeMap<usize, Arc<Pod>>) -> ServerState {
         match pods.get(&index) {
             Some(pod) => pod_state::server_state(pod),
-            None if self.recent.is_coming(&names::pod(&self.job.name_any(), index)) => ServerState::Starting,
+            None if self.recent.was_created(&names::pod(&self.job.name_any(), index)) => ServerState::Starting,
             None if index < self.recent.launched() => ServerState::Lost("its pod was deleted".into()),
             None => ServerState::Absent,
         }
     }
 
-    /// Deletes a pod at once: it holds nothing that it could put away, and one on a lost node would stay for ever.
+    /// Deletes a pod without grace period: a server has nothing to save, and a pod on a lost node would not terminate.
     async fn delete(&self, pod: &Pod) -> Result<(), kube::Error> {
         let preconditions = Preconditions { uid: pod.uid(), resource_version: None };
         let how = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(preconditions), ..DeleteParams::default() };
         self.recent.deleted(pod);
         match self.api.delete(&pod.name_any(), &how).await {
             Ok(_) => Ok(()),
-            // Gone already, or another pod by now.
+            // The pod is deleted, or another pod has its name.
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
             Err(error) => {
-                self.recent.not_deleted(pod);
+                self.recent.deletion_failed(pod);
                 Err(error)
             }
         }
     }
 
-    /// Replaces what there is of server `id`.
+    /// Replaces the pod of server `id`.
     async fn replace(&self, id: ServerId, found: Option<Arc<Pod>>, seen: &ServerState) -> Result<(), Error> {
         let name = names::pod(&self.job.name_any(), id.0);
-        let after = match seen {
+        let previous_end = match seen {
             ServerState::Starting => return Ok(()),
             ServerState::Absent => None,
             ServerState::Exited(why) | ServerState::Lost(why) => Some(why.as_str()),
-            // It was asked to be replaced because it does not answer.
-            ServerState::Up(_) => Some(SILENT),
+            // The loop replaces a running server only if the server does not respond.
+            ServerState::Up(_) => Some(NO_RESPONSE),
         };
-        if let Some(why) = after {
+        if let Some(why) = previous_end {
             let counts = matches!(seen, ServerState::Exited(_));
             let uid = found.as_ref().and_then(|pod| pod.uid());
-            self.recent.count(&name, uid, counts, last_failure(&name, found.as_deref(), why, counts));
+            self.recent.count_loss(&name, uid, counts, last_failure(&name, found.as_deref(), why, counts));
         }
         if let Some(pod) = found
             && let Err(error) = self.delete(&pod).await
         {
-            self.recent.trouble(unavailable(&name, &error));
+            self.recent.set_create_error(unavailable(&name, &error));
             return Ok(());
         }
-        let start = pod::Start { index: id.0, counts: self.recent.counts(), after };
+        let start = pod::Start { index: id.0, counts: self.recent.counts(), previous_end };
         let pod = pod::build(&self.job, &self.options, &self.size, self.scratch_bytes, start)
             .map_err(|invalid| Error::Refused(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }))?;
         match self.api.create(&PostParams::default(), &pod).await {
             Ok(created) => {
                 self.recent.created(&created);
-                self.recent.launch(id.0);
+                self.recent.mark_launched(id.0);
                 tracing::info!(job = self.job.name_any(), pod = name, "server launched");
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => self.taken(&name).await,
+            Err(kube::Error::Api(status)) if status.code == 409 => self.name_conflict(&name).await,
             Err(kube::Error::Api(status)) => match diagnose::refusal(&name, &status) {
-                Ok(passing) => {
-                    self.recent.trouble(passing);
+                Ok(temporary) => {
+                    self.recent.set_create_error(temporary);
                     Ok(())
                 }
-                Err(lasting) => Err(Error::Refused(lasting)),
+                Err(permanent) => Err(Error::Refused(permanent)),
             },
             Err(error) => {
-                self.recent.trouble(unavailable(&name, &error));
+                self.recent.set_create_error(unavailable(&name, &error));
                 Ok(())
             }
         }
     }
 
-    /// A pod of that name exists: ours from before, ending, or somebody else's.
-    async fn taken(&self, name: &str) -> Result<(), Error> {
+    /// A pod of that name exists: a pod of this job, of a deleted job of the same name, or of another owner.
+    async fn name_conflict(&self, name: &str) -> Result<(), Error> {
         let Ok(Some(pod)) = self.api.get_opt(name).await else { return Ok(()) };
-        let ours = pod.labels().get(names::UID) == self.job.uid().as_ref();
-        if ours {
-            if pod.metadata.deletion_timestamp.is_none() && !self.recent.is_gone(&pod) {
+        let own = pod.labels().get(names::UID) == self.job.uid().as_ref();
+        if own {
+            if pod.metadata.deletion_timestamp.is_none() && !self.recent.was_deleted(&pod) {
                 self.recent.created(&pod);
-                pod_state::index(&pod).into_iter().for_each(|index| self.recent.launch(index));
+                pod_state::index(&pod).into_iter().for_each(|index| self.recent.mark_launched(index));
             }
             return Ok(());
         }
@@ -183,20 +182,22 @@ impl KubernetesFleet {
         if !earlier {
             return Err(Error::Refused(Failure {
                 reason: diagnose::reason::NAME_TAKEN.into(),
-                message: format!("a pod {name} exists that is not this job's; delete it, or give the ArrayJob another name"),
+                message: format!(
+                    "the pod {name} exists and does not belong to this job; delete the pod, or give the ArrayJob another name"
+                ),
             }));
         }
-        // A job of the same name was deleted just now, and its pods are on their way out.
+        // The garbage collector deletes the pods of the earlier job.
         Ok(())
     }
 
-    /// Deletes those of the job's pods that `which` says.
+    /// Deletes the pods of the job for which `which` is true.
     pub async fn remove_if(&self, which: impl Fn(&Pod) -> bool) {
-        let doomed: Vec<Arc<Pod>> = self.pods().into_values().filter(|pod| which(pod)).collect();
-        stream::iter(doomed)
-            .for_each_concurrent(AT_A_TIME, |pod| async move {
+        let selected: Vec<Arc<Pod>> = self.pods().into_values().filter(|pod| which(pod)).collect();
+        stream::iter(selected)
+            .for_each_concurrent(CONCURRENCY, |pod| async move {
                 if let Err(error) = self.delete(&pod).await {
-                    tracing::warn!(pod = pod.name_any(), %error, "cannot be deleted; tried again");
+                    tracing::warn!(pod = pod.name_any(), %error, "cannot delete the pod; the deletion is retried");
                 }
             })
             .await;
@@ -204,15 +205,11 @@ impl KubernetesFleet {
 }
 
 impl Fleet for KubernetesFleet {
-    fn place(&self) -> Place {
-        Place::Cluster
-    }
-
     async fn observe(&self, servers: usize) -> Vec<ServerState> {
         let pods = self.pods();
         for (index, pod) in &pods {
-            self.recent.learn(pod_state::counts(pod));
-            self.recent.launch(*index);
+            self.recent.raise_counts(pod_state::counts(pod));
+            self.recent.mark_launched(*index);
         }
         (0..servers).map(|index| self.state(index, &pods)).collect()
     }
@@ -221,9 +218,9 @@ impl Fleet for KubernetesFleet {
         self.recent.counts().0
     }
 
-    fn silent(&self) -> Seen {
-        // Its node may be gone, which is not its failure; a job that hangs for good ends by its deadline.
-        Seen::Lost(SILENT.into())
+    fn unresponsive(&self) -> Seen {
+        // The node may be lost, which is not a failure of the server. A job that hangs ends by its deadline.
+        Seen::Lost(NO_RESPONSE.into())
     }
 
     async fn ensure(&self, servers: &[ServerId]) -> Result<(), Error> {
@@ -231,14 +228,14 @@ impl Fleet for KubernetesFleet {
         if self.jobs.find(exists).is_none() {
             return Ok(());
         }
-        self.recent.no_trouble();
+        self.recent.clear_create_error();
         let pods = self.pods();
         let results = stream::iter(servers.iter().copied())
             .map(|id| {
                 let (found, seen) = (pods.get(&id.0).cloned(), self.state(id.0, &pods));
                 async move { self.replace(id, found, &seen).await }
             })
-            .buffered(AT_A_TIME)
+            .buffered(CONCURRENCY)
             .collect::<Vec<_>>()
             .await;
         results.into_iter().collect()
@@ -250,7 +247,10 @@ impl Fleet for KubernetesFleet {
 }
 
 fn unavailable(pod: &str, error: &kube::Error) -> Failure {
-    Failure { reason: diagnose::reason::CANNOT_START.into(), message: format!("{pod} cannot be made now: {error}; tried again") }
+    Failure {
+        reason: diagnose::reason::CANNOT_START.into(),
+        message: format!("cannot create or delete {pod} now: {error}; the operator retries"),
+    }
 }
 
 fn last_failure(name: &str, pod: Option<&Pod>, why: &str, counted: bool) -> LastFailure {

@@ -1,8 +1,7 @@
-//! Chunk servers as processes on loopback. Each is told the run's key through its standard input; when that ends, because
-//! this process ended however suddenly, the server ends too.
+//! Chunk servers as processes on loopback. A server reads the key of the run from its standard input. When this process ends, the input is
+//! closed, and the server ends too.
 
-use super::{Error, Fleet, SILENT, ServerState};
-use crate::validate::Place;
+use super::{Error, Fleet, NO_RESPONSE, ServerState};
 use api::plan::ServerId;
 use api::wire::{Ready, Startup};
 use std::path::PathBuf;
@@ -13,15 +12,15 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Mutex;
 
-/// A server on loopback listens within milliseconds; this is for machines in distress.
-const START: Duration = Duration::from_secs(20);
+/// A server on loopback listens within milliseconds. The timeout allows for an overloaded machine.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How servers are started.
+/// Options of the processes.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The program and its arguments that make it a chunk server.
+    /// Program and arguments of a chunk server.
     pub command: Vec<PathBuf>,
-    /// The run's key.
+    /// The key of the run.
     pub key: String,
     /// Compute threads of each server.
     pub threads: usize,
@@ -29,7 +28,7 @@ pub struct Options {
     pub scratch: Option<PathBuf>,
 }
 
-/// The processes.
+/// A fleet of processes.
 #[derive(Debug)]
 pub struct ProcessFleet {
     options: Options,
@@ -40,7 +39,7 @@ pub struct ProcessFleet {
 #[derive(Debug)]
 struct Server {
     child: Child,
-    /// Held open: its end is the server's end.
+    /// Kept open: the server ends when its input is closed.
     _stdin: Option<ChildStdin>,
     address: Option<String>,
     ended: Option<String>,
@@ -57,11 +56,11 @@ impl ProcessFleet {
         self.servers.lock().await.iter().map(|server| server.as_ref().and_then(|server| server.child.id())).collect()
     }
 
-    /// What became of server `id`, if it was started before; it is to be started again.
-    async fn fate(&self, id: ServerId) -> Option<String> {
+    /// The end of the last process of server `id`; `None` before the first start.
+    async fn last_end(&self, id: ServerId) -> Option<String> {
         let servers = self.servers.lock().await;
         let before = servers.get(id.0)?.as_ref()?;
-        Some(before.ended.clone().unwrap_or_else(|| SILENT.into()))
+        Some(before.ended.clone().unwrap_or_else(|| NO_RESPONSE.into()))
     }
 
     async fn start(&self, id: ServerId) -> Result<Server, Error> {
@@ -72,7 +71,7 @@ impl ProcessFleet {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
-            // Ctrl-C at a terminal goes to the whole group; when to end is this process's to say.
+            // A terminal sends Ctrl-C to its whole process group; this process alone decides when servers end.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -81,7 +80,7 @@ impl ProcessFleet {
             key: self.options.key.clone(),
             threads: self.options.threads,
             scratch: self.options.scratch.as_ref().map(|folder| folder.to_string_lossy().into_owned()),
-            after: self.fate(id).await,
+            after: self.last_end(id).await,
         };
         let mut line = serde_json::to_string(&startup).map_err(|error| failed(error.into()))?;
         line.push('\n');
@@ -92,24 +91,20 @@ impl ProcessFleet {
         let mut ready = String::new();
         if let Some(stdout) = child.stdout.take() {
             let mut stdout = BufReader::new(stdout);
-            // A server that says nothing is seen as ended below.
-            let _ = tokio::time::timeout(START, stdout.read_line(&mut ready)).await;
+            // Without an address, the parse below fails, and the process is killed.
+            let _ = tokio::time::timeout(START_TIMEOUT, stdout.read_line(&mut ready)).await;
         }
         match serde_json::from_str::<Ready>(&ready) {
             Ok(ready) => Ok(Server { child, _stdin: stdin, address: Some(ready.address), ended: None }),
             Err(_) => {
                 let _ = child.start_kill();
-                Err(Error::Silent { id })
+                Err(Error::NoResponse { id })
             }
         }
     }
 }
 
 impl Fleet for ProcessFleet {
-    fn place(&self) -> Place {
-        Place::Machine
-    }
-
     async fn observe(&self, count: usize) -> Vec<ServerState> {
         let mut servers = self.servers.lock().await;
         servers.resize_with(count, || None);
@@ -139,7 +134,7 @@ impl Fleet for ProcessFleet {
     async fn remove(&self) {
         let mut servers = std::mem::take(&mut *self.servers.lock().await);
         for server in servers.iter_mut().flatten() {
-            // One that is gone already cannot be killed, and need not be.
+            // The only error is that the process has ended.
             let _ = server.child.start_kill();
         }
         for server in servers.iter_mut().flatten() {
@@ -165,12 +160,12 @@ impl Server {
     }
 }
 
-/// How a process ended, in the words of people.
+/// The end of a process, for error messages.
 fn describe(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return match signal {
-            9 => "killed by signal 9, perhaps for lack of memory".into(),
+            9 => "killed by signal 9, perhaps because memory ran out".into(),
             other => format!("killed by signal {other}"),
         };
     }

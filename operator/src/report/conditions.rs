@@ -1,85 +1,86 @@
 //! The conditions of an ArrayJob's status. Pure.
 //!
-//! `Complete`, `Failed` and `Suspended` mean what a batch Job's do; `Finished` is either of the first two, for one-line waits;
-//! `Ready` says whether every server answers, `Progressing` whether work goes on, `Stalled` what keeps it from going on.
+//! `Complete`, `Failed` and `Suspended` have the meaning of the conditions of a Kubernetes Job. `Finished` is true if one of the first two is
+//! true, so that `kubectl wait` needs one condition. `Ready`: every server responds. `Progressing`: work continues. `Stalled`: something blocks
+//! the work.
 
 use api::phase::Failure;
 use crds::v1alpha1::status::Condition;
 
-/// What is true of the job now.
+/// The facts from which the conditions are computed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
-    /// How it ended, once it has.
+    /// The message of a complete job or the failure of a failed job; `None` while the job continues.
     pub ended: Option<Result<String, Failure>>,
-    /// Whether it is suspended.
+    /// Whether the job is suspended.
     pub suspended: bool,
-    /// Whether every server answers, and in which words.
-    pub ready: Option<Said>,
-    /// What is being worked on: a reason and a sentence.
-    pub working: Option<Said>,
-    /// What keeps it from going on.
+    /// State of `Ready`; `None` if no servers run.
+    pub ready: Option<ConditionState>,
+    /// State of `Progressing`.
+    pub working: Option<ConditionState>,
+    /// What blocks the work.
     pub stalled: Option<Failure>,
 }
 
-/// A state with its reason and sentence.
+/// Status, reason and message of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// Whether it is so.
-    pub is: bool,
-    /// One word.
+pub struct ConditionState {
+    /// The status.
+    pub is_true: bool,
+    /// The reason, one CamelCase word.
     pub reason: String,
-    /// One sentence.
+    /// The message, one sentence.
     pub message: String,
 }
 
-impl Said {
-    /// It is so.
-    pub fn yes(reason: &str, message: impl Into<String>) -> Self {
-        Self { is: true, reason: reason.to_owned(), message: message.into() }
+impl ConditionState {
+    /// A condition with status True.
+    pub fn true_because(reason: &str, message: impl Into<String>) -> Self {
+        Self { is_true: true, reason: reason.to_owned(), message: message.into() }
     }
 
-    /// It is not so.
-    pub fn no(reason: &str, message: impl Into<String>) -> Self {
-        Self { is: false, reason: reason.to_owned(), message: message.into() }
+    /// A condition with status False.
+    pub fn false_because(reason: &str, message: impl Into<String>) -> Self {
+        Self { is_true: false, reason: reason.to_owned(), message: message.into() }
     }
 }
 
-/// All conditions, after those of `before`: times of transition stay while a status stays, and what has ended stays ended.
+/// All conditions after `before`. The transition time of a condition changes with its status only. An ended job stays ended.
 pub fn conditions(before: &[Condition], facts: &Facts, generation: Option<i64>, now: &str) -> Vec<Condition> {
     let ended = facts.ended.clone().or_else(|| ended(before));
     let complete = match &ended {
-        Some(Ok(message)) => Said::yes("Complete", message.clone()),
-        Some(Err(failure)) => Said::no(&failure.reason, "the job failed"),
-        None => Said::no("NotFinished", "the job is not finished"),
+        Some(Ok(message)) => ConditionState::true_because("Complete", message.clone()),
+        Some(Err(failure)) => ConditionState::false_because(&failure.reason, "the job failed"),
+        None => ConditionState::false_because("NotFinished", "the job is not finished"),
     };
     let failed = match &ended {
-        Some(Err(failure)) => Said::yes(&failure.reason, failure.message.clone()),
-        _ => Said::no("NotFailed", "nothing has failed for good"),
+        Some(Err(failure)) => ConditionState::true_because(&failure.reason, failure.message.clone()),
+        _ => ConditionState::false_because("NotFailed", "no permanent failure occurred"),
     };
     let finished = match &ended {
-        Some(Ok(message)) => Said::yes("Complete", message.clone()),
-        Some(Err(failure)) => Said::yes("Failed", format!("{}: {}", failure.reason, failure.message)),
-        None => Said::no("NotFinished", "the job is not finished"),
+        Some(Ok(message)) => ConditionState::true_because("Complete", message.clone()),
+        Some(Err(failure)) => ConditionState::true_because("Failed", format!("{}: {}", failure.reason, failure.message)),
+        None => ConditionState::false_because("NotFinished", "the job is not finished"),
     };
     let suspended = if facts.suspended {
-        Said::yes("Suspended", "no servers run; set suspend to false to begin again")
+        ConditionState::true_because("Suspended", "no servers run; set suspend to false to restart the job")
     } else if before.iter().any(|condition| condition.type_ == "Suspended" && condition.status == "True") {
-        Said::no("Resumed", "the job goes on")
+        ConditionState::false_because("Resumed", "the job continues")
     } else {
-        Said::no("NotSuspended", "the job may run")
+        ConditionState::false_because("NotSuspended", "the job may run")
     };
-    let ready = facts.ready.clone().unwrap_or_else(|| Said::no("NoServers", "no servers run"));
+    let ready = facts.ready.clone().unwrap_or_else(|| ConditionState::false_because("NoServers", "no servers run"));
     let progressing = match (&ended, &facts.working) {
-        (Some(Ok(_)), _) => Said::no("Complete", "nothing is left to do"),
-        (Some(Err(failure)), _) => Said::no(&failure.reason, failure.message.clone()),
+        (Some(Ok(_)), _) => ConditionState::false_because("Complete", "all work is done"),
+        (Some(Err(failure)), _) => ConditionState::false_because(&failure.reason, failure.message.clone()),
         (None, Some(working)) => working.clone(),
-        (None, None) if facts.suspended => Said::no("Suspended", "no servers run"),
-        (None, None) => Said::no("Pending", "not started yet"),
+        (None, None) if facts.suspended => ConditionState::false_because("Suspended", "no servers run"),
+        (None, None) => ConditionState::false_because("Pending", "the job has not started"),
     };
     let stalled = match (&ended, &facts.stalled) {
-        (_, Some(failure)) => Said::yes(&failure.reason, failure.message.clone()),
-        (Some(Err(failure)), None) => Said::yes(&failure.reason, failure.message.clone()),
-        _ => Said::no("NotStalled", "nothing stands in the way"),
+        (_, Some(failure)) => ConditionState::true_because(&failure.reason, failure.message.clone()),
+        (Some(Err(failure)), None) => ConditionState::true_because(&failure.reason, failure.message.clone()),
+        _ => ConditionState::false_because("NotStalled", "nothing blocks the job"),
     };
     [
         ("Complete", complete),
@@ -91,11 +92,11 @@ pub fn conditions(before: &[Condition], facts: &Facts, generation: Option<i64>, 
         ("Stalled", stalled),
     ]
     .into_iter()
-    .map(|(type_, said)| condition(before, type_, said, generation, now))
+    .map(|(type_, state)| condition(before, type_, state, generation, now))
     .collect()
 }
 
-/// How the job ended, as its conditions say.
+/// The end of the job according to its conditions; `None` while the job continues.
 pub fn ended(conditions: &[Condition]) -> Option<Result<String, Failure>> {
     conditions.iter().find_map(|condition| match (condition.type_.as_str(), condition.status.as_str()) {
         ("Complete", "True") => Some(Ok(condition.message.clone())),
@@ -104,11 +105,11 @@ pub fn ended(conditions: &[Condition]) -> Option<Result<String, Failure>> {
     })
 }
 
-fn condition(before: &[Condition], type_: &str, said: Said, generation: Option<i64>, now: &str) -> Condition {
-    let status = if said.is { "True" } else { "False" };
+fn condition(before: &[Condition], type_: &str, state: ConditionState, generation: Option<i64>, now: &str) -> Condition {
+    let status = if state.is_true { "True" } else { "False" };
     let since = before.iter().find(|condition| condition.type_ == type_ && condition.status == status);
-    let mut reason = said.reason;
-    // A cause's end keeps its word while nothing new is to be said.
+    let mut reason = state.reason;
+    // Keep `Resumed` until the status changes.
     if type_ == "Suspended" && reason == "NotSuspended" && since.is_some_and(|condition| condition.reason == "Resumed") {
         reason = "Resumed".to_owned();
     }
@@ -116,7 +117,7 @@ fn condition(before: &[Condition], type_: &str, said: Said, generation: Option<i
         type_: type_.to_owned(),
         status: status.to_owned(),
         reason,
-        message: said.message,
+        message: state.message,
         last_transition_time: since.map_or_else(|| now.to_owned(), |condition| condition.last_transition_time.clone()),
         observed_generation: generation,
     }

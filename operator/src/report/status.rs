@@ -1,4 +1,4 @@
-//! A turn in, the status of an ArrayJob out. Pure: the time is given.
+//! The status of an ArrayJob, from the report of a turn and the facts of a reconciliation. Pure: the time is an input.
 
 use super::conditions::{Facts, conditions};
 use super::{PhaseReport, Report};
@@ -10,86 +10,86 @@ use crds::ArrayJobStatus;
 use crds::v1alpha1::status::{Failures, LastFailure, PhaseStatus, PlanStatus, ProgressStatus, ServersStatus};
 use jiff::{Timestamp, Unit};
 
-/// Blank frames that a status lists by number.
-const LISTED: usize = 100;
+/// Maximum number of blank frames that a status lists.
+const MAX_LISTED: usize = 100;
 
-/// A time as statuses have it: UTC, whole seconds.
+/// A time in the format of statuses: RFC 3339, UTC, whole seconds.
 pub fn time(now: Timestamp) -> String {
     now.round(Unit::Second).unwrap_or(now).to_string()
 }
 
-/// What a status is made of.
+/// The input of a status.
 #[derive(Clone, Debug, Default)]
-pub struct Story {
-    /// Generation of the manifest that is told about.
+pub struct StatusInput {
+    /// Observed generation of the manifest.
     pub generation: Option<i64>,
-    /// What is true now.
+    /// The input of the conditions.
     pub facts: Facts,
-    /// The servers' reports, when they were asked.
+    /// The report of the servers, after a turn.
     pub report: Option<Report>,
-    /// Servers that there should be.
+    /// Number of servers of the plan.
     pub desired: usize,
-    /// Servers that were started once.
+    /// Number of servers that were launched at least once.
     pub launched: usize,
     /// Failures and disruptions so far.
     pub counts: (u32, u32),
-    /// The latest lost server.
+    /// The last lost server.
     pub last: Option<LastFailure>,
-    /// Whether a lost server is being replaced after work had begun.
+    /// Whether a lost server is being replaced after the start of the work.
     pub recovering: bool,
 }
 
 /// The status after `before`.
-pub fn status(before: &ArrayJobStatus, story: &Story, now: Timestamp) -> ArrayJobStatus {
+pub fn status(before: &ArrayJobStatus, input: &StatusInput, now: Timestamp) -> ArrayJobStatus {
     let text = time(now);
     let mut after = before.clone();
-    after.observed_generation = story.generation;
-    after.conditions = conditions(&before.conditions, &story.facts, story.generation, &text);
+    after.observed_generation = input.generation;
+    after.conditions = conditions(&before.conditions, &input.facts, input.generation, &text);
     let ended = super::conditions::ended(&after.conditions);
     if ended.is_some() {
         after.completion_time.get_or_insert(text);
     }
-    let up = story.report.as_ref().map_or(0, |report| report.servers_up) as u64;
-    let (counted, uncounted) = story.counts;
+    let up = input.report.as_ref().map_or(0, |report| report.servers_up) as u64;
+    let (counted, uncounted) = input.counts;
     after.servers = Some(ServersStatus {
-        desired: story.desired as u64,
+        desired: input.desired as u64,
         ready: up,
-        launched: story.launched as u64,
+        launched: input.launched as u64,
         restarts: u64::from(counted) + u64::from(uncounted),
-        summary: format!("{up}/{}", story.desired),
+        summary: format!("{up}/{}", input.desired),
     });
     if counted + uncounted > 0 {
-        after.failures = Some(Failures { counted, uncounted, last: story.last.clone() });
+        after.failures = Some(Failures { counted, uncounted, last: input.last.clone() });
     }
-    // Once all is done a server that comes back works again, which is no news of the job.
-    if let (Some(report), false) = (&story.report, matches!(super::conditions::ended(&before.conditions), Some(Ok(_)))) {
+    // The numbers of a complete job stay; a replaced server that computes its share again does not change them.
+    if let (Some(report), false) = (&input.report, matches!(super::conditions::ended(&before.conditions), Some(Ok(_)))) {
         after.phases = report.phases.iter().map(phase).collect();
         let mut progress = progress(report, matches!(ended, Some(Ok(_))), now);
         if let Some(before) =
             before.progress.as_ref().filter(|before| (before.bytes, &before.percent) == (progress.bytes, &progress.percent))
         {
-            // That time passes is no news.
+            // Without progress, the estimate stays, so that the status does not change.
             (progress.eta_seconds, progress.eta) = (before.eta_seconds, before.eta.clone());
         }
         after.progress = Some(progress);
         if !report.frames_blank.is_empty() {
-            after.frames_blank = report.frames_blank.iter().take(LISTED).map(|&frame| frame as u64).collect();
+            after.frames_blank = report.frames_blank.iter().take(MAX_LISTED).map(|&frame| frame as u64).collect();
             after.frames_blank_count = Some(report.frames_blank.len() as u64);
         }
     }
-    after.phase = Some(summary(&after, story, ended.as_ref()).to_owned());
+    after.phase = Some(summary(&after, input, ended.as_ref()).to_owned());
     after
 }
 
-/// The conditions in one word.
-fn summary(status: &ArrayJobStatus, story: &Story, ended: Option<&Result<String, Failure>>) -> &'static str {
+/// The phase: all conditions in one word.
+fn summary(status: &ArrayJobStatus, input: &StatusInput, ended: Option<&Result<String, Failure>>) -> &'static str {
     let begun = status.phases.iter().any(|phase| phase.done > 0);
     match ended {
         Some(Ok(_)) => "Complete",
         Some(Err(_)) => "Failed",
-        None if story.facts.suspended => "Suspended",
+        None if input.facts.suspended => "Suspended",
         None if status.start_time.is_none() => "Pending",
-        None if story.recovering => "Recovering",
+        None if input.recovering => "Recovering",
         None if begun => "Running",
         None => "Starting",
     }
@@ -123,15 +123,15 @@ fn progress(report: &Report, complete: bool, now: Timestamp) -> ProgressStatus {
         None if complete => "Done".into(),
         None => "Write".into(),
     };
-    // The rate of the step at work; of the last one when all is done.
-    let rated = current.or(report.phases.last());
-    let rate = rated.filter(|phase| phase.seconds > 0.0).map_or(0, |phase| (phase.bytes as f64 / phase.seconds) as u64);
+    // The rate of the current phase, or of the last phase if all phases are done.
+    let rated_phase = current.or(report.phases.last());
+    let rate = rated_phase.filter(|phase| phase.seconds > 0.0).map_or(0, |phase| (phase.bytes as f64 / phase.seconds) as u64);
     let eta_seconds = report.started_ms.filter(|_| !complete && done > 0.02).map(|started| {
         let elapsed = (now.as_millisecond() - started as i64).max(0) as f64 / 1000.0;
         (elapsed * (1.0 - done) / done).ceil() as u64
     });
     ProgressStatus {
-        // A job that is not done is never said to be.
+        // A job that is not complete shows at most 99 %.
         percent: format!("{}%", if complete { 100 } else { ((done * 100.0) as u64).min(99) }),
         step,
         bytes: report.phases.iter().map(|phase| phase.bytes).sum(),
@@ -150,7 +150,7 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// The plan as the status tells it.
+/// The plan in the form of the status.
 pub fn plan_status(plan: &Plan, generation: i64, memory_limit_bytes: u64) -> PlanStatus {
     let frame_bytes = plan.partition.frames as u64 * plan.partition.frame.bytes() as u64;
     let scratch_bytes = plan.memory.iter().map(Memory::disk).max().unwrap_or(0);

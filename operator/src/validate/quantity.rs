@@ -1,6 +1,7 @@
-//! Kubernetes' quantities of memory: `16Gi`, `512M`, `1e9`.
+//! Kubernetes quantities of memory: `16Gi`, `512M`, `1e9`
+//! ([format](https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/)).
 
-/// Bytes of a quantity; `None` when it is none.
+/// Bytes of a quantity; `None` if the text is not a quantity.
 pub fn bytes(text: &str) -> Option<u64> {
     const UNITS: [(&str, f64); 12] = [
         ("Ki", 1024.0),
@@ -17,7 +18,7 @@ pub fn bytes(text: &str) -> Option<u64> {
         ("m", 1e-3),
     ];
     let text = text.trim();
-    // The longest unit first, so that Ki is not read as i.
+    // The longest matching unit wins.
     let unit = UNITS.iter().filter(|(unit, _)| text.ends_with(unit)).max_by_key(|(unit, _)| unit.len());
     let (number, scale) = unit.map_or((text, 1.0), |(unit, scale)| (&text[..text.len() - unit.len()], *scale));
     let value = number.trim().parse::<f64>().ok()? * scale;
@@ -29,7 +30,7 @@ mod tests {
     use super::bytes;
 
     #[test]
-    fn quantities_are_kubernetes() {
+    fn kubernetes_quantities_are_parsed() {
         assert_eq!(bytes("16Gi"), Some(16 << 30));
         assert_eq!(bytes("512M"), Some(512_000_000));
         assert_eq!(bytes("1e9"), Some(1_000_000_000));

@@ -8,7 +8,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
-/// A job with this in its spec, never seen before.
+/// A new job with these fields in its spec.
 fn new(spec: &str) -> ArrayJob {
     let text = "apiVersion: arrayjob.dev/v1alpha1\nkind: ArrayJob\nmetadata: {name: j}\nspec: {source: {images: {urlTemplate: 'http://h/{index}', count: 9}}";
     parse(&format!("{text}{}{spec}}}", if spec.is_empty() { "" } else { ", " })).unwrap()
@@ -37,78 +37,84 @@ fn failed(spec: &str) -> ArrayJob {
 }
 
 #[test]
-fn every_job_has_its_stage() {
+fn every_job_has_one_state() {
     let cases = [
-        ("new", new(""), Stage::New),
-        ("new, its deadline cannot run", new("activeDeadlineSeconds: 1"), Stage::New),
-        ("working", working(""), Stage::Working),
-        ("working in time", working("activeDeadlineSeconds: 201"), Stage::Working),
-        ("complete", complete(""), Stage::Complete),
-        ("complete in time", complete("activeDeadlineSeconds: 150"), Stage::Complete),
-        ("complete, kept for longer", complete("ttlSecondsAfterFinished: 101"), Stage::Complete),
-        ("complete, kept long enough", complete("ttlSecondsAfterFinished: 100"), Stage::Expired),
-        ("complete, not kept", complete("ttlSecondsAfterFinished: 0"), Stage::Expired),
-        ("failed", failed(""), Stage::Failed),
-        ("failed, kept for longer", failed("ttlSecondsAfterFinished: 1000"), Stage::Failed),
-        ("failed, not kept", failed("ttlSecondsAfterFinished: 0"), Stage::Expired),
-        ("suspended from the start", new("suspend: true"), Stage::Suspended),
-        ("suspended at work", working("suspend: true"), Stage::Suspended),
-        ("suspended past its deadline", working("suspend: true, activeDeadlineSeconds: 1"), Stage::Suspended),
-        ("suspended when done: servers stop, results go", complete("suspend: true"), Stage::Suspended),
-        ("suspended when expired", complete("suspend: true, ttlSecondsAfterFinished: 0"), Stage::Expired),
-        ("suspended when failed: nothing to stop but what is stopped anyway", failed("suspend: true"), Stage::Failed),
-        ("not suspended", new("suspend: false"), Stage::New),
+        ("new", new(""), JobState::New),
+        ("new, its deadline starts later", new("activeDeadlineSeconds: 1"), JobState::New),
+        ("working", working(""), JobState::Working),
+        ("working within its deadline", working("activeDeadlineSeconds: 201"), JobState::Working),
+        ("complete", complete(""), JobState::Complete),
+        ("complete within its deadline", complete("activeDeadlineSeconds: 150"), JobState::Complete),
+        ("complete, not expired", complete("ttlSecondsAfterFinished: 101"), JobState::Complete),
+        ("complete, expired", complete("ttlSecondsAfterFinished: 100"), JobState::Expired),
+        ("complete, expires at once", complete("ttlSecondsAfterFinished: 0"), JobState::Expired),
+        ("failed", failed(""), JobState::Failed),
+        ("failed, not expired", failed("ttlSecondsAfterFinished: 1000"), JobState::Failed),
+        ("failed, expires at once", failed("ttlSecondsAfterFinished: 0"), JobState::Expired),
+        ("suspended from the start", new("suspend: true"), JobState::Suspended),
+        ("suspended while working", working("suspend: true"), JobState::Suspended),
+        ("suspended after its deadline", working("suspend: true, activeDeadlineSeconds: 1"), JobState::Suspended),
+        ("suspended when complete: servers and results are deleted", complete("suspend: true"), JobState::Suspended),
+        ("suspended when expired", complete("suspend: true, ttlSecondsAfterFinished: 0"), JobState::Expired),
+        ("suspended when failed: the servers are stopped in any case", failed("suspend: true"), JobState::Failed),
+        ("not suspended", new("suspend: false"), JobState::New),
     ];
     for (name, job, expected) in cases {
-        assert_eq!(stage(&job, at(200)), expected, "{name}");
+        assert_eq!(job_state(&job, at(200)), expected, "{name}");
         let mut deleted = job;
         deleted.metadata.deletion_timestamp = Some(serde_json::from_value("2026-01-01T00:00:00Z".into()).unwrap());
-        assert_eq!(stage(&deleted, at(200)), Stage::Deleted, "{name}, deleted");
+        assert_eq!(job_state(&deleted, at(200)), JobState::Deleted, "{name}, deleted");
     }
 }
 
 #[test]
-fn a_late_job_fails_in_words_that_name_the_field() {
-    let Stage::Late(failure) = stage(&working("activeDeadlineSeconds: 200"), at(200)) else { panic!("it is late") };
+fn a_job_after_its_deadline_fails_with_the_name_of_the_field() {
+    let JobState::DeadlineExceeded(failure) = job_state(&working("activeDeadlineSeconds: 200"), at(200)) else {
+        panic!("the deadline has passed")
+    };
     assert_eq!(failure.reason, "DeadlineExceeded");
-    assert!(failure.message.starts_with("not done 200 s after its start; raise activeDeadlineSeconds"), "{}", failure.message);
+    assert!(
+        failure.message.starts_with("the job was not complete 200 s after its start; raise activeDeadlineSeconds"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
-fn where_a_job_stands_survives_the_operator() {
+fn the_state_survives_serialization() {
     let written = serde_json::to_string(&failed("ttlSecondsAfterFinished: 1000")).unwrap();
     let read: ArrayJob = serde_json::from_str(&written).unwrap();
-    assert_eq!((stage(&read, at(200)), stage(&read, at(2000))), (Stage::Failed, Stage::Expired));
+    assert_eq!((job_state(&read, at(200)), job_state(&read, at(2000))), (JobState::Failed, JobState::Expired));
 }
 
 #[test]
-fn the_next_alarm_is_the_next_deadline() {
-    let seconds = |job: &ArrayJob, now| next_alarm(job, at(now)).map(|alarm| alarm.as_secs());
-    assert_eq!(seconds(&new("activeDeadlineSeconds: 10"), 0), None, "nothing runs yet");
+fn the_next_deadline_depends_on_the_state() {
+    let seconds = |job: &ArrayJob, now| next_deadline(job, at(now)).map(|deadline| deadline.as_secs());
+    assert_eq!(seconds(&new("activeDeadlineSeconds: 10"), 0), None, "a new job has no deadline yet");
     assert_eq!(seconds(&working(""), 0), None);
     assert_eq!(seconds(&working("activeDeadlineSeconds: 100, startDeadlineSeconds: 30"), 10), Some(20));
     assert_eq!(seconds(&working("activeDeadlineSeconds: 100"), 10), Some(90));
-    assert_eq!(seconds(&complete("activeDeadlineSeconds: 100"), 110), None, "the end needs no deadline");
+    assert_eq!(seconds(&complete("activeDeadlineSeconds: 100"), 110), None, "an ended job has no deadline");
     assert_eq!(seconds(&complete("ttlSecondsAfterFinished: 50"), 110), Some(40));
-    assert_eq!(seconds(&complete("ttlSecondsAfterFinished: 50"), 500), None, "it has passed");
+    assert_eq!(seconds(&complete("ttlSecondsAfterFinished: 50"), 500), None, "the expiry has passed");
 }
 
 #[test]
-fn servers_that_do_not_start_in_time_fail_the_job_with_what_keeps_them() {
+fn servers_that_miss_the_start_deadline_fail_the_job_with_the_obstacle() {
     let job = working("startDeadlineSeconds: 30");
-    let trouble = Failure { reason: "Unschedulable".into(), message: "no node takes j-0".into() };
-    assert_eq!(start_overdue(&job, Some(&trouble), at(29)), None);
-    assert_eq!(start_overdue(&working(""), Some(&trouble), at(1_000_000)), None, "no deadline, no end");
-    let failure = start_overdue(&job, Some(&trouble), at(30)).unwrap();
+    let obstacle = Failure { reason: "Unschedulable".into(), message: "no node can run j-0".into() };
+    assert_eq!(start_overdue(&job, Some(&obstacle), at(29)), None);
+    assert_eq!(start_overdue(&working(""), Some(&obstacle), at(1_000_000)), None, "no deadline, no failure");
+    let failure = start_overdue(&job, Some(&obstacle), at(30)).unwrap();
     assert_eq!(failure.reason, "StartDeadlineExceeded");
-    assert_eq!(failure.message, "not every server was up 30 s after the start (Unschedulable: no node takes j-0)");
-    assert!(start_overdue(&job, None, at(30)).unwrap().message.ends_with("(they were still starting)"));
+    assert_eq!(failure.message, "not every server was up 30 s after the start (Unschedulable: no node can run j-0)");
+    assert!(start_overdue(&job, None, at(30)).unwrap().message.ends_with("(the servers were still starting)"));
 }
 
 #[test]
-fn numbers_beyond_all_time_are_no_deadline() {
+fn a_deadline_beyond_the_range_of_time_is_ignored() {
     let far = format!("activeDeadlineSeconds: {0}, startDeadlineSeconds: {0}, ttlSecondsAfterFinished: {0}", u64::MAX);
-    assert_eq!(stage(&working(&far), at(200)), Stage::Working);
-    assert_eq!(stage(&complete(&far), at(200)), Stage::Complete);
-    assert_eq!((next_alarm(&working(&far), at(0)), start_overdue(&working(&far), None, at(200))), (None, None));
+    assert_eq!(job_state(&working(&far), at(200)), JobState::Working);
+    assert_eq!(job_state(&complete(&far), at(200)), JobState::Complete);
+    assert_eq!((next_deadline(&working(&far), at(0)), start_overdue(&working(&far), None, at(200))), (None, None));
 }

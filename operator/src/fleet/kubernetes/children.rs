@@ -1,5 +1,4 @@
-//! What a job has beside its pods: the Secret with its certificates and token, the Service in front of it, and the
-//! NetworkPolicy around it. Pure.
+//! The objects of a job that are not pods: the Secret with certificates and token, the Service for readers, and the NetworkPolicy. Pure.
 
 use super::names;
 use crate::identity::Identities;
@@ -21,7 +20,7 @@ fn metadata(job: &ArrayJob, name: String, component: &str) -> ObjectMeta {
     }
 }
 
-/// The Secret that every pod of the job mounts, and that readers take the token from.
+/// The Secret that every pod of the job mounts. Readers get the token from it.
 pub fn secret(job: &ArrayJob, identities: &Identities) -> Secret {
     let server = &identities.server;
     let entries = [("ca.crt", &server.authority), ("tls.crt", &server.certificate), ("tls.key", &server.key), ("token", &identities.token)];
@@ -34,7 +33,7 @@ pub fn secret(job: &ArrayJob, identities: &Identities) -> Secret {
     }
 }
 
-/// The front door: any server that is ready.
+/// The Service for readers. It selects all servers that are ready.
 pub fn service(job: &ArrayJob) -> Service {
     let port = ServicePort {
         name: Some("http".into()),
@@ -50,7 +49,8 @@ pub fn service(job: &ArrayJob) -> Service {
     }
 }
 
-/// Peers and the operator reach the peers' port, the namespace reaches the readers'; metrics are anyone's in the cluster.
+/// Allowed connections: peers and the operator to the port for peers, pods of the namespace to the port for readers, all pods of the cluster to
+/// the port for metrics.
 pub fn network_policy(job: &ArrayJob, operator_namespace: &str) -> NetworkPolicy {
     let labels = |labels: BTreeMap<String, String>| LabelSelector { match_labels: Some(labels), match_expressions: None };
     let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

@@ -1,31 +1,31 @@
-//! Why servers do not start, as one reason and one sentence that names the fix. Pure.
+//! Why servers do not start: one reason, and one sentence that names the fix. Pure.
 
 use api::phase::Failure;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 
-/// How long a container may be in the making before its volumes are suspected.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+/// After this time in `ContainerCreating`, a missing volume is reported.
+const VOLUME_TIMEOUT: SignedDuration = SignedDuration::from_secs(15);
 
-/// Reasons that only a cluster has, as programs read them.
+/// Reasons that only a cluster has. Programs read them.
 pub mod reason {
-    /// No node takes a server.
+    /// No node has the resources for a server.
     pub const UNSCHEDULABLE: &str = "Unschedulable";
-    /// The image cannot be pulled.
+    /// A node cannot pull the image.
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
-    /// A container cannot be made: a Secret that is not there, most often.
+    /// A container cannot be created, often because a Secret is missing.
     pub const CANNOT_START: &str = "ServerCannotStart";
-    /// The namespace's quota is used up.
+    /// The quota of the namespace is exhausted.
     pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
-    /// The cluster's admission refuses the pods.
+    /// The admission control of the cluster refuses the pods.
     pub const FORBIDDEN: &str = "Forbidden";
-    /// A server took more memory than its limit.
+    /// A server used more memory than its limit.
     pub const OOM_KILLED: &str = "OOMKilled";
-    /// An object of that name belongs to somebody else.
+    /// An object of the same name belongs to another owner.
     pub const NAME_TAKEN: &str = "NameTaken";
 }
 
-/// The first reason why one of these pods does not start; none while nothing is wrong.
+/// The first reason why one of these pods does not start; `None` if all start normally.
 pub fn diagnose<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> Option<Failure> {
     let mut unschedulable = None;
     for pod in pods {
@@ -51,8 +51,8 @@ fn container(pod: &Pod) -> Option<Failure> {
         "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" | "ImageInspectError" => (
             reason::IMAGE_PULL_FAILED,
             format!(
-                "the servers' image {} cannot be pulled; set servers.image in the Helm values to one that the nodes can pull, with \
-                 imagePullSecrets if it is private ({pod}: {message})",
+                "cannot pull the servers' image {}; set servers.image in the Helm values to an image that the nodes can pull, with \
+                 imagePullSecrets if the image is private ({pod}: {message})",
                 container.image
             ),
         ),
@@ -64,8 +64,8 @@ fn container(pod: &Pod) -> Option<Failure> {
     Some(Failure { reason: reason.into(), message })
 }
 
-/// A pod whose volumes do not come says nothing but that it is being made. Only one with a Secret of the user's is worth a
-/// guess, and only after a while.
+/// Kubernetes reports only `ContainerCreating` for a pod whose volumes cannot be mounted. The Secret of the user is the likely cause, if the pod
+/// has one.
 fn volumes(pod: &Pod, now: Timestamp) -> Option<Failure> {
     let volumes = pod.spec.as_ref()?.volumes.as_ref()?;
     let secret = volumes.iter().find(|volume| volume.name == "source")?.secret.as_ref()?.secret_name.clone()?;
@@ -73,10 +73,11 @@ fn volumes(pod: &Pod, now: Timestamp) -> Option<Failure> {
     let waiting = status.container_statuses.iter().flatten().next()?.state.as_ref()?.waiting.as_ref()?;
     let scheduled = status.conditions.iter().flatten().find(|condition| condition.type_ == "PodScheduled" && condition.status == "True")?;
     let since = now.duration_since(scheduled.last_transition_time.as_ref()?.0);
-    (waiting.reason.as_deref() == Some("ContainerCreating") && since > PATIENCE).then(|| Failure {
+    (waiting.reason.as_deref() == Some("ContainerCreating") && since > VOLUME_TIMEOUT).then(|| Failure {
         reason: reason::CANNOT_START.into(),
         message: format!(
-            "{} is still being made; is there a Secret {secret} (source.secretRef) in the namespace? kubectl describe pod {} says more",
+            "the container of {} is not created yet; check that the Secret {secret} (source.secretRef) exists in the namespace; kubectl describe \
+             pod {} shows the cause",
             name(pod),
             name(pod)
         ),
@@ -91,33 +92,30 @@ fn scheduling(pod: &Pod) -> Option<Failure> {
     let message = conditions.into_iter().find(refused)?.message.clone().unwrap_or_default();
     Some(Failure {
         reason: reason::UNSCHEDULABLE.into(),
-        message: format!(
-            "no node takes {}: {message}; ask for less in servers.resources.requests, use fewer replicas, or add nodes",
-            name(pod)
-        ),
+        message: format!("no node can run {}: {message}; lower servers.resources.requests, use fewer replicas, or add nodes", name(pod)),
     })
 }
 
-/// What the API server's refusal to create a pod means: `Ok` for one that may pass, `Err` for one that will not.
+/// The API server refused to create a pod. `Ok`: the refusal is temporary. `Err`: the refusal is permanent.
 pub fn refusal(pod: &str, status: &kube::core::Status) -> Result<Failure, Failure> {
     let message = &status.message;
     match status.code {
         403 if message.contains("exceeded quota") || message.contains("failed quota") => Ok(Failure {
             reason: reason::QUOTA_EXCEEDED.into(),
             message: format!(
-                "the namespace's quota does not allow {pod} ({message}); raise the quota, use fewer replicas, or ask for less in \
+                "the namespace's quota does not allow {pod} ({message}); raise the quota, use fewer replicas, or lower \
                  servers.resources"
             ),
         }),
         403 => Ok(Failure {
             reason: reason::FORBIDDEN.into(),
-            message: format!("the cluster refuses {pod} ({message}); its policies or the operator's role have to allow it"),
+            message: format!("the cluster refuses {pod} ({message}); change its policies or the operator's role to allow the pod"),
         }),
         400 | 422 => Err(Failure {
             reason: api::phase::reason::INVALID_SPEC.into(),
-            message: format!("spec.servers: the cluster refuses such a pod ({message})"),
+            message: format!("spec.servers: the cluster refuses a pod with these fields ({message})"),
         }),
-        _ => Ok(Failure { reason: reason::CANNOT_START.into(), message: format!("{pod} cannot be created: {message}; tried again") }),
+        _ => Ok(Failure { reason: reason::CANNOT_START.into(), message: format!("cannot create {pod}: {message}; the operator retries") }),
     }
 }
 

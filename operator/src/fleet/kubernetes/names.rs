@@ -1,54 +1,54 @@
-//! Names, labels and ports of everything that belongs to a job. Names are deterministic: what exists already is found again.
+//! Names, labels and ports of the objects of a job. Names are deterministic, so that a restarted operator finds existing objects.
 
 use crds::ArrayJob;
 use kube::{Resource as _, ResourceExt as _};
 use std::collections::BTreeMap;
 
-/// Who writes, as server-side apply knows it, and what `managed-by` says.
+/// Field manager of server-side apply, and value of the label `managed-by`.
 pub const MANAGER: &str = "arrayjob-operator";
-/// Label: the ArrayJob's name.
+/// Label: name of the ArrayJob.
 pub const JOB: &str = "arrayjob.dev/name";
-/// Label: its uid, so that a job never takes over what belonged to another one of the same name.
+/// Label: uid of the ArrayJob. A job never adopts objects of a deleted job of the same name.
 pub const UID: &str = "arrayjob.dev/uid";
-/// Label: the server's number.
+/// Label: index of the server.
 pub const INDEX: &str = "arrayjob.dev/server-index";
-/// Annotation: servers that had failed by themselves when this pod was made.
+/// Annotation: servers of the job that had failed when this pod was created.
 pub const FAILURES: &str = "arrayjob.dev/failures";
-/// Annotation: servers that had been taken away when this pod was made.
+/// Annotation: servers of the job that had been removed from outside when this pod was created.
 pub const DISRUPTIONS: &str = "arrayjob.dev/disruptions";
-/// Label of a queue that admits jobs; copied from the ArrayJob to its pods.
+/// Label of a Kueue queue (<https://kueue.sigs.k8s.io>), copied from the ArrayJob to its objects.
 pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 
-/// Port of peers and the operator: mutual TLS.
+/// Port for peers and the operator: mutual TLS.
 pub const PEER_PORT: u16 = 7443;
-/// Port of readers: HTTP with the token.
+/// Port for readers: HTTP with the token.
 pub const HTTP_PORT: u16 = 8080;
-/// Port of probes and metrics.
+/// Port for probes and metrics.
 pub const METRICS_PORT: u16 = 9090;
 
-/// The pods of every job, for the watch.
+/// Label selector for the pods of every job.
 pub fn all_servers() -> String {
     format!("app.kubernetes.io/managed-by={MANAGER},app.kubernetes.io/component=chunk-server")
 }
 
-/// The name of server `index`'s pod.
+/// Name of the pod of server `index`.
 pub fn pod(job: &str, index: usize) -> String {
     format!("{job}-{index}")
 }
 
-/// The name of the job's Secret, with the servers' certificate and the readers' token, and of its NetworkPolicy. The uid is
-/// in it, so that it cannot be somebody else's: the operator may create Secrets and not read them.
+/// Name of the job's Secret and NetworkPolicy. The name contains a part of the uid and is therefore unique to the job: the operator may create
+/// Secrets but not read them, so it cannot check an owner.
 pub fn own(job: &ArrayJob) -> String {
     let uid = job.uid().unwrap_or_default();
     format!("{}-{}", job.name_any(), uid.split('-').next().unwrap_or_default())
 }
 
-/// Labels that only this job's objects carry.
+/// Labels that select the objects of this job.
 pub fn selector(job: &ArrayJob) -> BTreeMap<String, String> {
     [(JOB.to_owned(), job.name_any()), (UID.to_owned(), job.uid().unwrap_or_default())].into()
 }
 
-/// Labels of everything that belongs to a job.
+/// Labels of an object of the job.
 pub fn labels(job: &ArrayJob, component: &str) -> BTreeMap<String, String> {
     let mut labels = selector(job);
     let recommended = [
@@ -66,7 +66,7 @@ pub fn labels(job: &ArrayJob, component: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// The ArrayJob as owner: what it owns goes with it.
+/// The ArrayJob as owner: the garbage collector deletes its objects with it.
 pub fn owner(job: &ArrayJob) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference> {
     job.controller_owner_ref(&()).into_iter().collect()
 }

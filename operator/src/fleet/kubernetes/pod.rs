@@ -1,5 +1,5 @@
-//! The pod of one server: what the installer decides (image, accounts), what the manifest may (resources, placing), and
-//! what neither may (security). Pure.
+//! The pod of one server. The installation sets image and account, the manifest sets resources and scheduling, and the security context is
+//! fixed. Pure.
 
 use super::names;
 use crate::validate::{Invalid, parse_bytes};
@@ -18,37 +18,37 @@ use std::collections::BTreeMap;
 
 /// The container's name.
 pub const CONTAINER: &str = "server";
-/// User and group of the servers, as the image has them.
+/// User and group id of the servers, as in the image.
 const USER: i64 = 65532;
 const TLS_DIR: &str = "/etc/arrayjob/tls";
 const SOURCE_DIR: &str = "/etc/arrayjob/source";
 const SCRATCH_DIR: &str = "/scratch";
-/// A server keeps nothing that it would have to put away; this is for answers on their way.
+/// Time for responses in progress. A server has nothing to save.
 const GRACE_SECONDS: i64 = 2;
-/// How long pods stay bound to a node that is not heard of: the work is done again elsewhere sooner than it comes back.
-const NODE_GONE_SECONDS: i64 = 10;
+/// Time that pods stay bound to an unreachable node. Repeating the work elsewhere is faster than waiting for the node.
+const UNREACHABLE_SECONDS: i64 = 10;
 
-/// What the installer decides.
+/// Settings of the installation.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Image of the servers.
     pub image: String,
-    /// When it is pulled.
+    /// Pull policy: Always, IfNotPresent or Never.
     pub image_pull_policy: Option<String>,
-    /// Secrets for pulling it.
+    /// Secrets to pull the image with.
     pub image_pull_secrets: Vec<String>,
-    /// Account of the pods; its token is never mounted.
+    /// Service account of the pods. Its token is never mounted.
     pub service_account: Option<String>,
-    /// Processors of a server whose manifest names none.
+    /// CPUs of a server if the manifest states none, as a quantity.
     pub cpu: String,
-    /// Memory of a server whose manifest names none.
+    /// Memory of a server if the manifest states none, as a quantity.
     pub memory: String,
 }
 
-/// What one server is given.
+/// The resources of one server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Size {
-    /// Requests and limits, with a memory limit always.
+    /// Requests and limits; a memory limit is always present.
     pub resources: ResourceRequirements,
     /// The memory limit, in bytes.
     pub memory_bytes: u64,
@@ -56,23 +56,23 @@ pub struct Size {
     pub threads: usize,
 }
 
-/// The manifest's resources with the installer's defaults.
+/// The resources of the manifest, completed with the defaults of the installation.
 ///
 /// # Errors
-/// When a quantity is none.
+/// If a quantity is not valid.
 pub fn size(job: &ArrayJob, options: &Options) -> Result<Size, Invalid> {
     let given = job.spec.servers.as_ref().and_then(|servers| servers.resources.clone()).unwrap_or_default();
     let (mut requests, mut limits) = (given.requests, given.limits);
     let memory = limits.get("memory").or_else(|| requests.get("memory")).unwrap_or(&options.memory).clone();
-    // Without a limit the plan would be a guess; with a smaller request the node could be overcommitted.
+    // The plan needs a limit. A smaller request could overcommit the node.
     limits.entry("memory".into()).or_insert_with(|| memory.clone());
     requests.entry("memory".into()).or_insert_with(|| memory.clone());
     let cpu = limits.get("cpu").or_else(|| requests.get("cpu")).unwrap_or(&options.cpu).clone();
     requests.entry("cpu".into()).or_insert_with(|| cpu.clone());
     let field = |name: &str| format!("spec.servers.resources.{name}");
-    let wrong = |name: &str, text: &str| Invalid { field: field(name), rule: format!("'{text}' is no quantity, as in 8Gi or 500m") };
-    let memory_bytes = parse_bytes(&memory).filter(|&bytes| bytes > 0).ok_or_else(|| wrong("limits.memory", &memory))?;
-    let cores = cores(&cpu).ok_or_else(|| wrong("limits.cpu", &cpu))?;
+    let invalid = |name: &str, text: &str| Invalid { field: field(name), rule: format!("'{text}' is not a quantity; examples: 8Gi, 500m") };
+    let memory_bytes = parse_bytes(&memory).filter(|&bytes| bytes > 0).ok_or_else(|| invalid("limits.memory", &memory))?;
+    let cores = cores(&cpu).ok_or_else(|| invalid("limits.cpu", &cpu))?;
     let quantities = |map: BTreeMap<String, String>| map.into_iter().map(|(name, text)| (name, Quantity(text))).collect();
     Ok(Size {
         resources: ResourceRequirements { requests: Some(quantities(requests)), limits: Some(quantities(limits)), claims: None },
@@ -81,30 +81,30 @@ pub fn size(job: &ArrayJob, options: &Options) -> Result<Size, Invalid> {
     })
 }
 
-/// Processors of a quantity: `8`, `500m`, `1.5`.
+/// CPUs of a quantity: `8`, `500m`, `1.5`.
 fn cores(text: &str) -> Option<f64> {
     let (number, scale) = text.trim().strip_suffix('m').map_or((text.trim(), 1.0), |milli| (milli, 1e-3));
     let value = number.parse::<f64>().ok()? * scale;
     (value > 0.0 && value <= 4096.0).then_some(value)
 }
 
-/// Which server is started, after what.
+/// One start of one server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start<'a> {
-    /// Its number.
+    /// Index of the server.
     pub index: usize,
     /// Failures and disruptions of the job so far.
     pub counts: (u32, u32),
-    /// What became of the server in whose place it is started; none for the first.
-    pub after: Option<&'a str>,
+    /// The end of the replaced server; `None` for the first start.
+    pub previous_end: Option<&'a str>,
 }
 
-/// The pod of a server; `scratch_bytes` of disk are for its arrays.
+/// The pod of a server. Its arrays may use `scratch_bytes` of disk.
 ///
 /// # Errors
-/// When tolerations, affinity or spread constraints are not a pod's.
+/// If tolerations, affinity or spread constraints are not valid fields of a pod.
 pub fn build(job: &ArrayJob, options: &Options, size: &Size, scratch_bytes: u64, start: Start<'_>) -> Result<Pod, Invalid> {
-    let Start { index, counts, after } = start;
+    let Start { index, counts, previous_end } = start;
     let servers = job.spec.servers.clone().unwrap_or_default();
     let mut labels = servers.labels;
     labels.extend(names::labels(job, "chunk-server"));
@@ -112,23 +112,23 @@ pub fn build(job: &ArrayJob, options: &Options, size: &Size, scratch_bytes: u64,
     let mut annotations = servers.annotations;
     annotations.insert(names::FAILURES.to_owned(), counts.0.to_string());
     annotations.insert(names::DISRUPTIONS.to_owned(), counts.1.to_string());
-    let mut tolerations: Vec<Toleration> = placing("tolerations", servers.tolerations)?;
+    let mut tolerations: Vec<Toleration> = scheduling_fields("tolerations", servers.tolerations)?;
     for taint in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         if !tolerations.iter().any(|toleration| toleration.key.as_deref() == Some(taint)) {
             tolerations.push(Toleration {
                 key: Some(taint.into()),
                 operator: Some("Exists".into()),
                 effect: Some("NoExecute".into()),
-                toleration_seconds: Some(NODE_GONE_SECONDS),
+                toleration_seconds: Some(UNREACHABLE_SECONDS),
                 ..Toleration::default()
             });
         }
     }
-    let mut spread: Vec<TopologySpreadConstraint> = placing("topologySpreadConstraints", servers.topology_spread_constraints)?;
+    let mut spread: Vec<TopologySpreadConstraint> = scheduling_fields("topologySpreadConstraints", servers.topology_spread_constraints)?;
     if spread.is_empty() {
-        spread.push(over_nodes(job));
+        spread.push(spread_over_nodes(job));
     }
-    let affinity: Option<Affinity> = servers.affinity.map(|value| one("affinity", value)).transpose()?;
+    let affinity: Option<Affinity> = servers.affinity.map(|value| scheduling_field("affinity", value)).transpose()?;
     let mut pull_secrets: Vec<String> = servers.image_pull_secrets.into_iter().map(|secret| secret.name).collect();
     pull_secrets.extend(options.image_pull_secrets.iter().cloned());
     let pull_secrets: Vec<_> = pull_secrets.into_iter().map(|name| LocalObjectReference { name }).collect();
@@ -142,9 +142,9 @@ pub fn build(job: &ArrayJob, options: &Options, size: &Size, scratch_bytes: u64,
             ..ObjectMeta::default()
         },
         spec: Some(PodSpec {
-            containers: vec![container(job, options, size, after)],
+            containers: vec![container(job, options, size, previous_end)],
             volumes: Some(volumes(job, scratch_bytes)),
-            // A container that ends is replaced with its pod, so that why it ended can be read.
+            // A container is never restarted in its pod, so that the operator can read how it ended.
             restart_policy: Some("Never".into()),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
             automount_service_account_token: Some(false),
@@ -170,13 +170,13 @@ pub fn build(job: &ArrayJob, options: &Options, size: &Size, scratch_bytes: u64,
     })
 }
 
-fn container(job: &ArrayJob, options: &Options, size: &Size, after: Option<&str>) -> Container {
+fn container(job: &ArrayJob, options: &Options, size: &Size, previous_end: Option<&str>) -> Container {
     let mut env = vec![("ARRAYJOB_TLS_DIR", TLS_DIR.to_owned()), ("ARRAYJOB_SCRATCH_DIR", SCRATCH_DIR.to_owned())];
     env.push(("ARRAYJOB_THREADS", size.threads.to_string()));
     env.push(("ARRAYJOB_PEER_PORT", names::PEER_PORT.to_string()));
     env.push(("ARRAYJOB_HTTP_PORT", names::HTTP_PORT.to_string()));
     env.push(("ARRAYJOB_METRICS_PORT", names::METRICS_PORT.to_string()));
-    env.extend(after.map(|after| ("ARRAYJOB_AFTER", literal(after))));
+    env.extend(previous_end.map(|end| ("ARRAYJOB_AFTER", literal(end))));
     let mut mounts = vec![mount("tls", TLS_DIR, true), mount("scratch", SCRATCH_DIR, false)];
     if job.spec.source.secret_ref.is_some() {
         env.push(("ARRAYJOB_SOURCE_DIR", SOURCE_DIR.to_owned()));
@@ -191,7 +191,7 @@ fn container(job: &ArrayJob, options: &Options, size: &Size, after: Option<&str>
         env: Some(env.into_iter().map(|(name, value)| EnvVar { name: name.into(), value: Some(value), ..EnvVar::default() }).collect()),
         ports: Some(vec![port("peers", names::PEER_PORT), port("http", names::HTTP_PORT), port("metrics", names::METRICS_PORT)]),
         resources: Some(size.resources.clone()),
-        // The last words of a server that fails reach the status.
+        // The last line of a failed server's log becomes a part of the status.
         termination_message_policy: Some("FallbackToLogsOnError".into()),
         liveness_probe: Some(Probe { period_seconds: Some(10), timeout_seconds: Some(5), failure_threshold: Some(6), ..probe("/livez") }),
         readiness_probe: Some(Probe { period_seconds: Some(2), timeout_seconds: Some(2), ..probe("/readyz") }),
@@ -207,7 +207,7 @@ fn container(job: &ArrayJob, options: &Options, size: &Size, after: Option<&str>
     }
 }
 
-/// The text as an environment variable's value that means just it: `$(NAME)` would be replaced, and `$$` is a `$`.
+/// Escapes the value of an environment variable: Kubernetes expands `$(NAME)`, and `$$` is a literal `$`.
 fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
@@ -227,7 +227,7 @@ fn volumes(job: &ArrayJob, scratch_bytes: u64) -> Vec<Volume> {
         secret: Some(SecretVolumeSource { secret_name: Some(secret), default_mode: Some(0o440), ..SecretVolumeSource::default() }),
         ..Volume::default()
     };
-    // A tenth more than planned, for what a file system needs for itself.
+    // 10 % more than planned, for the metadata of the file system.
     let limit = (scratch_bytes > 0).then(|| Quantity((scratch_bytes + scratch_bytes / 10).to_string()));
     let scratch =
         Volume { name: "scratch".into(), empty_dir: Some(EmptyDirVolumeSource { size_limit: limit, medium: None }), ..Volume::default() };
@@ -235,8 +235,8 @@ fn volumes(job: &ArrayJob, scratch_bytes: u64) -> Vec<Volume> {
     [secret("tls", names::own(job)), scratch].into_iter().chain(source).collect()
 }
 
-/// Servers of one job prefer different nodes: one node less is then one server less.
-fn over_nodes(job: &ArrayJob) -> TopologySpreadConstraint {
+/// Servers of one job prefer different nodes, so that a lost node costs one server.
+fn spread_over_nodes(job: &ArrayJob) -> TopologySpreadConstraint {
     TopologySpreadConstraint {
         max_skew: 1,
         topology_key: "kubernetes.io/hostname".into(),
@@ -246,11 +246,11 @@ fn over_nodes(job: &ArrayJob) -> TopologySpreadConstraint {
     }
 }
 
-fn placing<T: DeserializeOwned>(field: &str, values: Vec<serde_json::Value>) -> Result<Vec<T>, Invalid> {
-    values.into_iter().map(|value| one(field, value)).collect()
+fn scheduling_fields<T: DeserializeOwned>(field: &str, values: Vec<serde_json::Value>) -> Result<Vec<T>, Invalid> {
+    values.into_iter().map(|value| scheduling_field(field, value)).collect()
 }
 
-fn one<T: DeserializeOwned>(field: &str, value: serde_json::Value) -> Result<T, Invalid> {
+fn scheduling_field<T: DeserializeOwned>(field: &str, value: serde_json::Value) -> Result<T, Invalid> {
     serde_json::from_value(value).map_err(|error| Invalid { field: format!("spec.servers.{field}"), rule: error.to_string() })
 }
 

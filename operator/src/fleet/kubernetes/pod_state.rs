@@ -1,16 +1,16 @@
-//! One pod in, what it is as a server out. Pure.
+//! The state of a server, from its pod. Pure.
 
 use super::names;
 use super::pod::CONTAINER;
 use crate::fleet::ServerState;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
 
-/// Exit code of a container that the kernel killed.
+/// Exit code of a container that was killed by SIGKILL: 128 + 9.
 const KILLED: i32 = 137;
-/// Longest part of a server's last words that a sentence takes, in characters.
-const LAST_WORDS: usize = 300;
+/// Longest part of a termination message in a sentence, in characters.
+const MESSAGE_CHARS: usize = 300;
 
-/// What a pod is as a server.
+/// The state of the server in a pod.
 pub fn server_state(pod: &Pod) -> ServerState {
     let status = pod.status.clone().unwrap_or_default();
     if let Some(disruption) = disruption(pod) {
@@ -21,9 +21,9 @@ pub fn server_state(pod: &Pod) -> ServerState {
     }
     match (status.phase.as_deref(), terminated(pod)) {
         (_, Some(end)) => ServerState::Exited(describe(&end, &memory_limit(pod))),
-        // Its node went away before it could say how it ended.
+        // The node was lost before the kubelet reported the end of the container.
         (Some("Failed" | "Succeeded"), None) => {
-            ServerState::Lost(status.message.or(status.reason).unwrap_or_else(|| "its pod ended without a word".into()))
+            ServerState::Lost(status.message.or(status.reason).unwrap_or_else(|| "its pod ended without a message".into()))
         }
         (Some("Running"), None) => match status.pod_ip {
             Some(ip) if state(pod).is_some_and(|state| state.running.is_some()) => ServerState::Up(address(&ip)),
@@ -33,7 +33,7 @@ pub fn server_state(pod: &Pod) -> ServerState {
     }
 }
 
-/// Who took the pod away, when somebody did: eviction, preemption, a drained or lost node.
+/// Why the pod was removed from outside: eviction, preemption, a drained or lost node.
 fn disruption(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let target = status.conditions.iter().flatten().find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
@@ -42,8 +42,10 @@ fn disruption(pod: &Pod) -> Option<String> {
         return Some(target.message.as_ref().map_or_else(|| reason.clone(), |message| format!("{reason}: {message}")));
     }
     let reason = status.reason.as_deref()?;
-    let taken = ["Evicted", "Preempting", "NodeLost", "NodeShutdown", "Terminated", "UnexpectedAdmissionError", "NodeAffinity"];
-    taken.contains(&reason).then(|| status.message.as_ref().map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}")))
+    let disruptions = ["Evicted", "Preempting", "NodeLost", "NodeShutdown", "Terminated", "UnexpectedAdmissionError", "NodeAffinity"];
+    disruptions
+        .contains(&reason)
+        .then(|| status.message.as_ref().map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}")))
 }
 
 fn state(pod: &Pod) -> Option<&ContainerState> {
@@ -51,12 +53,12 @@ fn state(pod: &Pod) -> Option<&ContainerState> {
     containers.iter().find(|container| container.name == CONTAINER)?.state.as_ref()
 }
 
-/// How the server's container ended, if it has.
+/// The end of the server's container; `None` while it runs.
 pub fn terminated(pod: &Pod) -> Option<ContainerStateTerminated> {
     state(pod)?.terminated.clone()
 }
 
-/// The reason of a container's end, in one word.
+/// The reason of a container's end, as one CamelCase word.
 pub fn reason(end: &ContainerStateTerminated) -> String {
     end.reason.clone().unwrap_or_else(|| if end.exit_code == KILLED { "Killed".into() } else { "Error".into() })
 }
@@ -64,20 +66,20 @@ pub fn reason(end: &ContainerStateTerminated) -> String {
 fn describe(end: &ContainerStateTerminated, limit: &str) -> String {
     if end.reason.as_deref() == Some("OOMKilled") {
         return format!(
-            "OOMKilled: it took more memory than its limit{limit}; raise servers.resources.limits.memory, or use more replicas"
+            "OOMKilled: the server used more memory than its limit{limit}; raise servers.resources.limits.memory, or use more replicas"
         );
     }
-    let words = end.message.as_deref().map(str::trim).filter(|words| !words.is_empty()).map(last_words);
-    match words {
-        Some(words) => format!("{}, exit code {}: {words}", reason(end), end.exit_code),
+    let message = end.message.as_deref().map(str::trim).filter(|message| !message.is_empty()).map(last_line);
+    match message {
+        Some(message) => format!("{}, exit code {}: {message}", reason(end), end.exit_code),
         None => format!("{}, exit code {}", reason(end), end.exit_code),
     }
 }
 
-/// The end of a text, on one line.
-fn last_words(text: &str) -> String {
+/// The end of the last line of a text.
+fn last_line(text: &str) -> String {
     let line = text.lines().last().unwrap_or_default();
-    let skip = line.chars().count().saturating_sub(LAST_WORDS);
+    let skip = line.chars().count().saturating_sub(MESSAGE_CHARS);
     line.chars().skip(skip).collect()
 }
 
@@ -87,17 +89,17 @@ fn memory_limit(pod: &Pod) -> String {
     limits.and_then(|limits| limits.get("memory")).map_or_else(String::new, |limit| format!(" of {}", limit.0))
 }
 
-/// `host:port` of peers; IPv6 in brackets.
+/// `host:port` for peers; an IPv6 address is in brackets.
 fn address(ip: &str) -> String {
     if ip.contains(':') { format!("[{ip}]:{}", names::PEER_PORT) } else { format!("{ip}:{}", names::PEER_PORT) }
 }
 
-/// The number of the server whose pod this is.
+/// The index of the server in this pod.
 pub fn index(pod: &Pod) -> Option<usize> {
     pod.metadata.labels.as_ref()?.get(names::INDEX)?.parse().ok()
 }
 
-/// Failures and disruptions of the job when this pod was made.
+/// Failures and disruptions of the job when this pod was created.
 pub fn counts(pod: &Pod) -> (u32, u32) {
     let annotations = pod.metadata.annotations.as_ref();
     let number = |key| annotations.and_then(|annotations| annotations.get(key)).and_then(|text: &String| text.parse().ok()).unwrap_or(0);

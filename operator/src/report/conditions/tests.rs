@@ -12,7 +12,7 @@ fn find<'a>(conditions: &'a [Condition], type_: &str) -> &'a Condition {
 }
 
 /// Status and reason of one condition.
-fn said<'a>(conditions: &'a [Condition], type_: &str) -> (&'a str, &'a str) {
+fn state<'a>(conditions: &'a [Condition], type_: &str) -> (&'a str, &'a str) {
     let condition = find(conditions, type_);
     (&condition.status, &condition.reason)
 }
@@ -22,7 +22,7 @@ fn first(facts: &Facts) -> Vec<Condition> {
 }
 
 fn complete() -> Facts {
-    Facts { ended: Some(Ok("100 frames".into())), ready: Some(Said::yes("ServersReady", "3 of 3")), ..Facts::default() }
+    Facts { ended: Some(Ok("100 frames".into())), ready: Some(ConditionState::true_because("ServersReady", "3 of 3")), ..Facts::default() }
 }
 
 fn failed() -> Facts {
@@ -30,17 +30,17 @@ fn failed() -> Facts {
 }
 
 fn running() -> Facts {
-    let ready = Some(Said::yes("ServersReady", "3 of 3"));
-    Facts { ready, working: Some(Said::yes("Running", "Load is being worked on")), ..Facts::default() }
+    let ready = Some(ConditionState::true_because("ServersReady", "3 of 3"));
+    Facts { ready, working: Some(ConditionState::true_because("Running", "the phase Load is in progress")), ..Facts::default() }
 }
 
 #[test]
-fn every_condition_is_told_each_time_with_its_generation() {
+fn every_status_has_all_conditions_with_their_generation() {
     for facts in [Facts::default(), complete(), failed(), running(), Facts { suspended: true, ..Facts::default() }] {
-        let told = conditions(&[], &facts, Some(7), EARLY);
-        let types: Vec<&str> = told.iter().map(|condition| condition.type_.as_str()).collect();
+        let found = conditions(&[], &facts, Some(7), EARLY);
+        let types: Vec<&str> = found.iter().map(|condition| condition.type_.as_str()).collect();
         assert_eq!(types, ["Complete", "Failed", "Finished", "Suspended", "Ready", "Progressing", "Stalled"]);
-        for condition in &told {
+        for condition in &found {
             assert!(["True", "False"].contains(&condition.status.as_str()));
             assert!(!condition.message.is_empty() && condition.reason.bytes().all(|b| b.is_ascii_alphanumeric()), "{condition:?}");
             assert_eq!(condition.observed_generation, Some(7));
@@ -49,8 +49,12 @@ fn every_condition_is_told_each_time_with_its_generation() {
 }
 
 #[test]
-fn what_is_told_follows_from_the_facts() {
-    let stalled = Facts { stalled: Some(failure("Unschedulable")), working: Some(Said::no("Unschedulable", "m")), ..Facts::default() };
+fn conditions_follow_from_the_facts() {
+    let stalled = Facts {
+        stalled: Some(failure("Unschedulable")),
+        working: Some(ConditionState::false_because("Unschedulable", "m")),
+        ..Facts::default()
+    };
     let cases = [
         (
             Facts::default(),
@@ -83,24 +87,24 @@ fn what_is_told_follows_from_the_facts() {
         ),
     ];
     for (facts, expected) in cases {
-        let told = first(&facts);
-        let found = ["Complete", "Failed", "Finished", "Progressing", "Stalled"].map(|type_| said(&told, type_));
+        let conditions = first(&facts);
+        let found = ["Complete", "Failed", "Finished", "Progressing", "Stalled"].map(|type_| state(&conditions, type_));
         assert_eq!(found, expected, "{facts:?}");
     }
 }
 
 #[test]
-fn finished_says_how_for_those_who_wait_for_either_end() {
-    let told = first(&failed());
-    assert_eq!(find(&told, "Finished").message, "SourceUnavailable: because of SourceUnavailable");
+fn finished_is_true_for_complete_and_failed_jobs_and_states_the_end() {
+    let found = first(&failed());
+    assert_eq!(find(&found, "Finished").message, "SourceUnavailable: because of SourceUnavailable");
     assert_eq!(find(&first(&complete()), "Finished").message, "100 frames");
-    assert_eq!(ended(&told), Some(Err(failure("SourceUnavailable"))));
+    assert_eq!(ended(&found), Some(Err(failure("SourceUnavailable"))));
     assert_eq!(ended(&first(&complete())), Some(Ok("100 frames".into())));
     assert_eq!(ended(&first(&running())), None);
 }
 
 #[test]
-fn what_has_ended_stays_ended_in_the_same_words() {
+fn an_ended_job_stays_ended_with_the_same_reasons() {
     let later = [
         Facts::default(),
         running(),
@@ -125,15 +129,15 @@ fn what_has_ended_stays_ended_in_the_same_words() {
 }
 
 #[test]
-fn a_time_is_that_of_the_last_change_of_status() {
+fn the_transition_time_changes_with_the_status_only() {
     let before = first(&running());
     let same = conditions(&before, &running(), Some(1), LATE);
     assert_eq!(same, before, "nothing has changed");
-    let other_words = Facts { working: Some(Said::yes("Recovering", "a server is being replaced")), ..running() };
-    let after = conditions(&before, &other_words, Some(1), LATE);
+    let other_reason = Facts { working: Some(ConditionState::true_because("Recovering", "a server is being replaced")), ..running() };
+    let after = conditions(&before, &other_reason, Some(1), LATE);
     assert_eq!(find(&after, "Progressing").reason, "Recovering");
-    assert_eq!(find(&after, "Progressing").last_transition_time, EARLY, "its reason changed, its status did not");
-    let lost = Facts { ready: Some(Said::no("ServerLost", "2 of 3")), ..running() };
+    assert_eq!(find(&after, "Progressing").last_transition_time, EARLY, "the reason changed, the status did not");
+    let lost = Facts { ready: Some(ConditionState::false_because("ServerLost", "2 of 3")), ..running() };
     let after = conditions(&before, &lost, Some(1), LATE);
     assert_eq!(
         (find(&after, "Ready").last_transition_time.as_str(), find(&after, "Complete").last_transition_time.as_str()),
@@ -142,25 +146,25 @@ fn a_time_is_that_of_the_last_change_of_status() {
 }
 
 #[test]
-fn a_suspended_job_is_resumed_and_that_is_said_until_it_is_suspended_again() {
+fn a_resumed_job_has_the_reason_resumed_until_the_next_suspension() {
     let suspended = Facts { suspended: true, ..Facts::default() };
-    let told = first(&suspended);
-    assert_eq!((said(&told, "Suspended"), said(&told, "Progressing")), (("True", "Suspended"), ("False", "Suspended")));
-    assert_eq!(said(&told, "Ready"), ("False", "NoServers"));
-    let resumed = conditions(&told, &running(), Some(2), LATE);
-    assert_eq!((said(&resumed, "Suspended"), find(&resumed, "Suspended").last_transition_time.as_str()), (("False", "Resumed"), LATE));
-    let on = conditions(&resumed, &running(), Some(2), "2026-01-01T00:20:00Z");
+    let found = first(&suspended);
+    assert_eq!((state(&found, "Suspended"), state(&found, "Progressing")), (("True", "Suspended"), ("False", "Suspended")));
+    assert_eq!(state(&found, "Ready"), ("False", "NoServers"));
+    let resumed = conditions(&found, &running(), Some(2), LATE);
+    assert_eq!((state(&resumed, "Suspended"), find(&resumed, "Suspended").last_transition_time.as_str()), (("False", "Resumed"), LATE));
+    let later_status = conditions(&resumed, &running(), Some(2), "2026-01-01T00:20:00Z");
     assert_eq!(
-        find(&on, "Suspended"),
-        &Condition { message: find(&on, "Suspended").message.clone(), ..find(&resumed, "Suspended").clone() }
+        find(&later_status, "Suspended"),
+        &Condition { message: find(&later_status, "Suspended").message.clone(), ..find(&resumed, "Suspended").clone() }
     );
-    assert_eq!(said(&conditions(&on, &suspended, Some(3), LATE), "Suspended"), ("True", "Suspended"));
-    assert_eq!(said(&first(&running()), "Suspended"), ("False", "NotSuspended"), "it never was");
+    assert_eq!(state(&conditions(&later_status, &suspended, Some(3), LATE), "Suspended"), ("True", "Suspended"));
+    assert_eq!(state(&first(&running()), "Suspended"), ("False", "NotSuspended"), "the job was never suspended");
 }
 
 #[test]
-fn an_obstacle_is_told_of_a_job_that_is_done_too() {
+fn a_complete_job_can_be_stalled() {
     let facts = Facts { stalled: Some(failure("Unschedulable")), ..complete() };
-    let told = first(&facts);
-    assert_eq!((said(&told, "Stalled"), said(&told, "Complete")), (("True", "Unschedulable"), ("True", "Complete")));
+    let found = first(&facts);
+    assert_eq!((state(&found, "Stalled"), state(&found, "Complete")), (("True", "Unschedulable"), ("True", "Complete")));
 }

@@ -1,10 +1,10 @@
 use super::*;
-use crate::report::conditions::{Facts, Said, conditions};
+use crate::report::conditions::{ConditionState, Facts, conditions};
 use api::phase::Failure;
 use crds::v1alpha1::status::{Failures, LastFailure, PlanStatus};
 
 fn failure(reason: &str) -> Failure {
-    Failure { reason: reason.into(), message: format!("{reason} says it") }
+    Failure { reason: reason.into(), message: format!("the message of {reason}") }
 }
 
 fn after(before: &ArrayJobStatus, facts: &Facts) -> ArrayJobStatus {
@@ -13,7 +13,10 @@ fn after(before: &ArrayJobStatus, facts: &Facts) -> ArrayJobStatus {
 
 fn planned(before: &ArrayJobStatus) -> ArrayJobStatus {
     let plan = PlanStatus { summary: "9 × 6×8 uint8".into(), ..PlanStatus::default() };
-    ArrayJobStatus { plan: Some(plan), ..after(before, &Facts { working: Some(Said::yes("Planned", "p")), ..Facts::default() }) }
+    ArrayJobStatus {
+        plan: Some(plan),
+        ..after(before, &Facts { working: Some(ConditionState::true_because("Planned", "p")), ..Facts::default() })
+    }
 }
 
 fn lost(before: &ArrayJobStatus, counted: u32, uncounted: u32) -> ArrayJobStatus {
@@ -22,16 +25,16 @@ fn lost(before: &ArrayJobStatus, counted: u32, uncounted: u32) -> ArrayJobStatus
 }
 
 fn ready() -> Facts {
-    Facts { ready: Some(Said::yes("ServersReady", "3 of 3 servers answer")), ..Facts::default() }
+    Facts { ready: Some(ConditionState::true_because("ServersReady", "3 of 3 servers respond")), ..Facts::default() }
 }
 
 fn stalled(reason: &str) -> Facts {
     Facts { stalled: Some(failure(reason)), ..Facts::default() }
 }
 
-/// Warning or not, and the reason, of each event.
-fn news(before: &ArrayJobStatus, after: &ArrayJobStatus) -> Vec<(bool, String)> {
-    between(before, after).into_iter().map(|news| (news.warning, news.reason)).collect()
+/// `warning` and reason of each event.
+fn published(before: &ArrayJobStatus, after: &ArrayJobStatus) -> Vec<(bool, String)> {
+    between(before, after).into_iter().map(|event| (event.warning, event.reason)).collect()
 }
 
 fn one(warning: bool, reason: &str) -> Vec<(bool, String)> {
@@ -39,72 +42,72 @@ fn one(warning: bool, reason: &str) -> Vec<(bool, String)> {
 }
 
 #[test]
-fn a_jobs_life_is_told_in_one_event_a_change() {
+fn each_change_of_a_job_is_one_event() {
     let new = ArrayJobStatus::default();
     let planned = planned(&new);
-    assert_eq!(news(&new, &planned), one(false, "Planned"));
+    assert_eq!(published(&new, &planned), one(false, "Planned"));
     let stuck = after(&planned, &stalled("Unschedulable"));
-    assert_eq!(news(&planned, &stuck), one(true, "Unschedulable"));
-    let stuck_otherwise = after(&stuck, &stalled("ImagePullFailed"));
-    assert_eq!(news(&stuck, &stuck_otherwise), one(true, "ImagePullFailed"));
-    let up = after(&stuck_otherwise, &ready());
-    assert_eq!(news(&stuck_otherwise, &up), one(false, "ServersReady"));
-    let down = lost(&after(&up, &Facts { ready: Some(Said::no("ServerLost", "2 of 3")), ..Facts::default() }), 1, 0);
-    assert_eq!(news(&up, &down), one(true, "ServerLost"));
+    assert_eq!(published(&planned, &stuck), one(true, "Unschedulable"));
+    let stuck_again = after(&stuck, &stalled("ImagePullFailed"));
+    assert_eq!(published(&stuck, &stuck_again), one(true, "ImagePullFailed"));
+    let up = after(&stuck_again, &ready());
+    assert_eq!(published(&stuck_again, &up), one(false, "ServersReady"));
+    let down = lost(&after(&up, &Facts { ready: Some(ConditionState::false_because("ServerLost", "2 of 3")), ..Facts::default() }), 1, 0);
+    assert_eq!(published(&up, &down), one(true, "ServerLost"));
     let up_again = after(&down, &ready());
-    assert_eq!(news(&down, &up_again), one(false, "ServersReady"));
+    assert_eq!(published(&down, &up_again), one(false, "ServersReady"));
     let evicted = lost(&up_again, 1, 1);
-    assert_eq!(news(&up_again, &evicted), one(true, "ServerLost"), "one that was taken away is told as well");
+    assert_eq!(published(&up_again, &evicted), one(true, "ServerLost"), "a disruption is an event too");
     let done = after(&evicted, &Facts { ended: Some(Ok("9 frames".into())), ..ready() });
-    assert_eq!(news(&evicted, &done), one(false, "Complete"));
-    for status in [new, planned, stuck, stuck_otherwise, up, down, up_again, evicted, done] {
-        assert_eq!(between(&status, &status), [], "nothing has happened");
+    assert_eq!(published(&evicted, &done), one(false, "Complete"));
+    for status in [new, planned, stuck, stuck_again, up, down, up_again, evicted, done] {
+        assert_eq!(between(&status, &status), [], "no change, no event");
     }
 }
 
 #[test]
-fn a_failure_is_one_warning_with_its_own_reason() {
+fn a_failure_is_one_warning_with_its_reason() {
     let running = after(&planned(&ArrayJobStatus::default()), &ready());
     let failed = after(&running, &Facts { ended: Some(Err(failure("ChunkDecodeFailed"))), ..Facts::default() });
-    let told = between(&running, &failed);
+    let events = between(&running, &failed);
     assert_eq!(
-        told,
-        [News { warning: true, reason: "ChunkDecodeFailed".into(), action: "Fail", note: "ChunkDecodeFailed says it".into() }]
+        events,
+        [JobEvent { warning: true, reason: "ChunkDecodeFailed".into(), action: "Fail", note: "the message of ChunkDecodeFailed".into() }]
     );
-    let put_away = after(&failed, &Facts::default());
-    assert_eq!(between(&failed, &put_away), []);
+    let stopped = after(&failed, &Facts::default());
+    assert_eq!(between(&failed, &stopped), []);
 }
 
 #[test]
-fn a_job_that_fails_at_once_is_told_to_fail_and_nothing_else() {
+fn a_job_that_fails_at_its_start_has_one_event() {
     let new = ArrayJobStatus::default();
     let failed = after(&new, &Facts { ended: Some(Err(failure("InvalidSpec"))), ..Facts::default() });
-    assert_eq!(news(&new, &failed), one(true, "InvalidSpec"));
+    assert_eq!(published(&new, &failed), one(true, "InvalidSpec"));
 }
 
 #[test]
-fn suspension_is_told_at_its_beginning_and_its_end() {
+fn suspension_and_resumption_are_one_event_each() {
     let new = ArrayJobStatus::default();
     let suspended = after(&new, &Facts { suspended: true, ..Facts::default() });
-    assert_eq!(news(&new, &suspended), one(false, "Suspended"));
+    assert_eq!(published(&new, &suspended), one(false, "Suspended"));
     let resumed = after(&suspended, &ready());
-    assert_eq!(news(&suspended, &resumed), [(false, "Resumed".to_owned()), (false, "ServersReady".to_owned())]);
-    let on = after(&resumed, &ready());
-    assert_eq!(news(&resumed, &on), []);
-    assert_eq!(news(&new, &after(&new, &ready())), one(false, "ServersReady"), "a job that never was suspended is not resumed");
+    assert_eq!(published(&suspended, &resumed), [(false, "Resumed".to_owned()), (false, "ServersReady".to_owned())]);
+    let later = after(&resumed, &ready());
+    assert_eq!(published(&resumed, &later), []);
+    assert_eq!(published(&new, &after(&new, &ready())), one(false, "ServersReady"), "a job that was never suspended has no event Resumed");
 }
 
 #[test]
-fn a_lost_server_is_named_with_its_reason() {
+fn the_event_of_a_lost_server_names_server_and_reason() {
     let before = ArrayJobStatus::default();
-    let [told] = &between(&before, &lost(&before, 0, 1))[..] else { panic!("one event") };
-    assert_eq!(told.note, "stack-1 was lost and is replaced; the others keep what they have (OOMKilled: more memory)");
+    let [event] = &between(&before, &lost(&before, 0, 1))[..] else { panic!("one event") };
+    assert_eq!(event.note, "stack-1 was lost and is being replaced; the other servers keep their data (OOMKilled: more memory)");
 }
 
 #[test]
-fn notes_are_cut_where_the_api_server_would_refuse_them() {
+fn long_notes_are_cut_to_the_limit_of_the_api_server() {
     let long = Failure { reason: "SourceUnavailable".into(), message: "ä".repeat(2000) };
     let before = ArrayJobStatus::default();
-    let told = between(&before, &after(&before, &Facts { ended: Some(Err(long)), ..Facts::default() }));
-    assert_eq!(told[0].note, "ä".repeat(500));
+    let events = between(&before, &after(&before, &Facts { ended: Some(Err(long)), ..Facts::default() }));
+    assert_eq!(events[0].note, "ä".repeat(500));
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::conditions::Said;
+use crate::report::conditions::ConditionState;
 use api::plan::{Allowance, Budget};
 
 /// Seconds after the start of the work.
@@ -26,31 +26,31 @@ fn report(phases: Vec<PhaseReport>) -> Report {
     }
 }
 
-fn story(report: Report) -> Story {
-    Story { generation: Some(4), report: Some(report), desired: 3, launched: 3, ..Story::default() }
+fn input(report: Report) -> StatusInput {
+    StatusInput { generation: Some(4), report: Some(report), desired: 3, launched: 3, ..StatusInput::default() }
 }
 
 fn started() -> ArrayJobStatus {
     ArrayJobStatus { start_time: Some(time(at(0))), ..ArrayJobStatus::default() }
 }
 
-fn done(mut story: Story) -> Story {
-    story.facts.ended = Some(Ok("done".into()));
-    story
+fn done(mut input: StatusInput) -> StatusInput {
+    input.facts.ended = Some(Ok("done".into()));
+    input
 }
 
-fn failed(mut story: Story) -> Story {
-    story.facts.ended = Some(Err(Failure { reason: "SourceUnavailable".into(), message: "m".into() }));
-    story
+fn failed(mut input: StatusInput) -> StatusInput {
+    input.facts.ended = Some(Err(Failure { reason: "SourceUnavailable".into(), message: "m".into() }));
+    input
 }
 
 /// The progress at this time after the start.
 fn progress_of(phases: Vec<PhaseReport>, seconds: i64) -> ProgressStatus {
-    status(&started(), &story(report(phases)), at(seconds)).progress.unwrap()
+    status(&started(), &input(report(phases)), at(seconds)).progress.unwrap()
 }
 
 #[test]
-fn percents_are_shares_of_all_phases_and_reach_100_at_the_end_only() {
+fn percent_is_the_mean_of_all_phases_and_100_only_at_the_end() {
     let both = |load: u64, fft: u64| vec![phase("Load", load, 1000), phase("Fft", fft, 1000)];
     let cases = [
         (both(0, 0), "0%", "Load"),
@@ -59,7 +59,7 @@ fn percents_are_shares_of_all_phases_and_reach_100_at_the_end_only() {
         (both(999, 999), "99%", "Load"),
         (both(1000, 999), "99%", "Fft"),
         (both(1000, 1000), "99%", "Write"),
-        // A server that came back counts its share again.
+        // A replaced server counts its share again.
         (both(1200, 500), "75%", "Fft"),
         (vec![], "0%", "Write"),
     ];
@@ -67,25 +67,25 @@ fn percents_are_shares_of_all_phases_and_reach_100_at_the_end_only() {
         let progress = progress_of(phases.clone(), 10);
         assert_eq!((progress.percent.as_str(), progress.step.as_str()), (percent, step), "{phases:?}");
     }
-    let end = status(&started(), &done(story(report(both(1000, 1000)))), at(10)).progress.unwrap();
+    let end = status(&started(), &done(input(report(both(1000, 1000)))), at(10)).progress.unwrap();
     assert_eq!((end.percent.as_str(), end.step.as_str(), end.eta_seconds), ("100%", "Done", None));
 }
 
 #[test]
-fn what_is_left_is_reckoned_from_what_is_done() {
+fn the_remaining_time_is_estimated_from_the_completed_share() {
     let quarter = |seconds| progress_of(vec![phase("Load", 250, 1000)], seconds);
     assert_eq!((quarter(10).eta_seconds, quarter(10).eta.as_deref()), (Some(30), Some("30s")));
     assert_eq!(quarter(100).eta.as_deref(), Some("5m00s"));
     assert_eq!(quarter(2500).eta.as_deref(), Some("2h05m"));
-    assert_eq!(progress_of(vec![phase("Load", 1, 1000)], 10).eta, None, "too early to tell");
-    assert_eq!(quarter(-5).eta_seconds, Some(0), "clocks differ");
+    assert_eq!(progress_of(vec![phase("Load", 1, 1000)], 10).eta, None, "no estimate below 2 %");
+    assert_eq!(quarter(-5).eta_seconds, Some(0), "the clocks of servers and operator differ");
     let mut unstarted = report(vec![phase("Load", 250, 1000)]);
     unstarted.started_ms = None;
-    assert_eq!(status(&started(), &story(unstarted), at(10)).progress.unwrap().eta, None);
+    assert_eq!(status(&started(), &input(unstarted), at(10)).progress.unwrap().eta, None);
 }
 
 #[test]
-fn bytes_and_rate_are_those_of_the_step_at_work() {
+fn the_rate_is_that_of_the_current_phase() {
     let progress = progress_of(vec![phase("Load", 1000, 1000), phase("Fft", 300, 1000)], 10);
     assert_eq!((progress.bytes, progress.bytes_per_second), (1_300_000, 150_000));
     let mut still = phase("Load", 0, 10);
@@ -94,49 +94,55 @@ fn bytes_and_rate_are_those_of_the_step_at_work() {
 }
 
 #[test]
-fn phases_wait_run_and_complete() {
+fn phases_are_waiting_running_or_complete() {
     let mut load = phase("Load", 10, 10);
     load.seconds = 1.234_567_8;
-    let after = status(&started(), &story(report(vec![load, phase("Rechunk", 3, 10), phase("Fft", 0, 10)])), at(1));
-    let told: Vec<(&str, &str, &str)> =
+    let after = status(&started(), &input(report(vec![load, phase("Rechunk", 3, 10), phase("Fft", 0, 10)])), at(1));
+    let states: Vec<(&str, &str, &str)> =
         after.phases.iter().map(|phase| (phase.name.as_str(), phase.state.as_str(), phase.unit.as_str())).collect();
-    assert_eq!(told, [("Load", "Complete", "frames"), ("Rechunk", "Running", "bands"), ("Fft", "Waiting", "bands")]);
+    assert_eq!(states, [("Load", "Complete", "frames"), ("Rechunk", "Running", "bands"), ("Fft", "Waiting", "bands")]);
     assert!((after.phases[0].seconds - 1.235).abs() < f64::EPSILON, "rounded to milliseconds");
 }
 
 #[test]
-fn the_phase_sums_up_what_is_going_on() {
-    let idle = || story(report(vec![phase("Load", 0, 10)]));
-    let busy = || story(report(vec![phase("Load", 1, 10)]));
-    let suspended = Story { facts: Facts { suspended: true, ..Facts::default() }, ..Story::default() };
+fn the_phase_follows_from_conditions_and_progress() {
+    let idle = || input(report(vec![phase("Load", 0, 10)]));
+    let busy = || input(report(vec![phase("Load", 1, 10)]));
+    let suspended = StatusInput { facts: Facts { suspended: true, ..Facts::default() }, ..StatusInput::default() };
     let cases = [
-        (ArrayJobStatus::default(), Story::default(), "Pending"),
-        (started(), Story::default(), "Starting"),
+        (ArrayJobStatus::default(), StatusInput::default(), "Pending"),
+        (started(), StatusInput::default(), "Starting"),
         (started(), idle(), "Starting"),
         (started(), busy(), "Running"),
-        (started(), Story { recovering: true, ..busy() }, "Recovering"),
+        (started(), StatusInput { recovering: true, ..busy() }, "Recovering"),
         (started(), suspended.clone(), "Suspended"),
         (ArrayJobStatus::default(), suspended, "Suspended"),
         (started(), done(busy()), "Complete"),
         (started(), failed(busy()), "Failed"),
-        (ArrayJobStatus::default(), failed(Story::default()), "Failed"),
-        (started(), failed(Story { recovering: true, ..busy() }), "Failed"),
+        (ArrayJobStatus::default(), failed(StatusInput::default()), "Failed"),
+        (started(), failed(StatusInput { recovering: true, ..busy() }), "Failed"),
     ];
-    for (before, story, expected) in cases {
-        let after = status(&before, &story, at(1));
+    for (before, input, expected) in cases {
+        let after = status(&before, &input, at(1));
         assert_eq!(after.phase.as_deref(), Some(expected));
-        assert_eq!(status(&after, &story, at(2)), after, "told again, {expected} changes nothing");
+        assert_eq!(status(&after, &input, at(2)), after, "the same input changes nothing: {expected}");
     }
 }
 
 #[test]
-fn the_end_has_a_time_and_it_is_the_first_one() {
-    let end = status(&started(), &done(story(report(vec![]))), at(5));
+fn the_completion_time_is_set_once() {
+    let end = status(&started(), &done(input(report(vec![]))), at(5));
     assert_eq!(end.completion_time.as_deref(), Some("2027-01-15T08:00:05Z"));
-    let later =
-        status(&end, &Story { facts: Facts { ready: Some(Said::no("Expired", "gone")), ..Facts::default() }, ..Story::default() }, at(500));
+    let later = status(
+        &end,
+        &StatusInput {
+            facts: Facts { ready: Some(ConditionState::false_because("Expired", "gone")), ..Facts::default() },
+            ..StatusInput::default()
+        },
+        at(500),
+    );
     assert_eq!((later.completion_time, later.phase.as_deref()), (end.completion_time, Some("Complete")));
-    assert_eq!(status(&started(), &story(report(vec![])), at(5)).completion_time, None);
+    assert_eq!(status(&started(), &input(report(vec![])), at(5)).completion_time, None);
 }
 
 #[test]
@@ -145,11 +151,11 @@ fn times_are_whole_seconds() {
 }
 
 #[test]
-fn a_job_that_is_done_keeps_its_numbers_while_a_server_comes_back() {
-    let end = status(&started(), &done(story(report(vec![phase("Load", 10, 10)]))), at(5));
-    let mut back = report(vec![phase("Load", 4, 10)]);
-    back.servers_up = 2;
-    let after = status(&end, &story(back), at(60));
+fn a_complete_job_keeps_its_numbers_while_a_server_is_replaced() {
+    let end = status(&started(), &done(input(report(vec![phase("Load", 10, 10)]))), at(5));
+    let mut replaced = report(vec![phase("Load", 4, 10)]);
+    replaced.servers_up = 2;
+    let after = status(&end, &input(replaced), at(60));
     assert_eq!((after.phases, after.progress), (end.phases, end.progress));
     assert_eq!(after.servers.unwrap().summary, "2/3");
 }
@@ -158,17 +164,17 @@ fn a_job_that_is_done_keeps_its_numbers_while_a_server_comes_back() {
 fn blank_frames_are_counted_and_the_first_hundred_listed() {
     let mut many = report(vec![]);
     many.frames_blank = (0..250).map(|frame| frame * 2).collect();
-    let after = status(&started(), &story(many), at(1));
+    let after = status(&started(), &input(many), at(1));
     assert_eq!((after.frames_blank.len(), after.frames_blank[99], after.frames_blank_count), (100, 198, Some(250)));
-    let none = status(&started(), &story(report(vec![])), at(1));
+    let none = status(&started(), &input(report(vec![])), at(1));
     assert_eq!((none.frames_blank.len(), none.frames_blank_count), (0, None));
 }
 
 #[test]
-fn lost_servers_are_told_once_there_are_any() {
-    assert_eq!(status(&started(), &story(report(vec![])), at(1)).failures, None);
+fn failures_are_present_after_the_first_lost_server() {
+    assert_eq!(status(&started(), &input(report(vec![])), at(1)).failures, None);
     let last = LastFailure { server: "stack-1".into(), ..LastFailure::default() };
-    let after = status(&started(), &Story { counts: (1, 2), last: Some(last.clone()), ..story(report(vec![])) }, at(1));
+    let after = status(&started(), &StatusInput { counts: (1, 2), last: Some(last.clone()), ..input(report(vec![])) }, at(1));
     assert_eq!(after.failures, Some(Failures { counted: 1, uncounted: 2, last: Some(last) }));
     let servers = after.servers.unwrap();
     assert_eq!((servers.restarts, servers.summary.as_str(), servers.launched), (3, "3/3", 3));
@@ -176,20 +182,20 @@ fn lost_servers_are_told_once_there_are_any() {
 }
 
 #[test]
-fn a_plan_is_told_in_numbers_and_in_a_sentence() {
+fn a_plan_has_numbers_and_a_summary() {
     let text = "apiVersion: arrayjob.dev/v1alpha1\nkind: ArrayJob\nmetadata: {name: j}\nspec: {source: {images: {urlTemplate: 'http://h/{index}', \
                 count: 100}, frame: {height: 60, width: 80, dtype: uint8}}, recenter: {crop: [30, 40]}, fft: {output: amplitude}, servers: {storage: Disk}}";
-    let job = crate::validate::validate(&crate::manifest::parse(text).unwrap(), crate::validate::Place::Cluster).unwrap();
+    let job = crate::validate::validate(&crate::manifest::parse(text).unwrap(), crate::validate::Platform::Cluster).unwrap();
     let plan = Plan::new(&job, Some(3), &Budget { memory: Allowance::PerServer(1 << 30), cores: 2 }).unwrap();
-    let told = plan_status(&plan, 2, 1 << 30);
-    assert_eq!((told.generation, told.servers, told.threads, told.memory_limit_bytes), (2, 3, 2, 1 << 30));
-    assert_eq!((told.frame_bytes, told.storage.as_str()), (100 * 60 * 80, "Disk"));
-    assert_eq!(told.keep, ["raw", "recentered", "amplitude"]);
-    assert!(told.peak_bytes > 0 && told.peak_bytes <= 1 << 30 && told.scratch_bytes > 0 && told.wire_bytes > 0);
-    assert_eq!(told.fingerprint, plan.identity());
+    let recorded = plan_status(&plan, 2, 1 << 30);
+    assert_eq!((recorded.generation, recorded.servers, recorded.threads, recorded.memory_limit_bytes), (2, 3, 2, 1 << 30));
+    assert_eq!((recorded.frame_bytes, recorded.storage.as_str()), (100 * 60 * 80, "Disk"));
+    assert_eq!(recorded.keep, ["raw", "recentered", "amplitude"]);
+    assert!(recorded.peak_bytes > 0 && recorded.peak_bytes <= 1 << 30 && recorded.scratch_bytes > 0 && recorded.wire_bytes > 0);
+    assert_eq!(recorded.fingerprint, plan.identity());
     assert!(
-        told.summary.starts_with("100 × 60×80 uint8, 3 servers of ") && told.summary.ends_with("arrays on scratch disk"),
+        recorded.summary.starts_with("100 × 60×80 uint8, 3 servers of ") && recorded.summary.ends_with("arrays on scratch disk"),
         "{}",
-        told.summary
+        recorded.summary
     );
 }

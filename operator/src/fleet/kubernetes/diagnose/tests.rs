@@ -24,8 +24,8 @@ fn unschedulable(message: &str) -> Pod {
     pod("stack-1", json!({"containers": []}), json!({"phase": "Pending", "conditions": [scheduled]}))
 }
 
-/// A pod that is being made since `since`, with these volumes.
-fn making(since: &str, volumes: Value) -> Pod {
+/// A pod in `ContainerCreating` since `since`, with these volumes.
+fn creating(since: &str, volumes: Value) -> Pod {
     let state = json!({"waiting": {"reason": "ContainerCreating"}});
     let container = json!({"name": "server", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
     let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": since});
@@ -38,14 +38,18 @@ fn found(pods: &[Pod]) -> Option<(String, String)> {
 }
 
 #[test]
-fn each_obstacle_has_its_reason_and_names_its_fix() {
+fn each_obstacle_has_a_reason_and_names_the_fix() {
     let cases = [
         (
             waiting("ErrImagePull", "no such host"),
             reason::IMAGE_PULL_FAILED,
-            "example.org/a/b:1 cannot be pulled; set servers.image in the Helm values",
+            "cannot pull the servers' image example.org/a/b:1; set servers.image in the Helm values",
         ),
-        (waiting("ImagePullBackOff", "back-off"), reason::IMAGE_PULL_FAILED, "imagePullSecrets if it is private (stack-0: back-off)"),
+        (
+            waiting("ImagePullBackOff", "back-off"),
+            reason::IMAGE_PULL_FAILED,
+            "imagePullSecrets if the image is private (stack-0: back-off)",
+        ),
         (waiting("ErrImageNeverPull", ""), reason::IMAGE_PULL_FAILED, "servers.image"),
         (waiting("InvalidImageName", ""), reason::IMAGE_PULL_FAILED, "servers.image"),
         (
@@ -57,39 +61,39 @@ fn each_obstacle_has_its_reason_and_names_its_fix() {
         (
             unschedulable("0/3 nodes: insufficient memory"),
             reason::UNSCHEDULABLE,
-            "0/3 nodes: insufficient memory; ask for less in servers.resources.requests",
+            "0/3 nodes: insufficient memory; lower servers.resources.requests",
         ),
     ];
     for (pod, reason, words) in cases {
-        let (found, message) = found(&[pod]).unwrap_or_else(|| panic!("nothing wrong? {words}"));
+        let (found, message) = found(&[pod]).unwrap_or_else(|| panic!("no failure found: {words}"));
         assert_eq!(found, reason);
         assert!(message.contains(words), "{message}");
     }
 }
 
 #[test]
-fn what_merely_takes_its_time_is_no_obstacle() {
+fn a_normal_start_is_no_obstacle() {
     let pods = [
         pod("a", json!({"containers": []}), json!({})),
         waiting("ContainerCreating", ""),
         waiting("PodInitializing", ""),
-        making("2026-01-01T00:00:00Z", json!([{"name": "tls", "secret": {"secretName": "ours"}}])),
+        creating("2026-01-01T00:00:00Z", json!([{"name": "tls", "secret": {"secretName": "ours"}}])),
         Pod::default(),
     ];
     assert_eq!(found(&pods), None);
 }
 
 #[test]
-fn a_missing_secret_is_suspected_only_after_a_while() {
+fn a_missing_secret_is_reported_after_fifteen_seconds() {
     let source = || json!([{"name": "source", "secret": {"secretName": "creds"}}]);
-    assert_eq!(found(&[making("2026-01-01T00:00:50Z", source())]), None, "ten seconds are not long");
-    let (reason, message) = found(&[making("2026-01-01T00:00:40Z", source())]).unwrap();
+    assert_eq!(found(&[creating("2026-01-01T00:00:50Z", source())]), None, "10 s are within the timeout");
+    let (reason, message) = found(&[creating("2026-01-01T00:00:40Z", source())]).unwrap();
     assert_eq!(reason, reason::CANNOT_START);
-    assert!(message.contains("is there a Secret creds (source.secretRef)"), "{message}");
+    assert!(message.contains("check that the Secret creds (source.secretRef) exists"), "{message}");
 }
 
 #[test]
-fn what_cannot_mend_itself_comes_before_what_a_node_would_mend() {
+fn a_failed_container_is_reported_before_an_unschedulable_pod() {
     let (reason, _) = found(&[unschedulable("full"), waiting("ErrImagePull", "")]).unwrap();
     assert_eq!(reason, reason::IMAGE_PULL_FAILED);
     let (_, message) = found(&[unschedulable("first"), unschedulable("second")]).unwrap();
@@ -97,17 +101,17 @@ fn what_cannot_mend_itself_comes_before_what_a_node_would_mend() {
 }
 
 #[test]
-fn some_refusals_pass_and_some_last() {
+fn refusals_are_temporary_or_permanent() {
     let refuse = |code, message: &str| refusal("stack-0", &kube::core::Status { code, message: message.into(), ..Default::default() });
-    let passing = [
+    let temporary = [
         (403, "pods \"stack-0\" is forbidden: exceeded quota: q, requested: pods=1", reason::QUOTA_EXCEEDED, "raise the quota"),
         (403, "failed quota: q: must specify limits.cpu", reason::QUOTA_EXCEEDED, "must specify limits.cpu"),
-        (403, "violates PodSecurity \"restricted\"", reason::FORBIDDEN, "the operator's role have to allow it"),
-        (429, "too many requests", reason::CANNOT_START, "tried again"),
-        (500, "etcd is slow", reason::CANNOT_START, "tried again"),
-        (503, "starting", reason::CANNOT_START, "tried again"),
+        (403, "violates PodSecurity \"restricted\"", reason::FORBIDDEN, "the operator's role to allow the pod"),
+        (429, "too many requests", reason::CANNOT_START, "the operator retries"),
+        (500, "etcd is slow", reason::CANNOT_START, "the operator retries"),
+        (503, "starting", reason::CANNOT_START, "the operator retries"),
     ];
-    for (code, message, reason, words) in passing {
+    for (code, message, reason, words) in temporary {
         let failure = refuse(code, message).unwrap();
         assert_eq!(failure.reason, reason, "{message}");
         assert!(failure.message.contains(words) && failure.message.contains("stack-0"), "{}", failure.message);

@@ -12,7 +12,7 @@ fn options() -> Options {
     }
 }
 
-/// A job whose `servers` say this, with more in its source.
+/// A job with these `servers`, and with more fields in its source.
 fn job_of(servers: &str, source: &str) -> ArrayJob {
     let text = format!(
         "apiVersion: arrayjob.dev/v1alpha1\nkind: ArrayJob\n\
@@ -27,7 +27,7 @@ fn job(servers: &str) -> ArrayJob {
 }
 
 fn built(job: &ArrayJob) -> Result<Pod, Invalid> {
-    build(job, &options(), &size(job, &options()).unwrap(), 0, Start { index: 3, counts: (2, 5), after: None })
+    build(job, &options(), &size(job, &options()).unwrap(), 0, Start { index: 3, counts: (2, 5), previous_end: None })
 }
 
 fn spec(servers: &str) -> PodSpec {
@@ -43,7 +43,7 @@ fn sized(servers: &str) -> ([Option<String>; 4], u64, usize) {
 }
 
 #[test]
-fn resources_that_the_manifest_leaves_out_are_the_installers() {
+fn the_installation_sets_resources_that_the_manifest_omits() {
     let some = |text: &str| Some(text.to_owned());
     let cases = [
         ("", [some("1"), some("2Gi"), None, some("2Gi")], 2 << 30, 1),
@@ -63,13 +63,13 @@ fn resources_that_the_manifest_leaves_out_are_the_installers() {
 }
 
 #[test]
-fn quantities_that_are_none_name_their_field() {
+fn an_invalid_quantity_names_its_field() {
     let cases = [
-        ("resources: {limits: {memory: much}}", "spec.servers.resources.limits.memory: 'much' is no quantity"),
-        ("resources: {limits: {memory: '0'}}", "spec.servers.resources.limits.memory: '0' is no quantity"),
-        ("resources: {limits: {cpu: some}}", "spec.servers.resources.limits.cpu: 'some' is no quantity"),
-        ("resources: {requests: {cpu: '0'}}", "'0' is no quantity"),
-        ("resources: {requests: {cpu: '-1'}}", "'-1' is no quantity"),
+        ("resources: {limits: {memory: much}}", "spec.servers.resources.limits.memory: 'much' is not a quantity"),
+        ("resources: {limits: {memory: '0'}}", "spec.servers.resources.limits.memory: '0' is not a quantity"),
+        ("resources: {limits: {cpu: some}}", "spec.servers.resources.limits.cpu: 'some' is not a quantity"),
+        ("resources: {requests: {cpu: '0'}}", "'0' is not a quantity"),
+        ("resources: {requests: {cpu: '-1'}}", "'-1' is not a quantity"),
     ];
     for (servers, words) in cases {
         let error = size(&job(servers), &options()).unwrap_err().to_string();
@@ -78,7 +78,7 @@ fn quantities_that_are_none_name_their_field() {
 }
 
 #[test]
-fn pods_are_what_restricted_namespaces_admit() {
+fn namespaces_with_the_restricted_standard_admit_the_pods() {
     let spec = spec("");
     let security = spec.security_context.clone().unwrap();
     assert_eq!((security.run_as_non_root, security.run_as_user), (Some(true), Some(65532)));
@@ -98,7 +98,7 @@ fn pods_are_what_restricted_namespaces_admit() {
 }
 
 #[test]
-fn a_pod_ends_for_good_and_says_why() {
+fn a_pod_never_restarts_and_reports_its_last_log_line() {
     let spec = spec("");
     assert_eq!(spec.restart_policy.as_deref(), Some("Never"));
     assert_eq!(spec.containers[0].termination_message_policy.as_deref(), Some("FallbackToLogsOnError"));
@@ -118,7 +118,7 @@ fn name_owner_and_counts_follow_from_the_job() {
 }
 
 #[test]
-fn the_users_labels_and_annotations_are_there_and_never_override_ours() {
+fn labels_and_annotations_of_the_user_are_kept_and_never_override_those_of_the_operator() {
     let user = "labels: {team: a, arrayjob.dev/uid: forged, arrayjob.dev/server-index: '0', app.kubernetes.io/managed-by: me}, \
                 annotations: {note: b, arrayjob.dev/failures: '0'}";
     let metadata = built(&job(user)).unwrap().metadata;
@@ -138,24 +138,27 @@ fn the_users_labels_and_annotations_are_there_and_never_override_ours() {
     assert_eq!((annotations["note"].as_str(), annotations[names::FAILURES].as_str()), ("b", "2"));
     let watched: Vec<_> =
         names::all_servers().split(',').map(|pair| pair.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())).unwrap()).collect();
-    assert!(watched.iter().all(|(key, value)| labels.get(key) == Some(value)), "the operator's own watch would not show it");
+    assert!(
+        watched.iter().all(|(key, value)| labels.get(key) == Some(value)),
+        "the selector of the operator's watch does not match the pod"
+    );
 }
 
 #[test]
-fn pods_leave_a_node_that_is_gone_sooner_than_usual_unless_the_user_says_otherwise() {
+fn pods_leave_an_unreachable_node_after_ten_seconds_unless_the_user_sets_a_toleration() {
     let seconds = |servers: &str, taint: &str| -> Vec<Option<i64>> {
         let tolerations = spec(servers).tolerations.unwrap();
         tolerations.iter().filter(|one| one.key.as_deref() == Some(taint)).map(|one| one.toleration_seconds).collect()
     };
     let (unreachable, not_ready) = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready");
     assert_eq!((seconds("", unreachable), seconds("", not_ready)), (vec![Some(10)], vec![Some(10)]));
-    let patient = "tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 600}, {key: gpu, operator: Exists}]";
-    assert_eq!((seconds(patient, unreachable), seconds(patient, not_ready)), (vec![Some(600)], vec![Some(10)]));
-    assert_eq!(seconds(patient, "gpu"), [None]);
+    let tolerant = "tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 600}, {key: gpu, operator: Exists}]";
+    assert_eq!((seconds(tolerant, unreachable), seconds(tolerant, not_ready)), (vec![Some(600)], vec![Some(10)]));
+    assert_eq!(seconds(tolerant, "gpu"), [None]);
 }
 
 #[test]
-fn servers_spread_over_nodes_unless_the_user_says_otherwise() {
+fn servers_spread_over_nodes_unless_the_user_sets_a_constraint() {
     let keys = |servers: &str| -> Vec<String> {
         spec(servers).topology_spread_constraints.unwrap().into_iter().map(|one| one.topology_key).collect()
     };
@@ -163,12 +166,12 @@ fn servers_spread_over_nodes_unless_the_user_says_otherwise() {
     let zones = "topologySpreadConstraints: [{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}]";
     assert_eq!(keys(zones), ["topology.kubernetes.io/zone"]);
     let own = &spec("").topology_spread_constraints.unwrap()[0];
-    assert_eq!(own.when_unsatisfiable, "ScheduleAnyway", "one node is enough");
+    assert_eq!(own.when_unsatisfiable, "ScheduleAnyway", "all servers may run on one node");
     assert_eq!(own.label_selector.clone().unwrap().match_labels.unwrap(), names::selector(&job("")));
 }
 
 #[test]
-fn what_is_no_pods_field_names_its_field() {
+fn an_invalid_field_of_a_pod_names_its_field() {
     let cases = [
         ("affinity: {nodeAffinity: yes}", "spec.servers.affinity: "),
         ("tolerations: [{key: 3}]", "spec.servers.tolerations: "),
@@ -181,7 +184,7 @@ fn what_is_no_pods_field_names_its_field() {
 }
 
 #[test]
-fn placing_is_the_users() {
+fn the_user_sets_the_scheduling() {
     let spec = spec(
         "nodeSelector: {disk: fast}, priorityClassName: high, imagePullSecrets: [{name: mine}], \
                      affinity: {podAntiAffinity: {}}",
@@ -198,30 +201,30 @@ fn placing_is_the_users() {
 }
 
 #[test]
-fn a_server_is_told_what_became_of_the_one_before() {
-    let told = |after| {
-        let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), 0, Start { after, ..Start::default() }).unwrap();
+fn a_replacement_gets_the_end_of_the_server_before_it() {
+    let variable = |previous_end| {
+        let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), 0, Start { previous_end, ..Start::default() }).unwrap();
         let env = pod.spec.unwrap().containers.remove(0).env.unwrap();
         env.into_iter().find(|variable| variable.name == "ARRAYJOB_AFTER").and_then(|variable| variable.value)
     };
-    assert_eq!(told(None), None, "the first one is told nothing");
-    assert_eq!(told(Some("OOMKilled: $(HOME) at $1")).as_deref(), Some("OOMKilled: $$(HOME) at $$1"), "and nothing is put in its words");
+    assert_eq!(variable(None), None, "the first server has no predecessor");
+    assert_eq!(variable(Some("OOMKilled: $(HOME) at $1")).as_deref(), Some("OOMKilled: $$(HOME) at $$1"), "`$` is escaped");
 }
 
 #[test]
-fn scratch_is_as_large_as_planned_and_a_tenth() {
+fn scratch_is_ten_percent_larger_than_planned() {
     let limit = |bytes: u64| {
         let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), bytes, Start::default()).unwrap();
         let volumes = pod.spec.unwrap().volumes.unwrap();
         volumes.into_iter().find(|volume| volume.name == "scratch").unwrap().empty_dir.unwrap().size_limit.map(|limit| limit.0)
     };
-    assert_eq!(limit(0), None, "without a plan for disk nothing is said");
+    assert_eq!(limit(0), None, "a plan without disk has no limit");
     assert_eq!(limit(1000), Some("1100".into()));
     assert_eq!(limit(1 << 40), Some(((1u64 << 40) + (1u64 << 40) / 10).to_string()));
 }
 
 #[test]
-fn the_users_secret_is_mounted_read_only_where_the_server_looks() {
+fn the_secret_of_the_user_is_mounted_read_only_at_the_path_of_the_server() {
     let spec = built(&job_of("", ", secretRef: {name: creds}")).unwrap().spec.unwrap();
     let volume = spec.volumes.unwrap().into_iter().find(|volume| volume.name == "source").unwrap();
     assert_eq!(volume.secret.unwrap().secret_name.as_deref(), Some("creds"));

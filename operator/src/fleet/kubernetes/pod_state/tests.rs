@@ -12,7 +12,7 @@ fn pod(status: Value) -> Pod {
     .unwrap()
 }
 
-/// What is seen of a pod in `phase` whose container is in `state`.
+/// The state of a server whose pod has `phase` and whose container has `state`.
 fn seen(phase: &str, state: Value) -> ServerState {
     let container = json!({"name": "server", "state": state, "image": "i", "imageID": "", "ready": false, "restartCount": 0});
     server_state(&pod(json!({"phase": phase, "podIP": "10.0.0.7", "containerStatuses": [container]})))
@@ -35,17 +35,17 @@ fn lost(why: &str) -> ServerState {
 }
 
 #[test]
-fn a_pod_is_what_its_phase_and_container_say() {
-    let oom = "OOMKilled: it took more memory than its limit of 2Gi; raise servers.resources.limits.memory, or use more replicas";
+fn the_state_follows_from_phase_and_container() {
+    let oom = "OOMKilled: the server used more memory than its limit of 2Gi; raise servers.resources.limits.memory, or use more replicas";
     let cases = [
         (seen("Pending", json!({"waiting": {"reason": "ContainerCreating"}})), ServerState::Starting),
         (seen("Pending", json!({"waiting": {"reason": "ImagePullBackOff"}})), ServerState::Starting),
         (seen("Running", json!({"running": {}})), up("10.0.0.7:7443")),
         (seen("Running", json!({"waiting": {"reason": "PodInitializing"}})), ServerState::Starting),
-        // Its phase follows its container's end after a moment.
+        // The phase changes some time after the end of the container.
         (seen("Running", ended(1, "Error", "no port")), exited("Error, exit code 1: no port")),
         (seen("Failed", ended(137, "OOMKilled", "")), exited(oom)),
-        (seen("Failed", ended(2, "Error", "first\nlast words  \n")), exited("Error, exit code 2: last words")),
+        (seen("Failed", ended(2, "Error", "first\nlast line  \n")), exited("Error, exit code 2: last line")),
         (seen("Failed", json!({"terminated": {"exitCode": 137}})), exited("Killed, exit code 137")),
         (seen("Failed", json!({"terminated": {"exitCode": 5}})), exited("Error, exit code 5")),
         (seen("Succeeded", ended(0, "Completed", "")), exited("Completed, exit code 0")),
@@ -56,25 +56,25 @@ fn a_pod_is_what_its_phase_and_container_say() {
 }
 
 #[test]
-fn a_pod_without_a_word_of_its_container_is_starting_or_lost() {
+fn a_pod_without_a_container_status_is_starting_or_lost() {
     let cases = [
         (json!({}), ServerState::Starting),
         (json!({"phase": "Pending"}), ServerState::Starting),
         (json!({"phase": "Pending", "containerStatuses": []}), ServerState::Starting),
         (json!({"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": []}), ServerState::Starting),
         (json!({"phase": "Unknown"}), ServerState::Starting),
-        (json!({"phase": "Failed"}), lost("its pod ended without a word")),
+        (json!({"phase": "Failed"}), lost("its pod ended without a message")),
         (json!({"phase": "Failed", "containerStatuses": [], "reason": "Odd"}), lost("Odd")),
         (json!({"phase": "Failed", "reason": "Odd", "message": "very odd"}), lost("very odd")),
     ];
     for (status, expected) in cases {
         assert_eq!(server_state(&pod(status.clone())), expected, "{status}");
     }
-    assert_eq!(server_state(&Pod::default()), ServerState::Starting, "just created: it has no status yet");
+    assert_eq!(server_state(&Pod::default()), ServerState::Starting, "a new pod has no status");
 }
 
 #[test]
-fn who_is_taken_away_is_lost_however_its_container_ended() {
+fn a_disrupted_pod_is_lost_despite_its_exit_code() {
     let killed =
         json!([{"name": "server", "state": ended(137, "Error", ""), "image": "", "imageID": "", "ready": false, "restartCount": 0}]);
     let target = |status: &str, reason: &str, message: &str| {
@@ -98,7 +98,7 @@ fn who_is_taken_away_is_lost_however_its_container_ended() {
 }
 
 #[test]
-fn a_pod_on_its_way_out_is_lost_while_it_still_runs() {
+fn a_terminating_pod_is_lost_while_its_container_runs() {
     let mut pod = pod(json!({"phase": "Running", "podIP": "10.0.0.7",
         "containerStatuses": [{"name": "server", "state": {"running": {}}, "image": "", "imageID": "", "ready": true, "restartCount": 0}]}));
     assert_eq!(server_state(&pod), up("10.0.0.7:7443"));
@@ -107,14 +107,14 @@ fn a_pod_on_its_way_out_is_lost_while_it_still_runs() {
 }
 
 #[test]
-fn an_ipv6_address_stands_in_brackets() {
+fn an_ipv6_address_is_in_brackets() {
     let container = json!({"name": "server", "state": {"running": {}}, "image": "", "imageID": "", "ready": true, "restartCount": 0});
     let pod = pod(json!({"phase": "Running", "podIP": "fd00::7", "containerStatuses": [container]}));
     assert_eq!(server_state(&pod), up("[fd00::7]:7443"));
 }
 
 #[test]
-fn a_container_beside_the_server_is_not_the_server() {
+fn a_sidecar_container_does_not_affect_the_state() {
     let state =
         |name: &str, state: Value| json!({"name": name, "state": state, "image": "", "imageID": "", "ready": true, "restartCount": 0});
     let sidecar = state("istio-proxy", ended(1, "Error", "x"));
@@ -123,17 +123,17 @@ fn a_container_beside_the_server_is_not_the_server() {
 }
 
 #[test]
-fn only_the_end_of_long_last_words_is_told() {
-    let ServerState::Exited(why) = seen("Failed", ended(1, "Error", &"ä".repeat(1000))) else { panic!("it ended") };
+fn a_long_last_line_is_cut_to_its_end() {
+    let ServerState::Exited(why) = seen("Failed", ended(1, "Error", &"ä".repeat(1000))) else { panic!("the container ended") };
     assert_eq!(why, format!("Error, exit code 1: {}", "ä".repeat(300)));
 }
 
 #[test]
-fn index_and_counts_are_what_the_pod_carries() {
+fn index_and_counts_are_read_from_labels_and_annotations() {
     let mut pod = pod(json!({}));
     assert_eq!((index(&pod), counts(&pod)), (Some(3), (0, 0)));
     pod.metadata.annotations = Some([(names::FAILURES.to_owned(), "2".to_owned()), (names::DISRUPTIONS.to_owned(), "x".to_owned())].into());
-    assert_eq!(counts(&pod), (2, 0), "what is no number counts as none");
+    assert_eq!(counts(&pod), (2, 0), "an invalid number counts as 0");
     pod.metadata.labels = None;
     assert_eq!(index(&pod), None);
 }

@@ -1,5 +1,5 @@
-//! Chunk servers on paper: they speak the operator's HTTP over mutual TLS, each at an address of its own of the loopback, and
-//! compute nothing. A kubelet of a kind starts one for each pod.
+//! Fake chunk servers: they respond to the operator's requests over mutual TLS, each at its own loopback address, and compute nothing. A fake
+//! kubelet starts one server for each pod.
 
 use crate::api_server::Cluster;
 use crate::operator::{KEY, container, ended};
@@ -24,18 +24,18 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Between two units of work.
-const TICK: Duration = Duration::from_millis(60);
-/// Units into which a server's share of each of three phases falls.
+/// Interval of the units of work.
+const INTERVAL: Duration = Duration::from_millis(60);
+/// Units of each of the three phases of a server.
 const UNITS: u64 = 8;
 
-/// The machines of a cluster, and what they are told to do otherwise than usual.
+/// The servers of a cluster, and the settings of a test.
 #[derive(Clone)]
-pub(crate) struct Machines {
+pub(crate) struct FakeServers {
     cluster: Cluster,
     inner: Arc<Mutex<HashMap<String, Running>>>,
     probe: Arc<Mutex<Result<Probed, Problem>>>,
-    /// Units of work that each server does before it waits.
+    /// Units of work that each server completes before it waits.
     units: Arc<AtomicU64>,
 }
 
@@ -59,49 +59,49 @@ pub(crate) struct Work {
     units: u64,
 }
 
-impl Machines {
-    /// Machines that start a server for each pod of the cluster, until the test ends.
+impl FakeServers {
+    /// Starts a server for each pod of the cluster, until the test ends.
     pub(crate) fn start(cluster: &Cluster) -> Self {
         transport::crypto::install_crypto();
-        let probe = Err(Problem { error: "nobody asked".into(), reason: None });
-        let machines = Self {
+        let probe = Err(Problem { error: "the test sets no probe result".into(), reason: None });
+        let servers = Self {
             cluster: cluster.clone(),
             inner: Arc::default(),
             probe: Arc::new(Mutex::new(probe)),
             units: Arc::new(AtomicU64::new(u64::MAX)),
         };
-        let kubelet = machines.clone();
+        let kubelet = servers.clone();
         tokio::spawn(async move {
             let mut changes = kubelet.cluster.changes();
             loop {
-                kubelet.look().await;
+                kubelet.sync_pods().await;
                 changes.changed().await.unwrap();
             }
         });
-        machines
+        servers
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.inner.lock().unwrap()
     }
 
-    /// Each server does so many units of work, and then waits until it may do more.
+    /// Each server completes this number of units, and then waits for a higher number.
     pub(crate) fn allow(&self, units: u64) {
         self.units.store(units, Ordering::Relaxed);
     }
 
-    /// What the first frame is.
+    /// Sets the probed first frame.
     pub(crate) fn first_frame(&self, frame: Result<FrameSpec, Problem>) {
         *self.probe.lock().unwrap() = frame.map(|frame| Probed { frame, array: None });
     }
 
-    /// How the array lies in its store.
+    /// Sets the probed layout of an array.
     pub(crate) fn array(&self, array: ArrayLayout) {
         let frame = FrameSpec { height: array.shape[1], width: array.shape[2], dtype: array.dtype };
         *self.probe.lock().unwrap() = Ok(Probed { frame, array: Some(array) });
     }
 
-    async fn look(&self) {
+    async fn sync_pods(&self) {
         let pods: HashMap<String, String> =
             self.cluster.names("pods").into_iter().map(|name| (self.cluster.uid("pods", &name), name)).collect();
         self.lock().retain(|uid, _| pods.contains_key(uid));
@@ -127,25 +127,25 @@ impl Machines {
         self.lock().insert(uid, Running { server, tasks: [serving, working] });
         let mut status = container("Running", &json!({"running": {}}));
         status["podIP"] = ip.to_string().into();
-        self.cluster.say(pod, status);
+        self.cluster.set_pod_status(pod, status);
     }
 
     pub(crate) fn server(&self, pod: &str) -> Server {
         self.lock()[&self.cluster.uid("pods", pod)].server.clone()
     }
 
-    /// Boot ids of all servers that run.
+    /// Boot ids of all running servers.
     pub(crate) fn boots(&self) -> Vec<String> {
         let mut boots: Vec<String> = self.lock().values().map(|running| running.server.lock().progress.boot.0.clone()).collect();
         boots.sort();
         boots
     }
 
-    /// Ends a server as the kernel does.
+    /// Ends a server, as the kernel does when memory runs out.
     pub(crate) fn kill(&self, pod: &str) {
         let uid = self.cluster.uid("pods", pod);
         drop(self.lock().remove(&uid));
-        self.cluster.say(pod, ended(137, "OOMKilled"));
+        self.cluster.set_pod_status(pod, ended(137, "OOMKilled"));
     }
 }
 
@@ -167,9 +167,9 @@ impl Server {
 
     async fn work(self, cluster: Cluster, allowed: Arc<AtomicU64>) {
         loop {
-            // Whoever waits looks again.
+            // The tests' waits check their conditions again.
             cluster.change(|_| ());
-            tokio::time::sleep(TICK).await;
+            tokio::time::sleep(INTERVAL).await;
             let mut work = self.lock();
             let goal = work.goal;
             if work.units >= allowed.load(Ordering::Relaxed) {
@@ -196,7 +196,7 @@ fn now_ms() -> u64 {
 }
 
 fn router(server: Server, probe: Arc<Mutex<Result<Probed, Problem>>>) -> Router {
-    let look = move || async move {
+    let probe_response = move || async move {
         match &*probe.lock().unwrap() {
             Ok(frame) => Ok(Json(*frame)),
             Err(problem) => Err((StatusCode::UNPROCESSABLE_ENTITY, Json(problem.clone()))),
@@ -206,19 +206,19 @@ fn router(server: Server, probe: Arc<Mutex<Result<Probed, Problem>>>) -> Router 
         .route(route::PROGRESS, get(progress))
         .route(route::ASSIGNMENT, put(assign))
         .route(route::WRITE, post(write))
-        .route(route::PROBE, post(look))
+        .route(route::PROBE, post(probe_response))
         .with_state(server)
 }
 
 async fn progress(State(server): State<Server>, Query(query): Query<HashMap<String, u64>>) -> Json<Progress> {
     let waited = async {
         while query.get("milestone") == Some(&server.lock().progress.milestone) {
-            tokio::time::sleep(TICK / 4).await;
+            tokio::time::sleep(INTERVAL / 4).await;
         }
     };
-    let longest = Duration::from_millis(query.get("wait_ms").copied().unwrap_or(0));
-    // No news in time is an answer too.
-    let _ = tokio::time::timeout(longest, waited).await;
+    let wait = Duration::from_millis(query.get("wait_ms").copied().unwrap_or(0));
+    // After the timeout, the response has no new milestone.
+    let _ = tokio::time::timeout(wait, waited).await;
     Json(server.lock().progress.clone())
 }
 
@@ -228,10 +228,10 @@ async fn assign(
     Json(assignment): Json<Assignment>,
 ) -> Json<Progress> {
     let mut work = server.lock();
-    let wanted = Some((assignment.job.uid.clone(), assignment.job.generation));
-    if work.progress.assignment != wanted {
+    let assigned = Some((assignment.job.uid.clone(), assignment.job.generation));
+    if work.progress.assignment != assigned {
         work.progress.phases = share(&assignment.plan, ServerId(query["server"]));
-        work.progress.assignment = wanted;
+        work.progress.assignment = assigned;
     }
     work.progress.stamp = assignment.stamp();
     work.goal = assignment.goal;
@@ -240,14 +240,14 @@ async fn assign(
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct WriteQuery {
     output: usize,
     stage: Stage,
 }
 
-async fn write(State(server): State<Server>, Query(wanted): Query<Wanted>) -> Json<Progress> {
+async fn write(State(server): State<Server>, Query(query): Query<WriteQuery>) -> Json<Progress> {
     let mut work = server.lock();
-    work.progress.writing.push(Writing { output: wanted.output, stage: wanted.stage });
+    work.progress.writing.push(Writing { output: query.output, stage: query.stage });
     Json(work.progress.clone())
 }
 
@@ -257,7 +257,7 @@ fn share(plan: &Plan, id: ServerId) -> Vec<PhaseProgress> {
     vec![phase(Phase::Load, frames), phase(Phase::Rechunk, bands), phase(Phase::Fft, bands)]
 }
 
-/// The share of the work that is done, in percent, as the status says.
+/// The completed share of the work in percent, from the status.
 pub(crate) fn percent(cluster: &Cluster) -> u64 {
     let percent = cluster.get("arrayjobs", "stack").map_or(Value::Null, |job| job["status"]["progress"]["percent"].clone());
     percent.as_str().and_then(|text| text.trim_end_matches('%').parse().ok()).unwrap_or(0)

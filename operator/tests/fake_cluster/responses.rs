@@ -1,11 +1,11 @@
-//! What the API server on paper does with one request.
+//! The response of the fake API server to one request.
 
 use crate::api_server::{Inner, NAMESPACE, Request, list};
 use axum::body::Body;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-/// A refusal.
+/// A refused request.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) code: u16,
@@ -29,8 +29,8 @@ pub(crate) fn name(object: &Value) -> String {
     object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
-/// What the API server adds to a new object.
-pub(crate) fn born(inner: &mut Inner, mut object: Value) -> Value {
+/// Adds the metadata that the API server sets on a new object.
+pub(crate) fn initialize(inner: &mut Inner, mut object: Value) -> Value {
     let uid = format!("{:0>8}-uid", inner.next_version());
     let metadata = &mut object["metadata"];
     metadata["namespace"] = NAMESPACE.into();
@@ -42,7 +42,7 @@ pub(crate) fn born(inner: &mut Inner, mut object: Value) -> Value {
     object
 }
 
-pub(crate) fn answer(inner: &mut Inner, request: &Request) -> Result<Value, Refused> {
+pub(crate) fn respond(inner: &mut Inner, request: &Request) -> Result<Value, Refused> {
     let (kind, name) = (request.kind.split('/').next().unwrap_or_default(), request.name.as_str());
     let found = inner.objects.get(&(kind.to_owned(), name.to_owned())).cloned();
     let missing = || Refused::new(404, "NotFound", format!("{kind} {name:?} not found"));
@@ -53,7 +53,7 @@ pub(crate) fn answer(inner: &mut Inner, request: &Request) -> Result<Value, Refu
         "get" => found.ok_or_else(missing),
         "create" if found.is_some() => Err(Refused::new(409, "AlreadyExists", format!("{kind} {name:?} already exists"))),
         "create" => {
-            let object = born(inner, request.body.clone());
+            let object = initialize(inner, request.body.clone());
             Ok(inner.store(kind, object))
         }
         "replace" => {
@@ -71,24 +71,24 @@ pub(crate) fn answer(inner: &mut Inner, request: &Request) -> Result<Value, Refu
                 return Err(conflict("the UID in the precondition does not match the UID in record"));
             }
             if found["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty()) {
-                let mut leaving = found;
-                leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
-                return Ok(inner.store(kind, leaving));
+                let mut terminating = found;
+                terminating["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+                return Ok(inner.store(kind, terminating));
             }
-            inner.take(kind, name).ok_or_else(missing)
+            inner.remove(kind, name).ok_or_else(missing)
         }
         other => panic!("{other}"),
     }
 }
 
-/// One manager owns all of what it applies: fields that it leaves out go. `None` where there is nothing to patch.
+/// The only field manager owns all applied fields: omitted fields are removed. `None` if the object does not exist.
 fn patch(inner: &mut Inner, request: &Request, found: Option<Value>, kind: &str) -> Option<Result<Value, Refused>> {
     let status = request.kind.ends_with("/status");
     let Some(found) = found else {
         if status || kind == "events" {
             return None;
         }
-        let object = born(inner, request.body.clone());
+        let object = initialize(inner, request.body.clone());
         return Some(Ok(inner.store(kind, object)));
     };
     let uid = &request.body["metadata"]["uid"];
@@ -105,6 +105,6 @@ fn patch(inner: &mut Inner, request: &Request, found: Option<Value>, kind: &str)
         }
         after["metadata"]["labels"] = request.body["metadata"]["labels"].clone();
     }
-    // What changes nothing has no new version, and no watch is told.
+    // A patch without effect gives no new version and no watch event.
     Some(Ok(if after == found { found } else { inner.store(kind, after) }))
 }

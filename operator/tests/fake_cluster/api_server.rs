@@ -1,8 +1,7 @@
-//! A Kubernetes API server on paper: it keeps objects in memory, tells watches of every change, and writes down each request.
-//! It checks nothing but what the operator relies on: names, uids, versions. There is one namespace, and no socket, so that the
-//! clock of a test may be paused.
+//! A fake Kubernetes API server: it keeps objects in memory, sends every change to the watches, and logs each request. It checks names, uids and
+//! versions, on which the operator relies. It has one namespace, and no socket, so that a test can pause its clock.
 
-use crate::answer::{self, Refused};
+use crate::responses::{self, Refused};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
@@ -17,16 +16,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub(crate) const NAMESPACE: &str = "lab";
-/// Longer than anything that is waited for, by the test's clock.
-const LONG: Duration = Duration::from_secs(40);
+/// Timeout of all waits, by the clock of the test.
+const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// One request that came in.
+/// One received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) at: Instant,
     /// get, list, watch, create, patch, replace or delete.
     pub(crate) verb: &'static str,
-    /// The plural, and the subresource behind a slash.
+    /// Plural name of the kind; a subresource follows after a slash.
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) body: Value,
@@ -35,7 +34,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// As in `create pods stack-0`.
+    /// For example `create pods stack-0`.
     pub(crate) fn line(&self) -> String {
         format!("{} {} {}", self.verb, self.kind, self.name)
     }
@@ -45,10 +44,11 @@ impl Request {
     }
 }
 
-/// When the operator is cut off: at its so manieth write from now on, once it is done or before.
+/// The point at which the API server stops responding: at write number `at` from now on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
+pub(crate) struct Disconnect {
     pub(crate) at: usize,
+    /// Whether that write is stored.
     pub(crate) done: bool,
 }
 
@@ -61,14 +61,14 @@ pub(crate) struct Inner {
     version: u64,
     log: Vec<Request>,
     rules: Vec<Rule>,
-    /// Kinds whose watches show nothing for now.
+    /// Kinds whose watches send no events.
     lagging: Vec<String>,
-    cut: Option<Cut>,
-    /// Nobody gets an answer.
+    disconnect: Option<Disconnect>,
+    /// Whether no request gets a response.
     frozen: bool,
 }
 
-/// The API server.
+/// The API server with its objects.
 #[derive(Clone, Default)]
 pub(crate) struct Cluster {
     inner: Arc<Mutex<Inner>>,
@@ -81,9 +81,9 @@ impl Inner {
         self.version.to_string()
     }
 
-    /// Stores an object under a new version, and tells watches.
+    /// Stores an object with a new version, and sends the change to the watches.
     pub(crate) fn store(&mut self, kind: &str, mut object: Value) -> Value {
-        let name = answer::name(&object);
+        let name = responses::name(&object);
         let key = (kind.to_owned(), name);
         object["metadata"]["resourceVersion"] = self.next_version().into();
         let what = if self.objects.insert(key, object.clone()).is_some() { "MODIFIED" } else { "ADDED" };
@@ -91,8 +91,8 @@ impl Inner {
         object
     }
 
-    /// Takes an object away; with it goes what it owns.
-    pub(crate) fn take(&mut self, kind: &str, name: &str) -> Option<Value> {
+    /// Removes an object and its dependents.
+    pub(crate) fn remove(&mut self, kind: &str, name: &str) -> Option<Value> {
         let mut object = self.objects.remove(&(kind.to_owned(), name.to_owned()))?;
         object["metadata"]["resourceVersion"] = self.next_version().into();
         self.history.push((self.version, "DELETED", kind.to_owned(), object.clone()));
@@ -100,7 +100,7 @@ impl Inner {
         let owned =
             |object: &Value| object["metadata"]["ownerReferences"].as_array().is_some_and(|owners| owners.iter().any(|o| o["uid"] == uid));
         let orphans: Vec<_> = self.objects.iter().filter(|(_, object)| owned(object)).map(|(key, _)| key.clone()).collect();
-        orphans.iter().for_each(|(kind, name)| drop(self.take(kind, name)));
+        orphans.iter().for_each(|(kind, name)| drop(self.remove(kind, name)));
         Some(object)
     }
 }
@@ -110,31 +110,31 @@ impl Cluster {
         self.inner.lock().unwrap()
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// A client of it, without a socket between.
+    /// A client of this server, without a socket.
     pub(crate) fn client(&self) -> kube::Client {
         kube::Client::new(Router::new().fallback(serve).with_state(self.clone()), NAMESPACE)
     }
 
-    /// Told of every change and every request.
+    /// Notified of every change and every request.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// Does something to the objects as somebody other than the operator would.
+    /// Changes the objects, as a client other than the operator.
     pub(crate) fn change<T>(&self, what: impl FnOnce(&mut Inner) -> T) -> T {
         let result = what(&mut self.lock());
-        self.tell();
+        self.notify();
         result
     }
 
     /// Creates an object.
     pub(crate) fn put(&self, kind: &str, object: Value) -> Value {
         self.change(|inner| {
-            let object = answer::born(inner, object);
+            let object = responses::born(inner, object);
             inner.store(kind, object)
         })
     }
@@ -152,9 +152,9 @@ impl Cluster {
         });
     }
 
-    /// Deletes an object, and what it owns.
+    /// Deletes an object and its dependents.
     pub(crate) fn delete(&self, kind: &str, name: &str) {
-        self.change(|inner| inner.take(kind, name)).unwrap_or_else(|| panic!("there is no {kind} {name}"));
+        self.change(|inner| inner.remove(kind, name)).unwrap_or_else(|| panic!("{kind} {name} does not exist"));
     }
 
     pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Value> {
@@ -165,42 +165,42 @@ impl Cluster {
         self.lock().objects.keys().filter(|(found, _)| found == kind).map(|(_, name)| name.clone()).collect()
     }
 
-    /// Refuses what this rule refuses, from now on.
+    /// Adds a rule that refuses requests.
     pub(crate) fn refuse(&self, rule: impl Fn(&Request) -> Option<Refused> + Send + 'static) {
         self.lock().rules.push(Box::new(rule));
     }
 
-    /// Refuses nothing any more.
+    /// Removes all rules.
     pub(crate) fn accept(&self) {
         self.lock().rules.clear();
     }
 
-    /// Watches of this kind show nothing until they go on.
-    pub(crate) fn hold_back(&self, kind: &str) {
+    /// Watches of this kind send no events until `resume_watches`.
+    pub(crate) fn pause_watches(&self, kind: &str) {
         self.lock().lagging.push(kind.to_owned());
     }
 
-    pub(crate) fn go_on(&self) {
+    pub(crate) fn resume_watches(&self) {
         self.change(|inner| inner.lagging.clear());
     }
 
-    /// Cuts whoever speaks to it off at that point; nobody gets an answer from then on.
-    pub(crate) fn cut(&self, cut: Cut) {
-        self.lock().cut = Some(cut);
+    /// Sets the point from which no request gets a response.
+    pub(crate) fn disconnect_at(&self, disconnect: Disconnect) {
+        self.lock().disconnect = Some(disconnect);
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
+    pub(crate) fn is_disconnected(&self) -> bool {
         self.lock().frozen
     }
 
-    /// Answers nobody any more.
+    /// Stops all responses.
     pub(crate) fn freeze(&self) {
         self.change(|inner| inner.frozen = true);
     }
 
-    /// Answers again.
-    pub(crate) fn mend(&self) {
-        self.change(|inner| (inner.cut, inner.frozen) = (None, false));
+    /// Responds again.
+    pub(crate) fn reconnect(&self) {
+        self.change(|inner| (inner.disconnect, inner.frozen) = (None, false));
     }
 
     /// All requests so far.
@@ -208,15 +208,15 @@ impl Cluster {
         self.lock().log.clone()
     }
 
-    /// The requests of one verb and kind, as in `create pods`.
+    /// The requests of one verb and kind, for example `create pods`.
     pub(crate) fn requests(&self, verb_and_kind: &str) -> Vec<Request> {
         self.log().into_iter().filter(|request| format!("{} {}", request.verb, request.kind) == verb_and_kind).collect()
     }
 
-    /// Waits until it is so.
+    /// Waits until `is_so` is true.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let mut changes = self.changes();
-        let waited = timeout(LONG, async {
+        let waited = timeout(TIMEOUT, async {
             while !is_so(self) {
                 changes.changed().await.unwrap();
             }
@@ -228,44 +228,48 @@ impl Cluster {
                 .filter(|request| request.writes())
                 .map(|request| format!("{} {}", request.line(), request.code))
                 .collect();
-            panic!("not so: {what}\n{}\n{:#?}", lines.join("\n"), self.get("arrayjobs", "stack").map(|job| job["status"].clone()));
+            panic!(
+                "timeout while waiting for: {what}\n{}\n{:#?}",
+                lines.join("\n"),
+                self.get("arrayjobs", "stack").map(|job| job["status"].clone())
+            );
         }
     }
 }
 
 async fn serve(State(cluster): State<Cluster>, request: HttpRequest<Body>) -> Response {
     let mut request = read(request).await;
-    let (answer, frozen) = {
+    let (response, frozen) = {
         let mut inner = cluster.lock();
         let last = if request.writes() && !inner.frozen { count_down(&mut inner) } else { None };
-        if inner.frozen || last.is_some_and(|cut| !cut.done) {
+        if inner.frozen || last.is_some_and(|disconnect| !disconnect.done) {
             inner.frozen = true;
             (Ok(Value::Null), true)
         } else {
             let refused = inner.rules.iter().find_map(|rule| rule(&request));
-            let answer = refused.map_or_else(|| answer::answer(&mut inner, &request), Err);
-            request.code = answer.as_ref().map_or_else(|refused| refused.code, |_| 200);
+            let response = refused.map_or_else(|| responses::respond(&mut inner, &request), Err);
+            request.code = response.as_ref().map_or_else(|refused| refused.code, |_| 200);
             inner.log.push(request.clone());
             inner.frozen = last.is_some();
-            (answer, last.is_some())
+            (response, last.is_some())
         }
     };
-    cluster.tell();
+    cluster.notify();
     if frozen {
         std::future::pending::<()>().await;
     }
-    match answer {
+    match response {
         Ok(_) if request.verb == "watch" => Response::new(follow(cluster, &request)),
         Ok(object) => Response::new(Body::from(object.to_string())),
         Err(refused) => refused.response(),
     }
 }
 
-/// One write less until the cut, which is returned when this is the one.
-fn count_down(inner: &mut Inner) -> Option<Cut> {
-    let cut = inner.cut.as_mut()?;
-    cut.at = cut.at.checked_sub(1)?;
-    (cut.at == 0).then_some(*cut)
+/// Counts one write. Returns the disconnect if it is due at this write.
+fn count_down(inner: &mut Inner) -> Option<Disconnect> {
+    let disconnect = inner.disconnect.as_mut()?;
+    disconnect.at = disconnect.at.checked_sub(1)?;
+    (disconnect.at == 0).then_some(*disconnect)
 }
 
 /// `/api/v1` or `/apis/GROUP/VERSION`, then `[/namespaces/NAMESPACE]/KIND[/NAME[/SUB]]`.
@@ -289,11 +293,11 @@ async fn read(request: HttpRequest<Body>) -> Request {
         (other, _) => panic!("{other} {}", parts.uri),
     };
     let kind = rest.get(2).map_or_else(|| rest[0].to_owned(), |sub| format!("{}/{sub}", rest[0]));
-    let name = rest.get(1).map_or_else(|| answer::name(&body), |name| (*name).to_owned());
+    let name = rest.get(1).map_or_else(|| responses::name(&body), |name| (*name).to_owned());
     Request { at: Instant::now(), verb, kind, name, body, code: 0, query }
 }
 
-/// All objects of a kind that the request's selector matches.
+/// All objects of a kind that match the selector of the request.
 pub(crate) fn list(inner: &Inner, request: &Request) -> Value {
     let items: Vec<&Value> =
         inner.objects.iter().filter(|((kind, _), object)| *kind == request.kind && selected(request, object)).map(|(_, o)| o).collect();
@@ -306,7 +310,7 @@ fn selected(request: &Request, object: &Value) -> bool {
     selector.split(',').filter_map(|pair| pair.split_once('=')).all(|(key, value)| labels[key] == value)
 }
 
-/// Changes since the request's version, as they come, for as long as it asks.
+/// Streams the changes since the version of the request, until its timeout.
 fn follow(cluster: Cluster, request: &Request) -> Body {
     let number = |key: &str| request.query[key].parse::<u64>().unwrap();
     let end = Instant::now() + Duration::from_secs(number("timeoutSeconds"));

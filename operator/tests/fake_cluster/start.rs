@@ -1,30 +1,30 @@
-//! How a job starts, or does not.
+//! The start of a job, and failures before its first pod.
 
-use crate::answer::Refused;
 use crate::api_server::{Cluster, Request};
 use crate::operator::{Operator, container, ended, pod, unschedulable};
+use crate::responses::Refused;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 const STATUS: &str = "patch arrayjobs/status";
 
-/// The position of the first request of which this is so.
+/// Position of the first request for which `is_it` is true.
 fn first(log: &[Request], is_it: impl Fn(&Request) -> bool) -> usize {
-    log.iter().position(is_it).expect("there is such a request")
+    log.iter().position(is_it).expect("the log contains the request")
 }
 
-/// When statuses were written.
+/// Times of all writes of the status.
 fn written(cluster: &Cluster) -> Vec<Instant> {
     cluster.requests(STATUS).iter().map(|request| request.at).collect()
 }
 
-fn closest(times: &[Instant]) -> Duration {
+fn shortest_interval(times: &[Instant]) -> Duration {
     times.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(Duration::MAX)
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_plan_is_told_before_anything_is_made_and_pods_come_last() {
+async fn the_plan_is_written_before_any_object_and_pods_are_created_last() {
     let cluster = Cluster::default();
     cluster.apply(&json!({}));
     let _operator = Operator::start(&cluster);
@@ -32,9 +32,9 @@ async fn the_plan_is_told_before_anything_is_made_and_pods_come_last() {
     let log = cluster.log();
     let planned = first(&log, |request| request.kind == "arrayjobs/status" && !request.body["status"]["plan"].is_null());
     let pod = first(&log, |request| request.line().starts_with("create pods"));
-    for made in ["patch services stack", "create secrets", "patch networkpolicies stack-"] {
-        let made = first(&log, |request| request.line().starts_with(made));
-        assert!(planned < made && made < pod, "{:#?}", log.iter().map(Request::line).collect::<Vec<_>>());
+    for child in ["patch services stack", "create secrets", "patch networkpolicies stack-"] {
+        let created = first(&log, |request| request.line().starts_with(child));
+        assert!(planned < created && created < pod, "{:#?}", log.iter().map(Request::line).collect::<Vec<_>>());
     }
     assert_eq!(cluster.names("pods"), ["stack-0", "stack-1", "stack-2"]);
     assert_eq!(cluster.events(), ["Planned"]);
@@ -46,7 +46,7 @@ async fn the_plan_is_told_before_anything_is_made_and_pods_come_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_job_has_is_owned_by_it_and_nothing_is_read_that_need_not_be() {
+async fn a_job_owns_its_objects_and_the_operator_reads_no_secret() {
     let cluster = Cluster::default();
     cluster.apply(&json!({}));
     let _operator = Operator::start(&cluster);
@@ -59,13 +59,13 @@ async fn what_a_job_has_is_owned_by_it_and_nothing_is_read_that_need_not_be() {
         }
     }
     let reads_secrets = |request: &Request| request.kind == "secrets" && request.verb != "create";
-    assert!(!cluster.log().iter().any(reads_secrets), "its role does not let it read them");
+    assert!(!cluster.log().iter().any(reads_secrets), "the role of the operator does not allow it");
     cluster.delete("arrayjobs", "stack");
-    assert!(cluster.lock().objects.keys().all(|(kind, _)| kind == "events"), "all of it goes with the job");
+    assert!(cluster.lock().objects.keys().all(|(kind, _)| kind == "events"), "all objects are deleted with the job");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_waits_for_its_pods_says_so_once() {
+async fn a_job_that_waits_for_its_pods_writes_its_status_once() {
     let cluster = Cluster::default();
     cluster.apply(&json!({}));
     let _operator = Operator::start(&cluster);
@@ -74,32 +74,32 @@ async fn a_job_that_waits_for_its_pods_says_so_once() {
     let before = cluster.log().len();
     sleep(Duration::from_secs(20)).await;
     let since: Vec<String> = cluster.log()[before..].iter().filter(|request| request.verb != "list").map(Request::line).collect();
-    assert_eq!(since, Vec::<String>::new(), "nothing has changed");
+    assert_eq!(since, Vec::<String>::new(), "no request without a change");
     assert_eq!((cluster.phase(), cluster.condition("Progressing")), ("Starting".into(), ("True".into(), "Starting".into())));
     assert_eq!(cluster.status().servers.unwrap().summary, "0/3");
-    assert!(closest(&written(&cluster)) >= Duration::from_secs(1));
+    assert!(shortest_interval(&written(&cluster)) >= Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_is_written_at_most_once_a_second_however_much_happens() {
+async fn a_status_is_written_at_most_once_a_second() {
     let cluster = Cluster::default();
     cluster.apply(&json!({}));
     let _operator = Operator::start(&cluster);
     cluster.until_pods(3).await;
     for turn in 0..100 {
         let odd = turn % 2 == 1;
-        cluster.say("stack-1", if odd { unschedulable(&format!("{turn} nodes are full")) } else { json!({"phase": "Pending"}) });
+        cluster.set_pod_status("stack-1", if odd { unschedulable(&format!("{turn} nodes are full")) } else { json!({"phase": "Pending"}) });
         sleep(Duration::from_millis(137)).await;
     }
     let times = written(&cluster);
     assert!(times.len() >= 8, "{} writes in 14 s", times.len());
-    assert!(closest(&times) >= Duration::from_secs(1), "{:?}", closest(&times));
+    assert!(shortest_interval(&times) >= Duration::from_secs(1), "{:?}", shortest_interval(&times));
     let bodies: Vec<_> = cluster.requests(STATUS).into_iter().map(|request| request.body).collect();
-    assert!(bodies.windows(2).all(|pair| pair[0] != pair[1]), "the same was written twice");
+    assert!(bodies.windows(2).all(|pair| pair[0] != pair[1]), "the same status was written twice");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_cannot_fit_fails_with_what_would_and_starts_nothing() {
+async fn a_job_that_does_not_fit_fails_with_a_fitting_number_and_starts_nothing() {
     let cluster = Cluster::default();
     let frames = json!({"images": {"urlTemplate": "http://images.invalid/{index}", "count": 10000}, "frame": {"height": 2000, "width": 2000, "dtype": "uint8"}});
     cluster.apply(&json!({"source": frames, "servers": {"replicas": 2, "storage": "Memory"}}));
@@ -120,7 +120,7 @@ async fn a_job_that_cannot_fit_fails_with_what_would_and_starts_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_manifest_fails_with_its_field_and_starts_nothing() {
+async fn an_invalid_manifest_fails_with_its_field_and_starts_nothing() {
     let cases = [
         (json!({"recenter": {"crop": [61, 10]}}), "spec.recenter.crop: "),
         (json!({"servers": {"resources": {"limits": {"memory": "much"}}}}), "spec.servers.resources.limits.memory: "),
@@ -139,7 +139,7 @@ async fn a_wrong_manifest_fails_with_its_field_and_starts_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_of_somebody_else_is_left_alone_and_fails_the_job() {
+async fn a_service_of_another_owner_is_not_changed_and_fails_the_job() {
     let cluster = Cluster::default();
     cluster.put(
         "services",
@@ -154,7 +154,7 @@ async fn a_service_of_somebody_else_is_left_alone_and_fails_the_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quota_holds_a_job_up_and_does_not_fail_it() {
+async fn an_exhausted_quota_stalls_a_job_and_does_not_fail_it() {
     let cluster = Cluster::default();
     cluster.apply(&json!({"backoffLimit": 0}));
     cluster.refuse(|request| (request.line() == "create pods stack-0").then(|| Refused::new(403, "Forbidden", "exceeded quota: small")));
@@ -167,11 +167,11 @@ async fn a_quota_holds_a_job_up_and_does_not_fail_it() {
     assert!((5..40).contains(&tries), "{tries} tries in half a minute");
     cluster.accept();
     cluster.until_pods(3).await;
-    cluster.until("going on", |cluster| cluster.condition("Stalled").0 == "False").await;
+    cluster.until("not stalled", |cluster| cluster.condition("Stalled").0 == "False").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_that_the_manifest_does_not_describe_is_looked_at_by_one_server_first() {
+async fn one_server_probes_a_frame_that_the_manifest_does_not_state() {
     let cluster = Cluster::default();
     cluster.apply(&json!({"source": {"images": {"urlTemplate": "http://images.invalid/{index}", "count": 100}}}));
     let _operator = Operator::start(&cluster);
@@ -179,12 +179,12 @@ async fn a_frame_that_the_manifest_does_not_describe_is_looked_at_by_one_server_
     sleep(Duration::from_secs(20)).await;
     assert_eq!(cluster.names("pods"), ["stack-0"]);
     assert_eq!((cluster.status().plan, cluster.condition("Progressing").1), (None, "Probing".into()));
-    cluster.say("stack-0", unschedulable("0/1 nodes"));
+    cluster.set_pod_status("stack-0", unschedulable("0/1 nodes"));
     cluster.until("stalled", |cluster| cluster.condition("Stalled") == ("True".into(), "Unschedulable".into())).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_is_deleted_is_made_again_and_counts_for_nothing() {
+async fn a_deleted_pod_is_created_again_and_is_not_a_failure() {
     let cluster = Cluster::default();
     cluster.apply(&json!({"backoffLimit": 0}));
     let _operator = Operator::start(&cluster);
@@ -196,33 +196,33 @@ async fn a_pod_that_is_deleted_is_made_again_and_counts_for_nothing() {
     }
     let failures = cluster.status().failures.unwrap();
     assert_eq!((failures.counted, failures.last.unwrap().server.as_str()), (0, "stack-1"));
-    assert_eq!(cluster.requests("create pods").len(), 6, "one for each");
+    assert_eq!(cluster.requests("create pods").len(), 6, "one creation for each pod and deletion");
     assert_eq!(cluster.events(), ["Planned", "ServerLost", "ServerLost", "ServerLost"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn servers_that_keep_failing_fail_the_job_with_why() {
+async fn servers_that_keep_failing_fail_the_job_with_the_reason() {
     let cluster = Cluster::default();
     cluster.apply(&json!({"backoffLimit": 1}));
     let _operator = Operator::start(&cluster);
     cluster.until_pods(3).await;
-    cluster.say("stack-0", container("Running", &json!({"waiting": {"reason": "ContainerCreating"}})));
-    cluster.say("stack-1", ended(137, "OOMKilled"));
+    cluster.set_pod_status("stack-0", container("Running", &json!({"waiting": {"reason": "ContainerCreating"}})));
+    cluster.set_pod_status("stack-1", ended(137, "OOMKilled"));
     cluster.until("replaced", |cluster| cluster.requests("create pods").len() == 4).await;
     cluster.until_pods(3).await;
-    cluster.say("stack-1", ended(137, "OOMKilled"));
+    cluster.set_pod_status("stack-1", ended(137, "OOMKilled"));
     cluster.until_phase("Failed").await;
     assert_eq!(cluster.condition("Failed").1, "BackoffLimitExceeded");
     assert!(cluster.message("Failed").contains("raise servers.resources.limits.memory"), "{}", cluster.message("Failed"));
     cluster.until("stopped", |cluster| cluster.names("pods") == ["stack-1"]).await;
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(cluster.names("pods"), ["stack-1"], "the one that failed stays for its log");
+    assert_eq!(cluster.names("pods"), ["stack-1"], "the failed pod keeps its log");
     assert_eq!(cluster.requests("create pods").len(), 4);
     assert!(cluster.status().completion_time.is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_change_changes_and_the_servers_stay() {
+async fn an_edit_of_a_mutable_field_keeps_the_servers() {
     let cluster = Cluster::default();
     cluster.apply(&json!({"backoffLimit": 5}));
     let _operator = Operator::start(&cluster);
@@ -230,15 +230,15 @@ async fn what_may_change_changes_and_the_servers_stay() {
     cluster.edit("arrayjobs", "stack", |job| job["spec"]["backoffLimit"] = json!(0));
     cluster.until("seen", |cluster| cluster.status().observed_generation == Some(2)).await;
     assert!(cluster.status().conditions.iter().all(|condition| condition.observed_generation == Some(2)));
-    assert_eq!(cluster.status().plan.unwrap().generation, 1, "servers know the job under the generation that was planned");
+    assert_eq!(cluster.status().plan.unwrap().generation, 1, "servers know the planned generation of the job");
     sleep(Duration::from_secs(10)).await;
     assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (3, 0));
-    cluster.say("stack-0", ended(1, "Error"));
+    cluster.set_pod_status("stack-0", ended(1, "Error"));
     cluster.until_phase("Failed").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_cannot_be_read_holds_up_no_other() {
+async fn an_invalid_object_does_not_block_other_jobs() {
     let cluster = Cluster::default();
     cluster.put(
         "arrayjobs",
@@ -247,12 +247,12 @@ async fn an_object_that_cannot_be_read_holds_up_no_other() {
     cluster.apply(&json!({}));
     let operator = Operator::start(&cluster);
     cluster.until_pods(3).await;
-    assert_eq!((operator.health.missing(), operator.health.dead()), (None, None));
+    assert_eq!((operator.health.readiness_problem(), operator.health.liveness_problem()), (None, None));
     assert!(operator.metrics.text().contains("arrayjob_operator_jobs{phase=\"Starting\"} 1"), "{}", operator.metrics.text());
 }
 
 #[tokio::test(start_paused = true)]
-async fn pods_of_others_are_none_of_its_business() {
+async fn pods_of_other_owners_are_not_deleted() {
     let cluster = Cluster::default();
     cluster.put("pods", pod("database-0", &json!({"app": "database"})));
     cluster.apply(&json!({}));

@@ -1,13 +1,13 @@
-//! An operator that is cut off at any write of a job's start, and another one that goes on.
+//! An operator loses its connection at any write, and another operator continues.
 
-use crate::api_server::{Cluster, Cut};
+use crate::api_server::{Cluster, Disconnect};
 use crate::operator::{Operator, ended};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Names of all objects by kind, less events, whose names are made of the time.
+/// Names of all objects by kind, without events, whose names contain the time.
 fn objects(cluster: &Cluster) -> BTreeMap<String, Vec<String>> {
     let mut names = BTreeMap::<String, Vec<String>>::new();
     for (kind, name) in cluster.lock().objects.keys().filter(|(kind, _)| kind != "events") {
@@ -22,49 +22,49 @@ async fn settled(cluster: &Cluster) {
     sleep(Duration::from_secs(10)).await;
 }
 
-/// Cuts the operator off at one of its writes, starts another one; whether there was such a write.
-async fn start_with(cluster: &Cluster, cut: Cut) -> bool {
-    cluster.cut(cut);
+/// Runs an operator that is disconnected at one of its writes. Returns whether the operator reached that write.
+async fn run_until(cluster: &Cluster, disconnect: Disconnect) -> bool {
+    cluster.disconnect_at(disconnect);
     let operator = Operator::start(cluster);
-    let was_cut = tokio::time::timeout(Duration::from_secs(20), cluster.until("cut", Cluster::is_cut)).await.is_ok();
+    let reached = tokio::time::timeout(Duration::from_secs(20), cluster.until("disconnected", Cluster::is_disconnected)).await.is_ok();
     drop(operator);
-    // Its connections end with it.
+    // The dropped task closes its connections.
     sleep(Duration::from_millis(1)).await;
-    cluster.mend();
-    was_cut
+    cluster.reconnect();
+    reached
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_is_cut_off_anywhere_ends_in_the_same_objects() {
+async fn a_start_that_is_interrupted_at_any_write_ends_with_the_same_objects() {
     let whole = Cluster::default();
     whole.apply(&json!({}));
     let operator = Operator::start(&whole);
     settled(&whole).await;
     drop(operator);
-    let mut cuts = 0;
+    let mut interruptions = 0;
     for done in [false, true] {
         for at in 1.. {
             let cluster = Cluster::default();
             cluster.apply(&json!({}));
-            if !start_with(&cluster, Cut { at, done }).await {
+            if !run_until(&cluster, Disconnect { at, done }).await {
                 break;
             }
-            cuts += 1;
+            interruptions += 1;
             let _operator = Operator::start(&cluster);
             settled(&cluster).await;
             assert_eq!(objects(&cluster), objects(&whole), "write {at}, done: {done}");
-            let made = cluster.requests("create pods").into_iter().filter(|request| request.code == 200).count();
-            assert_eq!((made, cluster.requests("delete pods").len()), (3, 0), "write {at}, done: {done}");
+            let created = cluster.requests("create pods").into_iter().filter(|request| request.code == 200).count();
+            assert_eq!((created, cluster.requests("delete pods").len()), (3, 0), "write {at}, done: {done}");
             let status = cluster.status();
             assert_eq!((status.failures, status.phase.as_deref()), (None, Some("Starting")), "write {at}, done: {done}");
             assert_eq!(status.plan, whole.status().plan);
         }
     }
-    assert!(cuts >= 2 * 9, "status, event, Service, Secret, NetworkPolicy, three pods, status; found {cuts}");
+    assert!(interruptions >= 2 * 9, "status, event, Service, Secret, NetworkPolicy, three pods, status; found {interruptions}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_that_is_cut_off_anywhere_counts_its_loss_once() {
+async fn a_replacement_that_is_interrupted_at_any_write_counts_the_loss_once() {
     for done in [false, true] {
         for at in 1.. {
             let cluster = Cluster::default();
@@ -73,8 +73,8 @@ async fn a_replacement_that_is_cut_off_anywhere_counts_its_loss_once() {
             settled(&cluster).await;
             drop(first);
             cluster.say("stack-1", ended(137, "OOMKilled"));
-            if !start_with(&cluster, Cut { at, done }).await {
-                assert!(at > 2, "it is deleted and created");
+            if !run_until(&cluster, Disconnect { at, done }).await {
+                assert!(at > 2, "a replacement deletes and creates a pod");
                 break;
             }
             let _operator = Operator::start(&cluster);
@@ -90,7 +90,7 @@ async fn a_replacement_that_is_cut_off_anywhere_counts_its_loss_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspension_that_is_cut_off_anywhere_ends_without_servers() {
+async fn a_suspension_that_is_interrupted_at_any_write_ends_without_servers() {
     for done in [false, true] {
         for at in 1.. {
             let cluster = Cluster::default();
@@ -99,8 +99,8 @@ async fn a_suspension_that_is_cut_off_anywhere_ends_without_servers() {
             settled(&cluster).await;
             drop(first);
             cluster.edit("arrayjobs", "stack", |job| job["spec"]["suspend"] = json!(true));
-            if !start_with(&cluster, Cut { at, done }).await {
-                assert!(at > 4, "a status and three deletions");
+            if !run_until(&cluster, Disconnect { at, done }).await {
+                assert!(at > 4, "a suspension writes a status and deletes three pods");
                 break;
             }
             let operator = Operator::start(&cluster);
@@ -116,37 +116,41 @@ async fn a_suspension_that_is_cut_off_anywhere_ends_without_servers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pods_are_made_once_while_the_watch_of_pods_shows_nothing() {
+async fn pods_are_created_once_while_the_watch_of_pods_is_silent() {
     let cluster = Cluster::default();
     cluster.apply(&json!({}));
-    cluster.hold_back("pods");
+    cluster.pause_watches("pods");
     let _operator = Operator::start(&cluster);
     cluster.until_pods(3).await;
     sleep(Duration::from_secs(20)).await;
     assert_eq!(cluster.requests("create pods").len(), 3);
-    cluster.go_on();
+    cluster.resume_watches();
     sleep(Duration::from_secs(20)).await;
     assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (3, 0));
     assert_eq!(cluster.status().failures, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_that_plans_otherwise_begins_the_job_again() {
+async fn an_operator_with_another_plan_restarts_the_job() {
     let cluster = Cluster::default();
     cluster.apply(&json!({}));
     let first = Operator::start(&cluster);
     settled(&cluster).await;
     drop(first);
     let fingerprint = cluster.status().plan.unwrap().fingerprint;
-    cluster.edit("arrayjobs", "stack", |job| job["status"]["plan"]["fingerprint"] = json!("an older version's"));
+    cluster.edit("arrayjobs", "stack", |job| job["status"]["plan"]["fingerprint"] = json!("of another version"));
     let _operator = Operator::start(&cluster);
     cluster.until("planned", |cluster| cluster.status().plan.is_some_and(|plan| plan.fingerprint == fingerprint)).await;
     settled(&cluster).await;
-    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (6, 3), "no old share is worked on");
+    assert_eq!(
+        (cluster.requests("create pods").len(), cluster.requests("delete pods").len()),
+        (6, 3),
+        "all pods with the old plan are replaced"
+    );
     assert_eq!((cluster.status().failures, cluster.phase().as_str()), (None, "Starting"));
 }
 
-/// A job whose servers start, and whose status is then changed as `edit` says while no operator runs.
+/// A job whose servers start. `edit` changes the recorded plan while no operator runs.
 async fn upgraded(edit: impl FnOnce(&mut serde_json::Value)) -> (Cluster, Operator) {
     let cluster = Cluster::default();
     cluster.apply(&json!({}));
@@ -156,7 +160,7 @@ async fn upgraded(edit: impl FnOnce(&mut serde_json::Value)) -> (Cluster, Operat
     cluster.edit("arrayjobs", "stack", |job| edit(&mut job["status"]["plan"]));
     let operator = Operator::start(&cluster);
     settled(&cluster).await;
-    // A job that begins again deletes its pods first.
+    // A job that restarts deletes its pods first.
     settled(&cluster).await;
     (cluster, operator)
 }
@@ -165,7 +169,7 @@ async fn upgraded(edit: impl FnOnce(&mut serde_json::Value)) -> (Cluster, Operat
 async fn a_plan_that_an_older_operator_recorded_in_another_form_keeps_its_servers() {
     let (cluster, _operator) = upgraded(|plan| {
         plan["fingerprint"] = json!("0123456789abcdef");
-        plan["summary"] = json!("in other words");
+        plan["summary"] = json!("another text");
         plan["peakBytes"] = json!(1);
     })
     .await;
@@ -175,9 +179,9 @@ async fn a_plan_that_an_older_operator_recorded_in_another_form_keeps_its_server
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_with_other_words_and_other_memory_keeps_its_servers() {
+async fn a_plan_with_other_text_and_other_memory_keeps_its_servers() {
     let (cluster, _operator) = upgraded(|plan| {
-        plan["summary"] = json!("in other words");
+        plan["summary"] = json!("another text");
         plan["peakBytes"] = json!(1);
     })
     .await;
@@ -185,21 +189,21 @@ async fn a_plan_with_other_words_and_other_memory_keeps_its_servers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_older_plan_with_other_numbers_begins_again_and_says_why() {
+async fn an_older_plan_with_other_numbers_restarts_the_job_and_states_the_difference() {
     let (cluster, _operator) = upgraded(|plan| {
         plan["fingerprint"] = json!("0123456789abcdef");
         plan["wireBytes"] = json!(1);
     })
     .await;
     assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (6, 3));
-    let told: Vec<String> = cluster.requests("patch arrayjobs/status").iter().map(|write| write.body.to_string()).collect();
-    assert!(told.iter().any(|body| body.contains("PlanChanged") && body.contains("wireBytes was 1 and would be")), "{told:?}");
+    let statuses: Vec<String> = cluster.requests("patch arrayjobs/status").iter().map(|write| write.body.to_string()).collect();
+    assert!(statuses.iter().any(|body| body.contains("PlanChanged") && body.contains("wireBytes was 1 and would be")), "{statuses:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_of_another_version_begins_again_and_says_why() {
+async fn a_plan_of_another_version_restarts_the_job_and_states_the_version() {
     let (cluster, _operator) = upgraded(|plan| plan["fingerprint"] = json!("v99-0123456789abcdef")).await;
     assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (6, 3));
-    let told: Vec<String> = cluster.requests("patch arrayjobs/status").iter().map(|write| write.body.to_string()).collect();
-    assert!(told.iter().any(|body| body.contains("its plan has version 99")), "{told:?}");
+    let statuses: Vec<String> = cluster.requests("patch arrayjobs/status").iter().map(|write| write.body.to_string()).collect();
+    assert!(statuses.iter().any(|body| body.contains("the recorded plan has version 99")), "{statuses:?}");
 }

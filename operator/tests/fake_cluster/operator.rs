@@ -1,4 +1,4 @@
-//! An operator at work on the cluster on paper, and what its tests say of jobs and pods.
+//! An operator that runs on the fake cluster, and helper functions for jobs and pods.
 
 use crate::api_server::{Cluster, NAMESPACE};
 use crds::{ArrayJob, ArrayJobStatus};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// The operators' key.
+/// The key of all operators.
 pub(crate) const KEY: [u8; 32] = [7; 32];
 
 pub(crate) fn settings() -> Settings {
@@ -27,7 +27,7 @@ pub(crate) fn settings() -> Settings {
     Settings { servers, network_policies: true, namespace: "arrayjob-system".into() }
 }
 
-/// A running operator. Dropped, it is gone as if its node were.
+/// A running operator. A dropped operator stops without cleanup, like on a lost node.
 pub(crate) struct Operator {
     task: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
@@ -47,7 +47,7 @@ impl Operator {
         Self { task: tokio::spawn(work), stop: Some(stop), health, metrics }
     }
 
-    /// Ends as at SIGTERM.
+    /// Stops as after SIGTERM.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
         (&mut self.task).await.unwrap();
@@ -60,7 +60,7 @@ impl Drop for Operator {
     }
 }
 
-/// A manifest of 100 small frames on three servers, with more in its spec.
+/// A manifest of 100 small frames on three servers, with more fields in its spec.
 pub(crate) fn manifest(more: &Value) -> Value {
     let images = json!({"urlTemplate": "http://images.invalid/{index}", "count": 100});
     let mut spec = json!({
@@ -102,18 +102,18 @@ impl Cluster {
         self.status().conditions.into_iter().find(|condition| condition.type_ == type_).map(|found| found.message).unwrap_or_default()
     }
 
-    /// Reasons of all events so far, in order; one that comes again within minutes is told by a patch of its first.
+    /// Reasons of all events so far, in order. A repeated event within minutes is a patch of the first event.
     pub(crate) fn events(&self) -> Vec<String> {
         let events = self.log().into_iter().filter(|request| request.kind == "events" && request.code == 200);
         events.map(|request| request.body["reason"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// What the kubelet says of a pod.
-    pub(crate) fn say(&self, pod: &str, status: Value) {
+    /// Sets the status of a pod, as the kubelet does.
+    pub(crate) fn set_pod_status(&self, pod: &str, status: Value) {
         self.edit("pods", pod, |pod| pod["status"] = status);
     }
 
-    /// Waits until the servers that there should be have a pod each.
+    /// Waits until the cluster has this number of pods.
     pub(crate) async fn until_pods(&self, count: usize) {
         self.until(&format!("{count} pods"), |cluster| cluster.names("pods").len() == count).await;
     }
@@ -127,7 +127,7 @@ impl Cluster {
     }
 }
 
-/// A pod's status whose container is in this state.
+/// The status of a pod whose container is in this state.
 pub(crate) fn container(phase: &str, state: &Value) -> Value {
     json!({"phase": phase, "podIP": "127.0.0.9", "containerStatuses":
         [{"name": "server", "state": state, "image": "i", "imageID": "", "ready": false, "restartCount": 0}]})
@@ -141,7 +141,7 @@ pub(crate) fn unschedulable(message: &str) -> Value {
     json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]})
 }
 
-/// A pod as somebody else makes it.
+/// A pod that another owner creates.
 pub(crate) fn pod(name: &str, labels: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels}, "spec": {"containers": []}})
 }

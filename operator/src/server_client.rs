@@ -1,4 +1,4 @@
-//! Speaks HTTP to chunk servers: asks how far they are, tells them what is theirs.
+//! HTTP client for chunk servers: reads their progress, and sends assignments, writes and probes.
 
 use api::phase::{Observed, Progress, Seen, Writing};
 use api::plan::ServerId;
@@ -7,90 +7,90 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 use thiserror::Error;
 
-/// A server on its feet answers well within this; one that does not is given up.
+/// A healthy server responds within milliseconds. A server slower than this is replaced.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why a server did not do what it was told.
+/// Reason why a request to a server failed.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "each message states it")]
 pub enum Error {
-    #[error("HTTP cannot be set up")]
+    #[error("cannot create the HTTP client")]
     Client(#[source] reqwest::Error),
-    #[error("{address} does not answer")]
-    Silent {
+    #[error("{address} does not respond")]
+    NoResponse {
         address: String,
         #[source]
         source: reqwest::Error,
     },
-    #[error("{address} refuses: {problem}")]
+    #[error("{address} refuses the request: {problem}")]
     Refused { address: String, status: u16, problem: String, reason: Option<String> },
 }
 
-/// Fetching the first frame takes as long as its source does, retries included.
+/// A probe fetches the first frame from the source, with retries.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The client.
+/// A client for the servers of one job.
 #[derive(Clone, Debug)]
-pub struct Servers {
+pub struct ServerClient {
     http: reqwest::Client,
     scheme: &'static str,
     key: String,
 }
 
 impl Error {
-    /// Whether a server took a request and said nothing for as long as one waits.
-    pub fn is_hung(&self) -> bool {
-        matches!(self, Self::Silent { source, .. } if source.is_timeout())
+    /// Whether a server accepted a request and did not respond before the timeout.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::NoResponse { source, .. } if source.is_timeout())
     }
 }
 
-impl Servers {
-    /// A client with the run's key, for servers on loopback.
+impl ServerClient {
+    /// A client for servers on loopback. Requests carry the key of the run.
     ///
     /// # Errors
-    /// When the HTTP library cannot be set up.
+    /// If the HTTP library fails to initialize.
     pub fn new(key: String) -> Result<Self, Error> {
         let http = client().build().map_err(Error::Client)?;
         Ok(Self { http, scheme: "http", key })
     }
 
-    /// A client that shows a certificate and knows the servers by theirs.
+    /// A client with mutual TLS.
     ///
     /// # Errors
-    /// When the HTTP library cannot be set up.
-    pub fn secured(tls: rustls::ClientConfig) -> Result<Self, Error> {
+    /// If the HTTP library fails to initialize.
+    pub fn with_tls(tls: rustls::ClientConfig) -> Result<Self, Error> {
         let http = client().tls_backend_preconfigured(tls).build().map_err(Error::Client)?;
         Ok(Self { http, scheme: "https", key: String::new() })
     }
 
-    /// The run's key.
+    /// The key of the run; empty with TLS.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// How far a server is; with `wait`, after its next milestone beyond that number, or that long.
+    /// The progress of a server. With `wait`, the server responds when its milestone exceeds the number, or after the duration.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If the server does not respond.
     pub async fn progress(&self, address: &str, wait: Option<(u64, Duration)>) -> Result<Progress, Error> {
         let query = wait.map_or_else(String::new, |(milestone, wait)| format!("?milestone={milestone}&wait_ms={}", wait.as_millis()));
         self.send(address, self.http.get(self.url(address, &format!("{}{query}", route::PROGRESS)))).await
     }
 
-    /// Tells a server what is its.
+    /// Sends an assignment to server `id`.
     ///
     /// # Errors
-    /// When it does not answer, or refuses.
+    /// If the server does not respond or refuses.
     pub async fn assign(&self, address: &str, id: ServerId, assignment: &Assignment) -> Result<Progress, Error> {
         let request = self.http.put(self.url(address, &format!("{}?server={}", route::ASSIGNMENT, id.0)));
         let body = serde_json::to_vec(assignment).unwrap_or_default();
         self.send(address, request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body)).await
     }
 
-    /// Has a server write an output, or its part of one.
+    /// Starts one stage of an output on a server.
     ///
     /// # Errors
-    /// When it does not answer, or refuses.
+    /// If the server does not respond or refuses.
     pub async fn write(&self, address: &str, progress: &Progress, Writing { output, stage }: Writing) -> Result<Progress, Error> {
         let (uid, generation) = progress.assignment.clone().unwrap_or_default();
         let request = self.http.post(self.url(address, &format!("{}?output={output}&stage={}", route::WRITE, stage.name())));
@@ -101,30 +101,30 @@ impl Servers {
         .await
     }
 
-    /// Waits until any server has something new to say, or has gone, or `longest` has passed.
-    pub async fn until_news(&self, observed: &Observed, longest: Duration) {
+    /// Waits until the progress of any server changes, a server is lost, or `timeout` has passed.
+    pub async fn wait_for_change(&self, observed: &Observed, timeout: Duration) {
         let waits = observed.servers.iter().filter_map(|seen| match seen {
             Seen::Up { address, progress } => Some(Box::pin(async move {
                 let milestone = progress.milestone;
-                // An answer, an error, a broken connection: each is news.
-                let _ = self.progress(address, Some((milestone, longest))).await;
+                // A response, an error and a closed connection all end the wait.
+                let _ = self.progress(address, Some((milestone, timeout))).await;
             })),
-            _ => None,
+            Seen::Absent | Seen::Exited(_) | Seen::Lost(_) | Seen::Starting => None,
         });
         let waits: Vec<_> = waits.collect();
         if waits.is_empty() {
-            tokio::time::sleep(longest).await;
+            tokio::time::sleep(timeout).await;
         } else {
             futures_util::future::select_all(waits).await;
         }
     }
 
-    /// Has a server look at the first frame, or at the array's metadata.
+    /// Makes a server read the first frame, or the metadata of the array.
     ///
     /// # Errors
-    /// When it does not answer, or these cannot be had.
-    pub async fn probe(&self, address: &str, ask: &wire::ProbeRequest) -> Result<Probed, Error> {
-        let body = serde_json::to_vec(ask).unwrap_or_default();
+    /// If the server does not respond, or cannot read the source.
+    pub async fn probe(&self, address: &str, request: &wire::ProbeRequest) -> Result<Probed, Error> {
+        let body = serde_json::to_vec(request).unwrap_or_default();
         let request = self.http.post(self.url(address, route::PROBE)).timeout(PROBE_TIMEOUT);
         self.send(address, request.header("content-type", "application/json").body(body)).await
     }
@@ -134,11 +134,11 @@ impl Servers {
     }
 
     async fn send<T: DeserializeOwned>(&self, address: &str, request: reqwest::RequestBuilder) -> Result<T, Error> {
-        let silent = |source| Error::Silent { address: address.to_owned(), source };
+        let no_response = |source| Error::NoResponse { address: address.to_owned(), source };
         let request = if self.key.is_empty() { request } else { request.bearer_auth(&self.key) };
-        let response = request.send().await.map_err(silent)?;
+        let response = request.send().await.map_err(no_response)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(silent)?;
+        let body = response.bytes().await.map_err(no_response)?;
         let refused = |problem, reason| Error::Refused { address: address.to_owned(), status: status.as_u16(), problem, reason };
         if !status.is_success() {
             return Err(match serde_json::from_slice::<Problem>(&body) {

@@ -1,4 +1,4 @@
-//! Who leads.
+//! The election of one operator.
 
 use crate::api_server::Cluster;
 use operator::key;
@@ -19,22 +19,22 @@ fn holder(cluster: &Cluster) -> serde_json::Value {
     cluster.get("leases", LEASE).unwrap()["spec"]["holderIdentity"].clone()
 }
 
-/// Whether it wins within these seconds.
-async fn wins(election: &Election, seconds: u64) -> bool {
-    timeout(Duration::from_secs(seconds), election.win(|| {})).await.is_ok()
+/// Whether the operator acquires the lease within these seconds.
+async fn acquires(election: &Election, seconds: u64) -> bool {
+    timeout(Duration::from_secs(seconds), election.acquire(|| {})).await.is_ok()
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_that_want_the_lease_one_has_it() {
+async fn one_of_many_operators_holds_the_lease() {
     let cluster = Cluster::default();
     let leaders = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..5)
         .map(|index| {
             let (election, leaders) = (election(&cluster, &format!("operator-{index}")), Arc::clone(&leaders));
             tokio::spawn(async move {
-                election.win(|| {}).await;
+                election.acquire(|| {}).await;
                 leaders.fetch_add(1, Ordering::Relaxed);
-                election.hold().await;
+                election.renew_until_lost().await;
                 leaders.fetch_sub(1, Ordering::Relaxed);
             })
         })
@@ -48,82 +48,85 @@ async fn of_many_that_want_the_lease_one_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_is_given_back_is_had_at_once() {
+async fn a_released_lease_is_acquired_at_once() {
     let cluster = Cluster::default();
     let (first, second) = (election(&cluster, "first"), election(&cluster, "second"));
     let waited = AtomicBool::new(false);
-    first.win(|| {}).await;
-    assert!(timeout(Duration::from_secs(5), second.win(|| waited.store(true, Ordering::Relaxed))).await.is_err());
-    assert!(waited.load(Ordering::Relaxed), "it said that it stands by");
-    first.resign().await;
+    first.acquire(|| {}).await;
+    assert!(timeout(Duration::from_secs(5), second.acquire(|| waited.store(true, Ordering::Relaxed))).await.is_err());
+    assert!(waited.load(Ordering::Relaxed), "the callback reports the wait");
+    first.release().await;
     assert!(holder(&cluster).is_null());
-    assert!(wins(&second, 1).await);
+    assert!(acquires(&second, 1).await);
     assert_eq!(holder(&cluster), "second");
-    first.resign().await;
-    assert_eq!(holder(&cluster), "second", "what is not one's own cannot be given back");
+    first.release().await;
+    assert_eq!(holder(&cluster), "second", "an operator cannot release the lease of another operator");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lease_of_one_that_is_gone_is_taken_after_a_while_by_ones_own_clock() {
+async fn the_lease_of_a_lost_operator_expires_by_the_local_clock() {
     let cluster = Cluster::default();
-    election(&cluster, "gone").win(|| {}).await;
+    election(&cluster, "lost").acquire(|| {}).await;
     let second = election(&cluster, "second");
     let since = Instant::now();
-    assert!(wins(&second, 60).await);
+    assert!(acquires(&second, 60).await);
     let took = since.elapsed().as_secs();
     assert!((15..=20).contains(&took), "{took} s");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_nobody_has_renewed_for_minutes_is_taken_at_once() {
+async fn a_lease_without_renewal_for_minutes_is_acquired_at_once() {
     let cluster = Cluster::default();
-    election(&cluster, "gone").win(|| {}).await;
+    election(&cluster, "lost").acquire(|| {}).await;
     cluster.edit("leases", LEASE, |lease| lease["spec"]["renewTime"] = json!("2026-01-01T00:00:00.000000Z"));
-    assert!(wins(&election(&cluster, "second"), 1).await);
+    assert!(acquires(&election(&cluster, "second"), 1).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_starts_again_under_its_name_has_its_lease_at_once() {
+async fn a_restarted_operator_of_the_same_name_acquires_its_lease_at_once() {
     let cluster = Cluster::default();
-    election(&cluster, "same").win(|| {}).await;
-    assert!(wins(&election(&cluster, "same"), 1).await);
+    election(&cluster, "same").acquire(|| {}).await;
+    assert!(acquires(&election(&cluster, "same"), 1).await);
     assert_eq!(cluster.get("leases", LEASE).unwrap()["spec"]["leaseTransitions"], 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_whose_lease_is_taken_stops() {
+async fn an_operator_that_loses_its_lease_stops() {
     let cluster = Cluster::default();
     let first = election(&cluster, "first");
-    first.win(|| {}).await;
-    assert!(timeout(Duration::from_secs(60), first.hold()).await.is_err(), "it holds as long as it can renew");
+    first.acquire(|| {}).await;
+    assert!(
+        timeout(Duration::from_secs(60), first.renew_until_lost()).await.is_err(),
+        "the operator holds the lease while renewals succeed"
+    );
     cluster.edit("leases", LEASE, |lease| lease["spec"]["holderIdentity"] = json!("second"));
-    assert!(timeout(Duration::from_secs(5), first.hold()).await.is_ok());
+    assert!(timeout(Duration::from_secs(5), first.renew_until_lost()).await.is_ok());
     assert_eq!(holder(&cluster), "second");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_cannot_renew_has_stopped_before_another_may_begin() {
-    // Silent from the start of a renewal, or refusing for a while and then silent: in the worst of moments.
+async fn an_operator_that_cannot_renew_stops_before_the_lease_expires() {
+    // The API server refuses for some seconds, and then does not respond.
     for refusing in [0, 3, 7, 9] {
         let cluster = Cluster::default();
         let first = election(&cluster, "first");
-        first.win(|| {}).await;
+        first.acquire(|| {}).await;
         let renewed = Instant::now();
-        let holding = tokio::spawn(async move { first.hold().await });
-        cluster.refuse(|_| Some(crate::answer::Refused::new(500, "InternalError", "etcd is slow")));
+        let renewal = tokio::spawn(async move { first.renew_until_lost().await });
+        cluster.refuse(|_| Some(crate::responses::Refused::new(500, "InternalError", "etcd is slow")));
         tokio::time::sleep(Duration::from_secs(refusing)).await;
         cluster.freeze();
-        timeout(Duration::from_secs(60), holding).await.unwrap().unwrap();
+        timeout(Duration::from_secs(60), renewal).await.unwrap().unwrap();
         let took = renewed.elapsed().as_secs();
-        assert!(took < 15, "it works on for {took} s, and after 15 s another one may begin");
+        assert!(took < 15, "the operator works for {took} s, and the lease expires after 15 s");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_operators_have_one_key_whoever_makes_it() {
+async fn concurrent_operators_create_one_key() {
     let cluster = Cluster::default();
     let load = || async { key::load(&cluster.client(), "arrayjob-system").await };
-    // Each finds no key and makes one; one of them wins.
+    // Each operator finds no key and creates one; one creation succeeds.
     let keys = futures_util::future::join_all((0..4).map(|_| load())).await;
     let tokens: Vec<String> = keys.into_iter().chain([load().await]).map(|key| key.unwrap().identities("uid").unwrap().token).collect();
     assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
@@ -132,5 +135,5 @@ async fn all_operators_have_one_key_whoever_makes_it() {
     assert_eq!(cluster.get("secrets", key::SECRET).unwrap()["immutable"], true);
     cluster.edit("secrets", key::SECRET, |secret| secret["data"]["key"] = json!("c2hvcnQ="));
     let error = load().await.unwrap_err().to_string();
-    assert!(error.contains("holds no key of 32 bytes; delete it"), "{error}");
+    assert!(error.contains("does not contain a key of 32 bytes; delete the Secret"), "{error}");
 }

@@ -1,61 +1,64 @@
-//! The plan of a job at work, found again from what the status recorded of it: pure. An operator of another version may prefer another plan,
-//! count memory otherwise, or print other words; none of that is a reason to start a job again.
+//! Finds the plan of a working job again, from the plan that the status recorded. Pure. An operator of another version may prefer another plan,
+//! estimate memory differently, or print other text; none of these restarts a job.
 
 use crate::report::status::plan_status;
 use crate::turn::{Error, prepare};
-use crate::validate::{self, Place};
+use crate::validate::{self, Platform};
 use api::Job;
 use api::plan::{Budget, PLAN_VERSION, Plan, Recorded};
 use crds::ArrayJob;
 use crds::v1alpha1::status::PlanStatus;
 
-/// What this operator makes of a recorded plan.
+/// The result of comparing a recorded plan with the plans of this operator.
 #[derive(Debug)]
-pub enum AtWork {
+pub enum PlanMatch {
     /// The servers work by this plan.
-    Known(Box<(Job, Plan)>),
-    /// This version makes another plan of the manifest, with the reason in a sentence.
-    Other(String),
-    /// This version makes no plan of the manifest.
+    Same(Box<(Job, Plan)>),
+    /// This version plans the manifest differently, for this reason.
+    Different(String),
+    /// This version cannot plan the manifest.
     Unplannable(Error),
 }
 
 /// Finds the plan that `recorded` describes.
-pub fn at_work(manifest: &ArrayJob, budget: &Budget, place: Place, recorded: &PlanStatus) -> AtWork {
-    let job = match validate::validate(manifest, place) {
+pub fn match_recorded_plan(manifest: &ArrayJob, budget: &Budget, platform: Platform, recorded: &PlanStatus) -> PlanMatch {
+    let job = match validate::validate(manifest, platform) {
         Ok(job) => job,
-        Err(invalid) => return AtWork::Unplannable(invalid.into()),
+        Err(invalid) => return PlanMatch::Unplannable(invalid.into()),
     };
     let servers = usize::try_from(recorded.servers).unwrap_or(usize::MAX);
     if let Some(plan) = Plan::with_identity(&job, servers, budget, &recorded.fingerprint) {
-        return AtWork::Known(Box::new((job, plan)));
+        return PlanMatch::Same(Box::new((job, plan)));
     }
-    let preferred = prepare(manifest, budget, place);
+    let preferred = prepare(manifest, budget, platform);
     let why = match Recorded::of(&recorded.fingerprint) {
         Recorded::Unversioned => {
             let preferred = preferred.as_ref().ok().map(|(_, plan)| plan.clone());
             let same = |plan: &Plan| difference(plan, recorded).is_none();
             let found = preferred.filter(same).or_else(|| Plan::considered(&job, servers, budget).find(same));
             if let Some(plan) = found {
-                return AtWork::Known(Box::new((job, plan)));
+                return PlanMatch::Same(Box::new((job, plan)));
             }
-            "its plan was made before plans had versions".to_owned()
+            "the recorded plan has no version".to_owned()
         }
-        Recorded::OtherVersion(version) => format!("its plan has version {version}, this operator makes plans of version {PLAN_VERSION}"),
-        Recorded::Current => "this operator does not consider its plan".to_owned(),
-        Recorded::Unknown => format!("no operator recorded the fingerprint {:?}", recorded.fingerprint),
+        Recorded::OtherVersion(version) => {
+            format!("the recorded plan has version {version}, and this operator creates plans of version {PLAN_VERSION}")
+        }
+        Recorded::Current => "this operator does not consider the recorded plan".to_owned(),
+        Recorded::Unknown => format!("no operator records plans with the fingerprint {:?}", recorded.fingerprint),
     };
     match preferred {
-        Ok((_, plan)) => {
-            AtWork::Other(difference(&plan, recorded).map_or_else(|| why.clone(), |difference| format!("{why}; {difference}")))
-        }
-        Err(error) => AtWork::Unplannable(error),
+        Ok((_, plan)) => PlanMatch::Different(match difference(&plan, recorded) {
+            Some(difference) => format!("{why}; {difference}"),
+            None => why,
+        }),
+        Err(error) => PlanMatch::Unplannable(error),
     }
 }
 
-/// The first number that `recorded` and `plan` disagree about, in a sentence. Estimates of memory and printed words do not count.
+/// The first value that differs between `recorded` and `plan`, in a sentence. Estimates of memory and printed text are ignored.
 fn difference(plan: &Plan, recorded: &PlanStatus) -> Option<String> {
-    // Destructured without `..`: a new field does not compile before this code states whether the field tells plans apart.
+    // Destructured without `..`: a new field does not compile before this code states whether the field distinguishes plans.
     let PlanStatus {
         generation: _,
         servers,
