@@ -3,6 +3,8 @@
 //! In the order in which data meets them: [`pixel`] gives bytes their type, [`recenter`] finds a frame's centroid and crops, [`reduce`] sums
 //! frames, [`cut`] cuts a frame's pixels into blocks and pastes them, [`spectrum`] transforms a band of pixels over time.
 
+mod cpu;
+
 pub mod pixel;
 
 pub mod recenter;

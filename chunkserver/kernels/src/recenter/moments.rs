@@ -4,7 +4,8 @@
 //! so that one vector does many pixels; the weights `i` and `j` are multiplied in only once per row and per column.
 
 use super::first_heavy;
-use crate::pixel::{Pixel, Whole, by_cpu};
+use crate::cpu::by_cpu;
+use crate::pixel::{Pixel, Whole};
 use api::geometry::FrameSpec;
 use std::ops::AddAssign;
 

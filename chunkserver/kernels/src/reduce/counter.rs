@@ -1,7 +1,8 @@
 //! Exact sums of integers, one per pixel, over any number of frames.
 
 use super::{Malformed, Reader, Writer};
-use crate::pixel::{Whole, by_cpu};
+use crate::cpu::by_cpu;
+use crate::pixel::Whole;
 use std::ops::Add;
 
 /// An integer pixel, and the narrowest type that holds a sum of eight.

@@ -1,7 +1,8 @@
 //! Sums in twice float64's precision: the value is `high + low`.
 
 use super::{Malformed, Reader, Writer};
-use crate::pixel::{Pixel, by_cpu};
+use crate::cpu::by_cpu;
+use crate::pixel::Pixel;
 
 /// One sum. Adding is error-free but for the rounding of `low`, some 2⁻¹⁰⁶ of the sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -2,7 +2,8 @@
 
 use super::finish;
 use super::{Double, Malformed, Ops, Reader, Writer};
-use crate::pixel::{Pixel, by_cpu};
+use crate::cpu::by_cpu;
+use crate::pixel::Pixel;
 use api::geometry::{Dtype, Element};
 use api::job::Reduction;
 

@@ -3,7 +3,8 @@
 use super::counter::Counter;
 use super::finish;
 use super::{Double, Doubles, Malformed, Ops, Reader, Writer};
-use crate::pixel::{Pixel, Whole as _, by_cpu, for_dtype};
+use crate::cpu::by_cpu;
+use crate::pixel::{Pixel, Whole as _, for_dtype};
 use api::geometry::{Dtype, Element, cut};
 use api::job::Reduction;
 

@@ -1,6 +1,7 @@
 //! Sums of spectra: per pixel over all bins (a frame) and per bin over all pixels (a trace), over the whole, two-sided spectrum.
 
-use crate::pixel::{Pixel, by_cpu};
+use crate::cpu::by_cpu;
+use crate::pixel::Pixel;
 use crate::reduce::{Double, Doubles, Malformed, Ops, Reader, Writer, array, real};
 use api::geometry::Element;
 use api::job::Reduction;

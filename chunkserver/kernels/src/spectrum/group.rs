@@ -2,7 +2,8 @@
 
 use super::GROUP;
 use super::panel::PanelRow;
-use crate::pixel::{Pixel, Whole, by_cpu};
+use crate::cpu::by_cpu;
+use crate::pixel::{Pixel, Whole};
 use api::job::{Detrend, FftOutput};
 
 /// One value of each pixel of a group: one cache line.

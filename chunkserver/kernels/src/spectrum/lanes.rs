@@ -10,8 +10,9 @@ mod vector;
 
 use super::GROUP;
 use super::group::Row;
+use crate::cpu::Cpu;
 #[cfg(target_arch = "x86_64")]
-use crate::pixel::Cpu;
+use crate::cpu::vector_fn;
 use api::job::FftOutput;
 use butterfly::Complex;
 use std::f64::consts::TAU;
@@ -82,71 +83,71 @@ impl Transform {
 
     /// Transforms `rows`, `[frame][pixel]`, into `scratch.bins`.
     pub(super) fn run(&self, rows: &[Row], output: FftOutput, scratch: &mut Scratch) -> Edges {
-        #[cfg(target_arch = "x86_64")]
-        match Cpu::here() {
-            // SAFETY: `Cpu::here` found the features.
-            Cpu::Avx512 => return unsafe { run_avx512(self, rows, output, scratch) },
-            // SAFETY: `Cpu::here` found the features.
-            Cpu::Avx2 => return unsafe { run_avx2(self, rows, output, scratch) },
-            Cpu::Any => {}
+        match Cpu::detect() {
+            #[cfg(target_arch = "x86_64")]
+            Cpu::Avx512(proof) => run_avx512(proof, self, rows, output, scratch),
+            #[cfg(target_arch = "x86_64")]
+            Cpu::Avx2(proof) => run_avx2(proof, self, rows, output, scratch),
+            Cpu::Baseline => run::<vector::Baseline>((), self, rows, output, scratch),
         }
-        run::<vector::Baseline>(self, rows, output, scratch)
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,bmi1,bmi2")]
-fn run_avx512(plan: &Transform, rows: &[Row], output: FftOutput, scratch: &mut Scratch) -> Edges {
-    run::<std::arch::x86_64::__m512>(plan, rows, output, scratch)
+vector_fn! {
+    Avx512: fn run_avx512[][](proof; plan: &Transform, rows: &[Row], output: FftOutput, scratch: &mut Scratch) -> Edges {
+        run::<vector::F32x16>(proof, plan, rows, output, scratch)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2")]
-fn run_avx2(plan: &Transform, rows: &[Row], output: FftOutput, scratch: &mut Scratch) -> Edges {
-    run::<std::arch::x86_64::__m256>(plan, rows, output, scratch)
+vector_fn! {
+    Avx2: fn run_avx2[][](proof; plan: &Transform, rows: &[Row], output: FftOutput, scratch: &mut Scratch) -> Edges {
+        run::<vector::F32x8>(proof, plan, rows, output, scratch)
+    }
 }
 
 #[inline(always)]
-fn run<V: Vector>(plan: &Transform, rows: &[Row], output: FftOutput, scratch: &mut Scratch) -> Edges {
+fn run<V: Vector>(proof: V::Proof, plan: &Transform, rows: &[Row], output: FftOutput, scratch: &mut Scratch) -> Edges {
     let [from, to] = &mut scratch.cells;
     let (mut from, mut to) = (from, to);
     let packed = !plan.unpack.is_empty();
     let cells: &[Cell] = rows.as_chunks().0;
     match plan.passes.first() {
-        Some(first) if packed => pass::<V, Cell>(first, cells, to),
-        Some(first) => pass::<V, Row>(first, rows, to),
+        Some(first) if packed => pass::<V, Cell>(proof, first, cells, to),
+        Some(first) => pass::<V, Row>(proof, first, rows, to),
         // One or two frames.
         None if packed => to.copy_from_slice(cells),
         None => to[0] = [rows[0], Row::default()],
     }
     for later in plan.passes.iter().skip(1) {
         std::mem::swap(&mut from, &mut to);
-        pass::<V, Cell>(later, from, to);
+        pass::<V, Cell>(proof, later, from, to);
     }
     let halves = &plan.unpack;
     match output {
-        FftOutput::Power => finish::<V, Power>(to, halves, plan.frames, &mut scratch.bins),
-        FftOutput::Amplitude => finish::<V, Amplitude>(to, halves, plan.frames, &mut scratch.bins),
-        FftOutput::Complex => finish::<V, Both>(to, halves, plan.frames, &mut scratch.bins),
+        FftOutput::Power => finish::<V, Power>(proof, to, halves, plan.frames, &mut scratch.bins),
+        FftOutput::Amplitude => finish::<V, Amplitude>(proof, to, halves, plan.frames, &mut scratch.bins),
+        FftOutput::Complex => finish::<V, Both>(proof, to, halves, plan.frames, &mut scratch.bins),
     }
 }
 
 /// What a pass reads: complex values, or real ones in the first pass over an odd number of frames.
 trait Input {
-    fn load<V: Vector>(&self, part: usize) -> Complex<V>;
+    fn load<V: Vector>(&self, proof: V::Proof, part: usize) -> Complex<V>;
 }
 
 impl Input for Cell {
     #[inline(always)]
-    fn load<V: Vector>(&self, part: usize) -> Complex<V> {
-        Complex { re: V::load(&self[0], part), im: V::load(&self[1], part) }
+    fn load<V: Vector>(&self, proof: V::Proof, part: usize) -> Complex<V> {
+        Complex { re: V::load(proof, &self[0], part), im: V::load(proof, &self[1], part) }
     }
 }
 
 impl Input for Row {
     #[inline(always)]
-    fn load<V: Vector>(&self, part: usize) -> Complex<V> {
-        Complex { re: V::load(self, part), im: V::splat(0.0) }
+    fn load<V: Vector>(&self, proof: V::Proof, part: usize) -> Complex<V> {
+        Complex { re: V::load(proof, self, part), im: V::splat(proof, 0.0) }
     }
 }
 
@@ -157,17 +158,17 @@ fn store<V: Vector>(value: Complex<V>, to: &mut Cell, part: usize) {
 }
 
 #[inline(always)]
-fn pass<V: Vector, I: Input>(pass: &Pass, from: &[I], to: &mut [Cell]) {
+fn pass<V: Vector, I: Input>(proof: V::Proof, pass: &Pass, from: &[I], to: &mut [Cell]) {
     match pass.radix {
-        2 => pass_of::<V, I, 2>(pass, from, to),
-        3 => pass_of::<V, I, 3>(pass, from, to),
-        4 => pass_of::<V, I, 4>(pass, from, to),
-        _ => pass_of::<V, I, 5>(pass, from, to),
+        2 => pass_of::<V, I, 2>(proof, pass, from, to),
+        3 => pass_of::<V, I, 3>(proof, pass, from, to),
+        4 => pass_of::<V, I, 4>(proof, pass, from, to),
+        _ => pass_of::<V, I, 5>(proof, pass, from, to),
     }
 }
 
 #[inline(always)]
-fn pass_of<V: Vector, I: Input, const R: usize>(pass: &Pass, from: &[I], to: &mut [Cell]) {
+fn pass_of<V: Vector, I: Input, const R: usize>(proof: V::Proof, pass: &Pass, from: &[I], to: &mut [Cell]) {
     let (m, s) = (pass.butterflies, pass.stride);
     for (p, to) in to.chunks_exact_mut(R * s).enumerate().take(m) {
         // Plain loops: a closure would be compiled without the vector's features.
@@ -178,10 +179,10 @@ fn pass_of<V: Vector, I: Input, const R: usize>(pass: &Pass, from: &[I], to: &mu
         let twiddles = &pass.twiddles[p * (R - 1)..][..R - 1];
         for q in 0..s {
             for part in 0..GROUP / V::LANES {
-                let zero = V::splat(0.0);
+                let zero = V::splat(proof, 0.0);
                 let mut values = [Complex { re: zero, im: zero }; R];
                 for j in 0..R {
-                    values[j] = inputs[j][q].load(part);
+                    values[j] = inputs[j][q].load(proof, part);
                 }
                 butterfly::forward(&mut values);
                 store(values[0], &mut to[q], part);
@@ -226,26 +227,26 @@ impl Output for Both {
 
 /// Takes a packed spectrum apart, or takes the first half of a full one.
 #[inline(always)]
-fn finish<V: Vector, O: Output>(cells: &[Cell], unpack: &[[f32; 2]], frames: usize, bins: &mut [Row]) -> Edges {
+fn finish<V: Vector, O: Output>(proof: V::Proof, cells: &[Cell], unpack: &[[f32; 2]], frames: usize, bins: &mut [Row]) -> Edges {
     let mut edges = Edges::default();
     for part in 0..GROUP / V::LANES {
         if unpack.is_empty() {
             for (bin, cell) in cells.iter().enumerate().take(frames / 2 + 1) {
-                put::<V, O>(cell.load(part), bin, bins, &mut edges, part);
+                put::<V, O>(cell.load(proof, part), bin, bins, &mut edges, part);
             }
             continue;
         }
         let half = cells.len();
-        let first: Complex<V> = cells[0].load(part);
-        put::<V, O>(Complex { re: first.re.plus(first.im), im: V::splat(0.0) }, 0, bins, &mut edges, part);
-        put::<V, O>(Complex { re: first.re.minus(first.im), im: V::splat(0.0) }, half, bins, &mut edges, part);
+        let first: Complex<V> = cells[0].load(proof, part);
+        put::<V, O>(Complex { re: first.re.plus(first.im), im: V::splat(proof, 0.0) }, 0, bins, &mut edges, part);
+        put::<V, O>(Complex { re: first.re.minus(first.im), im: V::splat(proof, 0.0) }, half, bins, &mut edges, part);
         for (bin, twiddle) in unpack.iter().enumerate().take(half / 2 + 1).skip(1) {
-            let (near, far): (Complex<V>, Complex<V>) = (cells[bin].load(part), cells[half - bin].load(part));
+            let (near, far): (Complex<V>, Complex<V>) = (cells[bin].load(proof, part), cells[half - bin].load(proof, part));
             // Twice the spectra of the even and of the odd frames.
             let even = Complex { re: near.re.plus(far.re), im: near.im.minus(far.im) };
             let odd = Complex { re: near.re.minus(far.re), im: near.im.plus(far.im) }.times(*twiddle);
             let value = Complex { re: even.re.plus(odd.im), im: even.im.minus(odd.re) };
-            let mirrored = Complex { re: even.re.minus(odd.im), im: V::splat(0.0).minus(even.im.plus(odd.re)) };
+            let mirrored = Complex { re: even.re.minus(odd.im), im: V::splat(proof, 0.0).minus(even.im.plus(odd.re)) };
             put::<V, O>(value.times_real(0.5), bin, bins, &mut edges, part);
             put::<V, O>(mirrored.times_real(0.5), half - bin, bins, &mut edges, part);
         }
@@ -281,13 +282,14 @@ mod tests {
         for frames in [1, 2, 3, 4, 6, 15, 30, 45, 60, 64, 240, 625, 1000] {
             let plan = Transform::new(frames).unwrap();
             for output in [FftOutput::Power, FftOutput::Amplitude, FftOutput::Complex] {
-                let expected = bytes(&plan, output, run::<[f32; 4]>);
-                assert_eq!(bytes(&plan, output, run::<vector::Baseline>), expected, "{frames} frames, {output:?}");
+                let expected =
+                    bytes(&plan, output, |plan: &_, rows: &_, output, scratch: &mut _| run::<[f32; 4]>((), plan, rows, output, scratch));
+                let baseline = |plan: &_, rows: &_, output, scratch: &mut _| run::<vector::Baseline>((), plan, rows, output, scratch);
+                assert_eq!(bytes(&plan, output, baseline), expected, "{frames} frames, {output:?}");
                 assert_eq!(bytes(&plan, output, Transform::run), expected, "{frames} frames, {output:?}");
                 #[cfg(target_arch = "x86_64")]
-                if Cpu::here() != Cpu::Any {
-                    // SAFETY: `Cpu::here` found AVX2 or better.
-                    let avx2 = |plan: &_, rows: &_, output, scratch: &mut _| unsafe { run_avx2(plan, rows, output, scratch) };
+                if let Some(proof) = Cpu::detect().avx2() {
+                    let avx2 = |plan: &_, rows: &_, output, scratch: &mut _| run_avx2(proof, plan, rows, output, scratch);
                     assert_eq!(bytes(&plan, output, avx2), expected, "{frames} frames, {output:?}");
                 }
             }

@@ -3,7 +3,7 @@
 use super::GROUP;
 use super::group::Row;
 #[cfg(target_arch = "x86_64")]
-use crate::pixel::Cpu;
+use crate::cpu::{Cpu, vector_fn};
 
 /// Rows that are transposed in registers.
 const BLOCK: usize = 8;
@@ -15,9 +15,10 @@ const BLOCK: usize = 8;
 pub(super) fn transpose(from: &[Row], to: &mut [f32]) {
     assert!(to.len() <= GROUP * from.len() && to.len().is_multiple_of(from.len()), "columns of another length");
     #[cfg(target_arch = "x86_64")]
-    if Cpu::here() != Cpu::Any && to.len() == GROUP * from.len() {
-        // SAFETY: `Cpu::here` found the feature.
-        return unsafe { avx2(from, to) };
+    if to.len() == GROUP * from.len()
+        && let Some(proof) = Cpu::detect().avx2()
+    {
+        return avx2(proof, from, to);
     }
     columns(from, to, 0);
 }
@@ -36,40 +37,41 @@ fn columns(from: &[Row], to: &mut [f32], first: usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2(from: &[Row], to: &mut [f32]) {
-    use std::arch::x86_64::{
-        _mm256_castpd_ps, _mm256_castps_pd, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_storeu_ps, _mm256_unpackhi_pd,
-        _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
-    };
-    let rows = from.len();
-    assert_eq!(to.len(), GROUP * rows, "columns of another length");
-    let (blocks, rest) = from.as_chunks::<BLOCK>();
-    for (block, from) in blocks.iter().enumerate() {
-        for half in 0..GROUP / BLOCK {
-            // SAFETY: each row has 16 values, of which eight are read from `half * 8` on.
-            let row = |i: usize| unsafe { _mm256_loadu_ps(from[i].0.as_ptr().add(half * BLOCK)) };
-            let (low, high) =
-                (|a: usize, b: usize| _mm256_unpacklo_ps(row(a), row(b)), |a: usize, b: usize| _mm256_unpackhi_ps(row(a), row(b)));
-            // Lanes 0, 1, 4, 5 of pairs of rows, then lanes 2, 3, 6, 7.
-            let pairs = [[low(0, 1), low(2, 3), low(4, 5), low(6, 7)], [high(0, 1), high(2, 3), high(4, 5), high(6, 7)]];
-            for (i, [a, b, c, d]) in pairs.into_iter().enumerate() {
-                let [a, b, c, d] = [_mm256_castps_pd(a), _mm256_castps_pd(b), _mm256_castps_pd(c), _mm256_castps_pd(d)];
-                let quads = [
-                    (_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpacklo_pd(c, d))),
-                    (_mm256_castpd_ps(_mm256_unpackhi_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(c, d))),
-                ];
-                for (j, (upper, lower)) in quads.into_iter().enumerate() {
-                    let lane = half * BLOCK + 2 * i + j;
-                    let columns =
-                        [(lane, _mm256_permute2f128_ps::<0x20>(upper, lower)), (lane + 4, _mm256_permute2f128_ps::<0x31>(upper, lower))];
-                    for (lane, column) in columns {
-                        // SAFETY: lane < 16 and block * 8 + 8 <= rows, so these eight values lie in the 16 columns that `to` has.
-                        unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(lane * rows + block * BLOCK), column) };
+vector_fn! {
+    Avx2: fn avx2[][](_proof; from: &[Row], to: &mut [f32]) -> () {
+        use std::arch::x86_64::{
+            _mm256_castpd_ps, _mm256_castps_pd, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_storeu_ps, _mm256_unpackhi_pd,
+            _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+        };
+        let rows = from.len();
+        assert_eq!(to.len(), GROUP * rows, "columns of another length");
+        let (blocks, rest) = from.as_chunks::<BLOCK>();
+        for (block, from) in blocks.iter().enumerate() {
+            for half in 0..GROUP / BLOCK {
+                // SAFETY: each row has 16 values, of which eight are read from `half * 8` on.
+                let row = |i: usize| unsafe { _mm256_loadu_ps(from[i].0.as_ptr().add(half * BLOCK)) };
+                let (low, high) =
+                    (|a: usize, b: usize| _mm256_unpacklo_ps(row(a), row(b)), |a: usize, b: usize| _mm256_unpackhi_ps(row(a), row(b)));
+                // Lanes 0, 1, 4, 5 of pairs of rows, then lanes 2, 3, 6, 7.
+                let pairs = [[low(0, 1), low(2, 3), low(4, 5), low(6, 7)], [high(0, 1), high(2, 3), high(4, 5), high(6, 7)]];
+                for (i, [a, b, c, d]) in pairs.into_iter().enumerate() {
+                    let [a, b, c, d] = [_mm256_castps_pd(a), _mm256_castps_pd(b), _mm256_castps_pd(c), _mm256_castps_pd(d)];
+                    let quads = [
+                        (_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpacklo_pd(c, d))),
+                        (_mm256_castpd_ps(_mm256_unpackhi_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(c, d))),
+                    ];
+                    for (j, (upper, lower)) in quads.into_iter().enumerate() {
+                        let lane = half * BLOCK + 2 * i + j;
+                        let columns =
+                            [(lane, _mm256_permute2f128_ps::<0x20>(upper, lower)), (lane + 4, _mm256_permute2f128_ps::<0x31>(upper, lower))];
+                        for (lane, column) in columns {
+                            // SAFETY: lane < 16 and block * 8 + 8 <= rows, so these eight values lie in the 16 columns that `to` has.
+                            unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(lane * rows + block * BLOCK), column) };
+                        }
                     }
                 }
             }
         }
+        columns(from, to, rows - rest.len());
     }
-    columns(from, to, rows - rest.len());
 }

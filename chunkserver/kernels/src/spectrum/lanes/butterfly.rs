@@ -30,12 +30,12 @@ impl<V: Vector> Complex<V> {
     }
     #[inline(always)]
     pub(super) fn times_real(self, factor: f32) -> Self {
-        let factor = V::splat(factor);
+        let factor = self.re.splat_like(factor);
         Self { re: self.re.times(factor), im: self.im.times(factor) }
     }
     #[inline(always)]
     pub(super) fn times(self, [re, im]: [f32; 2]) -> Self {
-        let (re, im) = (V::splat(re), V::splat(im));
+        let (re, im) = (self.re.splat_like(re), self.re.splat_like(im));
         Self { re: self.re.times(re).minus(self.im.times(im)), im: self.re.times(im).plus(self.im.times(re)) }
     }
     #[inline(always)]
