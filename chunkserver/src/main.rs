@@ -1,5 +1,4 @@
-//! A chunk server as a program of its own: a server of a cluster where `ARRAYJOB_TLS_DIR` says who it is, else a process on
-//! loopback, as `arrayjob` starts itself instead.
+//! The chunk server program: a server of a cluster if `ARRAYJOB_TLS_DIR` is set, otherwise a process on loopback, as `arrayjob` starts it.
 
 use chunkserver::{process, standalone};
 use std::process::ExitCode;
@@ -8,7 +7,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     let settings = standalone::Settings::from_environment();
-    // On a cluster nobody is asked before: the log has to be there when it is needed.
+    // On a cluster the default level is INFO, because the log must exist when an operator needs it.
     let level = if matches!(settings, Ok(None)) { LevelFilter::ERROR } else { LevelFilter::INFO };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

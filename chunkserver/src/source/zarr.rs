@@ -1,8 +1,7 @@
-//! The URL of a Zarr store comes in, frames of one of its arrays go out. Versions 2 and 3, axes (t, y, x).
+//! Reads frames from an array of a Zarr store, versions 2 and 3 (<https://zarr-specs.readthedocs.io>), axes (t, y, x).
 //!
-//! What a store has no key for is the array's fill value: that is how Zarr stores say it. A store that refuses, fails or is silent
-//! is an error after as many attempts as any source gets, never a fill value. Requests run where the source's run, decoding runs on
-//! the compute pool.
+//! A missing key means the array's fill value, as in the Zarr specification. A store that refuses, fails or does not respond is an error after
+//! the retries of the source, never a fill value. Requests run on the source's runtime; decoding runs on the compute pool.
 
 mod keys;
 mod metadata;
@@ -10,7 +9,7 @@ mod pieces;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use keys::{Keys, Taken};
+pub use keys::{Keys, Transferred};
 
 use crate::compute::Compute;
 use crate::source;
@@ -19,28 +18,28 @@ use api::job::{self, ArrayLayout};
 use api::phase::reason;
 use futures_util::StreamExt as _;
 use journal::Kind;
-use keys::View;
-use pieces::{Canvas, Piece, pieces};
+use keys::ChunkStorage;
+use pieces::{FrameBuffers, Piece, pieces};
 use std::ops::Range;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use zarrs::array::{Array, ArrayBytes, ArraySubset, CodecOptions};
 
-/// Pieces of a group that wait for their turn; the others are not even asked yet.
+/// Pieces of a group that wait for a permit at the same time.
 const WAITING: usize = 1024;
 
-/// Why there is no such array, or not these frames of it.
+/// Why an array cannot be opened, or frames cannot be read.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The store cannot be opened.
-    #[error("the store cannot be opened")]
+    #[error("cannot open the store")]
     Store(#[from] crate::objects::Error),
-    /// A key cannot be had.
-    #[error("the store cannot be read")]
+    /// A key cannot be fetched.
+    #[error("cannot read the store")]
     Fetch(#[from] Arc<source::Error>),
-    /// Neither version's metadata are there.
-    #[error("{place} is no Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
+    /// No metadata of either version.
+    #[error("{place} is not a Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
     Absent {
         /// The array's URL.
         place: String,
@@ -48,37 +47,37 @@ pub enum Error {
     /// A group where an array is needed.
     #[error("{place} is a group of a Zarr store; {advice}")]
     Group {
-        /// Its URL.
+        /// The group's URL.
         place: String,
-        /// Which arrays there are, as far as its metadata say.
+        /// The arrays of the group, as far as its metadata list them.
         advice: String,
     },
-    /// Metadata that cannot be understood.
-    #[error("the metadata of {place} cannot be used: {what}")]
+    /// Metadata that are not valid or not supported.
+    #[error("cannot use the metadata of {place}: {what}")]
     Metadata {
         /// The array's URL.
         place: String,
-        /// Why.
+        /// The reason.
         what: String,
     },
     /// A chunk that cannot be decoded.
-    #[error("chunk {chunk} of {place} cannot be decoded: {what}")]
+    #[error("cannot decode chunk {chunk} of {place}: {what}")]
     Decode {
         /// The array's URL.
         place: String,
         /// The chunk's key.
         chunk: String,
-        /// Why.
+        /// The reason.
         what: String,
     },
-    /// The array is not what was planned for.
-    #[error("{place} has changed since it was looked at; start the job again")]
+    /// The array differs from the planned array.
+    #[error("{place} has changed since the job was planned; start the job again")]
     Changed {
         /// The array's URL.
         place: String,
     },
-    /// A panic, which is printed where it happens.
-    #[error("chunk {chunk} of {place} made the decoder fail: it is damaged, or there is a bug of ours; the server's log has it")]
+    /// The decoder panicked. The panic is already printed.
+    #[error("the decoder panicked at chunk {chunk} of {place}: the chunk is damaged, or ArrayJob has a bug; see the server's log")]
     Lost {
         /// The array's URL.
         place: String,
@@ -88,7 +87,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The machine's word for it, as in [`api::phase::reason`].
+    /// The reason for programs, one of [`api::phase::reason`].
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Fetch(_) | Self::Absent { .. } | Self::Changed { .. } => reason::SOURCE_UNAVAILABLE,
@@ -98,71 +97,71 @@ impl Error {
     }
 }
 
-/// An array that has been opened.
+/// An opened array of frames, (t, y, x).
 #[derive(Debug)]
-pub struct Stack {
+pub struct FrameArray {
     keys: Arc<Keys>,
     array: Array<()>,
     layout: ArrayLayout,
-    /// The job's first frame, as the array counts them.
+    /// Index of the job's first frame in the array.
     start: usize,
-    /// The right to have a piece in hand.
-    turns: Semaphore,
+    /// Permits for fetching and decoding pieces.
+    permits: Semaphore,
 }
 
-/// A frame's pixels, or why there are none. One error may be that of many frames.
+/// The pixels of a frame, or the error. Several frames may share one error.
 pub type Frame = Result<Vec<u8>, Arc<Error>>;
 
-impl Stack {
-    /// Reads the array's metadata; `at_a_time` pieces of it will be fetched and decoded at a time.
+impl FrameArray {
+    /// Reads the array's metadata. Later reads fetch and decode at most `concurrency` pieces at a time.
     ///
     /// # Errors
-    /// When there is no such array, or it cannot be read here.
-    pub async fn open(keys: Keys, at_a_time: usize) -> Result<Self, Error> {
+    /// When the array does not exist, or its metadata are not supported.
+    pub async fn open(keys: Keys, concurrency: usize) -> Result<Self, Error> {
         let keys = Arc::new(keys);
         let (array, layout) = metadata::read(&keys).await?;
-        Ok(Self { keys, array, layout, start: 0, turns: Semaphore::new(at_a_time.max(1)) })
+        Ok(Self { keys, array, layout, start: 0, permits: Semaphore::new(concurrency.max(1)) })
     }
 
-    /// Opens the array of `wanted`, and holds it to what is known of it.
+    /// Opens the array of `wanted` and compares it with the planned layout.
     ///
     /// # Errors
-    /// As [`Self::open`], or when it is another one now.
-    pub async fn open_known(keys: Keys, wanted: &job::Zarr, at_a_time: usize) -> Result<Self, Error> {
-        let mut stack = Self::open(keys, at_a_time).await?;
-        stack.start = wanted.start;
+    /// As [`Self::open`], or when the array has changed.
+    pub async fn open_known(keys: Keys, wanted: &job::Zarr, concurrency: usize) -> Result<Self, Error> {
+        let mut array = Self::open(keys, concurrency).await?;
+        array.start = wanted.start;
         if let Some(known) = wanted.layout {
             let same = |found: &ArrayLayout| (found.shape, found.dtype, found.chunks) == (known.shape, known.dtype, known.chunks);
-            if !same(&stack.layout) {
-                return Err(Error::Changed { place: stack.keys.shown() });
+            if !same(&array.layout) {
+                return Err(Error::Changed { place: array.keys.shown() });
             }
-            // The plan's memory was reckoned by these.
-            stack.layout.parts = known.parts;
+            // The plan's memory is computed from these parts.
+            array.layout.parts = known.parts;
         }
-        Ok(stack)
+        Ok(array)
     }
 
-    /// How the array lies in its store.
+    /// Shape, element type and chunks of the array.
     pub const fn layout(&self) -> ArrayLayout {
         self.layout
     }
 
-    /// What a frame is.
+    /// Shape and element type of a frame.
     pub const fn frame(&self) -> FrameSpec {
         let [_, height, width] = self.layout.shape;
         FrameSpec { height, width, dtype: self.layout.dtype }
     }
 
-    /// What has crossed the wire since the last call.
-    pub fn taken(&self) -> Taken {
-        self.keys.taken()
+    /// Bytes received and retries since the last call.
+    pub fn take_transferred(&self) -> Transferred {
+        self.keys.take_transferred()
     }
 
-    /// Reads frames `frames` of the array, each into one of `buffers`, whose former content is lost. `progress` is called after each
-    /// piece. With `all`, every frame that can be had is.
+    /// Reads frames `frames` of the array into `buffers`, whose previous content is overwritten. Calls `progress` after each piece. With `all`,
+    /// continues after an error and returns all readable frames.
     ///
     /// # Errors
-    /// Without `all`, the first error, and a frame that it concerns.
+    /// Without `all`, the first error and the first frame that it affects.
     pub async fn read(
         self: &Arc<Self>,
         compute: &Compute,
@@ -171,42 +170,42 @@ impl Stack {
         all: bool,
         progress: impl Fn(),
     ) -> Result<Vec<Frame>, (usize, Arc<Error>)> {
-        let canvas = Arc::new(Canvas::new(&self.layout, frames.clone(), buffers));
+        let buffers = Arc::new(FrameBuffers::new(&self.layout, frames.clone(), buffers));
         let work = pieces(&self.layout, frames).map(|piece| {
-            let (stack, canvas, drawn) = (Arc::clone(self), Arc::clone(&canvas), piece.clone());
+            let (this, buffers, read) = (Arc::clone(self), Arc::clone(&buffers), piece.clone());
             async move {
-                // It fails only when closed, which nobody does.
-                let _turn = self.turns.acquire().await;
+                // Fails only if the semaphore is closed, which never happens.
+                let _permit = self.permits.acquire().await;
                 let (frame, bytes) = (piece.first_frame().saturating_sub(self.start), piece.bytes(&self.layout));
-                let drawing = async move { stack.draw(&drawn, &canvas, frame).await };
+                let reading = async move { this.read_piece(&read, &buffers, frame).await };
                 let done = match self.keys.journal() {
-                    Some(journal) => compute.drive(journal.stretches(Kind::Decode, frame, bytes, drawing)).await,
-                    None => compute.drive(drawing).await,
+                    Some(journal) => compute.drive(journal.stretches(Kind::Decode, frame, bytes, reading)).await,
+                    None => compute.drive(reading).await,
                 };
                 let lost = || Error::Lost { place: self.keys.shown(), chunk: self.chunk_name(&piece) };
                 done.unwrap_or_else(|| Err(lost())).map_err(|error| (piece, error))
             }
         });
-        // More would only wait for their turn.
+        // Further pieces would only wait for permits.
         let mut work = std::pin::pin!(futures_util::stream::iter(work).buffer_unordered(WAITING));
-        while let Some(drawn) = work.next().await {
+        while let Some(read) = work.next().await {
             progress();
-            if let Err((piece, error)) = drawn {
+            if let Err((piece, error)) = read {
                 let error = Arc::new(error);
                 if !all {
                     return Err((piece.first_frame(), error));
                 }
-                canvas.spoil(&piece, &error);
+                buffers.fail(&piece, &error);
             }
         }
-        Ok(canvas.frames())
+        Ok(buffers.frames())
     }
 
-    /// Fetches and decodes a piece, which the job needs from frame `frame` on, and puts it into its frames.
-    async fn draw(&self, piece: &Piece, canvas: &Canvas, frame: usize) -> Result<(), Error> {
-        let view = Arc::new(View::new(Arc::clone(&self.keys), frame));
-        let array = self.array.with_storage(Arc::clone(&view));
-        // One stretch of work is one thread's: the pool has others for other pieces.
+    /// Fetches and decodes a piece and copies it into its frames. `frame` is the first frame of the job that needs the piece.
+    async fn read_piece(&self, piece: &Piece, buffers: &FrameBuffers, frame: usize) -> Result<(), Error> {
+        let storage = Arc::new(ChunkStorage::new(Arc::clone(&self.keys), frame));
+        let array = self.array.with_storage(Arc::clone(&storage));
+        // One thread for each piece: the pool decodes other pieces in parallel.
         let options = CodecOptions::default().with_concurrent_target(1);
         let bytes: Result<ArrayBytes<'static>, _> = if piece.is_whole(&self.layout) {
             array.async_retrieve_chunk_opt(&piece.chunk, &options).await
@@ -217,10 +216,10 @@ impl Stack {
         let wrong = |what: String| Error::Decode { place: self.keys.shown(), chunk: self.chunk_name(piece), what };
         let bytes = match bytes {
             Ok(bytes) => bytes.into_fixed().map_err(|error| wrong(error.to_string()))?,
-            // The decoder passes on in its own words what the source said in better ones.
-            Err(error) => return Err(view.failure().map_or_else(|| wrong(error.to_string()), Error::Fetch)),
+            // The source's error is more precise than the decoder's.
+            Err(error) => return Err(storage.failure().map_or_else(|| wrong(error.to_string()), Error::Fetch)),
         };
-        canvas.put(piece, &bytes).ok_or_else(|| wrong(format!("it has {} bytes", bytes.len())))
+        buffers.put(piece, &bytes).ok_or_else(|| wrong(format!("it has {} bytes", bytes.len())))
     }
 
     fn chunk_name(&self, piece: &Piece) -> String {
