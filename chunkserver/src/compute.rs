@@ -1,4 +1,4 @@
-//! CPU work, apart from the threads that answer HTTP: a pool of its own, and scratch that is lent, not made anew.
+//! CPU work on a thread pool of its own, separate from the HTTP threads, and pools of reusable scratch memory.
 
 mod drive;
 
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use tokio::sync::oneshot;
 
-/// The pool. Cheap to clone.
+/// A pool of compute threads. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Compute {
     pool: Arc<ThreadPool>,
@@ -18,7 +18,7 @@ impl Compute {
     /// A pool of `threads` threads.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// When the system refuses to create threads.
     pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("compute-{i}")).build()?;
         Ok(Self { pool: Arc::new(pool) })
@@ -29,19 +29,19 @@ impl Compute {
         self.pool.current_num_threads()
     }
 
-    /// Runs `work` on a thread of the pool; `None` when it panicked, which is a bug of ours and printed as one.
+    /// Runs `work` on a thread of the pool. `None` if it panicked, which is a bug of ours; the panic is printed.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
         self.pool.spawn(move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            // The asker may be gone; then nobody wants the result.
+            // Fails if the caller was cancelled.
             let _ = sender.send(result.ok());
         });
         receiver.await.ok().flatten()
     }
 
-    /// Runs work that waits in between, as decoding does for what it decodes: each stretch of it on a thread of the pool, of
-    /// which it holds none while it waits. `None` when it panicked. When the asker goes, the work is dropped.
+    /// Runs asynchronous work, for example a decoder that waits for bytes. The pool polls the future and holds no thread while the future waits.
+    /// `None` if it panicked. If the caller is cancelled, the work is dropped.
     pub async fn drive<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let (mut sender, receiver) = oneshot::channel();
         Task::start(&self.pool, async move {
@@ -56,7 +56,7 @@ impl Compute {
                 .await
             };
             if let Some(result) = result {
-                // The asker may be gone; then nobody wants the result.
+                // Fails if the caller was cancelled.
                 let _ = sender.send(result);
             }
         });
@@ -64,7 +64,7 @@ impl Compute {
     }
 }
 
-/// Things that are dear to make and are lent out one at a time.
+/// A pool of objects that are expensive to create.
 #[derive(Debug)]
 pub struct Pool<T> {
     idle: Mutex<Vec<T>>,
@@ -77,17 +77,17 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// An idle one; without one the borrower makes it.
+    /// Takes an idle object; `None` if there are none, and the caller creates one.
     pub fn take(&self) -> Option<T> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Gives one back.
+    /// Returns an object to the pool.
     pub fn put(&self, thing: T) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(thing);
     }
 
-    /// All that are idle, for good.
+    /// Removes all idle objects.
     pub fn drain(&self) -> Vec<T> {
         std::mem::take(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -112,20 +112,20 @@ mod tests {
             assert!(on_the_pool());
             sent
         });
-        // The one thread is free for this meanwhile.
+        // The only thread is free while the first future waits.
         let sending = compute.drive(async move { sender.send(7).is_ok() });
         assert_eq!(tokio::join!(waiting, sending), (Some(7), Some(true)));
     }
 
     #[tokio::test]
-    async fn a_panic_is_none_and_the_pool_goes_on() {
+    async fn a_panic_is_none_and_the_pool_continues() {
         let compute = Compute::new(1).unwrap();
         assert_eq!(compute.drive(async { panic!("on purpose") }).await, None::<()>);
         assert_eq!(compute.drive(async { 1 }).await, Some(1));
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_is_dropped() {
+    async fn cancelled_work_is_dropped() {
         let compute = Compute::new(1).unwrap();
         let (held, dropped) = oneshot::channel::<()>();
         let work = compute.drive(async move {
@@ -133,6 +133,6 @@ mod tests {
             std::future::pending::<()>().await;
         });
         assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
-        assert!(dropped.await.is_err(), "its end is gone");
+        assert!(dropped.await.is_err(), "the sender is dropped with the work");
     }
 }

@@ -1,5 +1,4 @@
-//! A chunk server as a program of its own: a server of a cluster where `ARRAYJOB_TLS_DIR` says who it is, else a process on
-//! loopback, as `arrayjob` starts itself instead.
+//! The chunk server program: a server of a cluster if `ARRAYJOB_TLS_DIR` is set, otherwise a process on loopback, as `arrayjob` starts it.
 
 use chunkserver::{process, standalone};
 use std::process::ExitCode;
@@ -8,7 +7,7 @@ use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let settings = standalone::Settings::from_environment();
-    // A pod cannot be started again with more logs after a failure, so its server logs from the start.
+    // On a cluster the default level is INFO, because the log must exist when an operator needs it.
     let level = if matches!(settings, Ok(None)) { LevelFilter::ERROR } else { LevelFilter::INFO };
     let levels = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse::<Targets>().ok());
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(level));

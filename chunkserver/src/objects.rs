@@ -1,11 +1,10 @@
-//! A URL comes in, an object store and a place in it go out: s3, gs, az (and abfs), http and https, and files of this machine.
+//! Opens object stores by URL: s3, gs, az (and abfs), http and https, and files of this machine.
 //!
-//! Keys of a store come from the secret of the job, if there is one, and else from the environment, under the names that the
-//! vendors' own tools read: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …
+//! The keys of a store come from the job's secret, or otherwise from the environment, under the names of the vendors' own tools: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …
 
-mod said;
+mod store_error;
 
-pub use said::{Complaint, complaint, said};
+pub use store_error::{StoreErrorKind, store_error_kind, store_message};
 
 #[cfg(feature = "object-stores")]
 use object_store::aws::AmazonS3Builder;
@@ -23,27 +22,27 @@ use std::time::Duration;
 use thiserror::Error;
 use url::Url;
 
-/// What names of a store's keys begin with, in any case.
+/// Prefixes of the names of store keys, in any case.
 const VENDORS: [&str; 3] = ["aws_", "google_", "azure_"];
+/// Names of keys that the vendor's tools support and the client library does not.
 #[cfg(feature = "object-stores")]
-/// Names that the vendor's tools know a key by, and the store's client does not.
 const ALIASES: [(&str, &str); 2] =
     [("azure_storage_account", "azure_storage_account_name"), ("azure_storage_key", "azure_storage_account_key")];
-/// The longest that a request is tried again.
+/// Time limit of the retries of a request.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why there is no such store.
+/// Why a store cannot be opened.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    #[error("{0} is not a URL of a store: use s3://, gs://, az://, http(s):// or file://")]
+    #[error("{0} is not a URL of a store; use s3://, gs://, az://, http(s):// or file://")]
     Url(String),
-    #[error("{0} is a file of this machine, and servers on a cluster have no files of their own; use s3://, gs://, az:// or http(s)://")]
+    #[error("{0} is a local file, which servers on a cluster do not read or write; use s3://, gs://, az:// or http(s)://")]
     LocalFile(String),
     #[cfg(not(feature = "object-stores"))]
     #[error("{0}: this program is built without object stores; cargo install --path cli installs all of it")]
     NotBuilt(String),
-    #[error("the store of {url} cannot be used; its keys come from the secret or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
+    #[error("cannot open the store of {url}; check its keys in the secret or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
     Store {
         url: String,
         #[source]
@@ -51,7 +50,7 @@ pub enum Error {
     },
 }
 
-/// With which keys stores are opened, and whether files may be.
+/// The keys for opening stores, and whether local files are permitted.
 #[derive(Clone, Default)]
 pub struct Access {
     keys: Vec<(String, String)>,
@@ -66,44 +65,44 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Whether a name is that of a store's key.
+/// Whether `name` is the name of a store key.
 pub fn is_key(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     VENDORS.iter().any(|vendor| name.starts_with(vendor))
 }
 
 impl Access {
-    /// Keys of the environment, over which those of the secret go.
+    /// Keys of the environment; keys of the secret override them.
     pub fn new(secret: impl IntoIterator<Item = (String, String)>, local_files: bool) -> Self {
         let own = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self { keys: own.chain(secret).filter(|(name, _)| is_key(name)).collect(), local_files }
     }
 
-    /// Opens the store of `url`; connects to nothing yet.
+    /// Opens the store of `url` without connecting to it.
     ///
     /// # Errors
-    /// When no store has such URLs, files may not be read, or keys make no sense.
+    /// When the scheme is not supported, local files are not permitted, or a key is not valid.
     pub fn open(&self, url: &str) -> Result<Location, Error> {
-        let manner = Manner {
+        let settings = ClientSettings {
             retry: RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() },
             client: ClientOptions::new().with_allow_http(true),
         };
-        self.open_as(url, &manner)
+        self.open_as(url, &settings)
     }
 
-    /// As [`Self::open`], for one who tries again and keeps the time himself, as [`crate::source`] does.
+    /// As [`Self::open`], without retries and timeouts: for callers with their own, as [`crate::source`].
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_bare(&self, url: &str) -> Result<Location, Error> {
-        let manner = Manner {
+    pub fn open_without_retries(&self, url: &str) -> Result<Location, Error> {
+        let settings = ClientSettings {
             retry: RetryConfig { max_retries: 0, ..RetryConfig::default() },
             client: ClientOptions::new().with_allow_http(true).with_timeout_disabled(),
         };
-        self.open_as(url, &manner)
+        self.open_as(url, &settings)
     }
 
-    fn open_as(&self, url: &str, manner: &Manner) -> Result<Location, Error> {
+    fn open_as(&self, url: &str, settings: &ClientSettings) -> Result<Location, Error> {
         let shown = redacted(url);
         let parsed = Url::parse(url).map_err(|_| Error::Url(shown.clone()))?;
         let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|_| Error::Url(shown.clone()))?;
@@ -111,15 +110,15 @@ impl Access {
             ObjectStoreScheme::Local if self.local_files => Ok(Arc::new(LocalFileSystem::new()) as Arc<dyn ObjectStore>),
             ObjectStoreScheme::Local => return Err(Error::LocalFile(shown)),
             #[cfg(feature = "object-stores")]
-            ObjectStoreScheme::AmazonS3 => self.s3(&parsed, manner),
+            ObjectStoreScheme::AmazonS3 => self.s3(&parsed, settings),
             #[cfg(feature = "object-stores")]
-            ObjectStoreScheme::GoogleCloudStorage => self.gcs(&parsed, manner),
+            ObjectStoreScheme::GoogleCloudStorage => self.gcs(&parsed, settings),
             #[cfg(feature = "object-stores")]
-            ObjectStoreScheme::MicrosoftAzure => self.azure(&parsed, manner),
+            ObjectStoreScheme::MicrosoftAzure => self.azure(&parsed, settings),
             ObjectStoreScheme::Http => {
                 let origin = &parsed[..url::Position::BeforePath];
                 let builder =
-                    HttpBuilder::new().with_url(origin).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
+                    HttpBuilder::new().with_url(origin).with_retry(settings.retry.clone()).with_client_options(settings.client.clone());
                 builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             }
             #[cfg(not(feature = "object-stores"))]
@@ -133,32 +132,34 @@ impl Access {
     }
 
     #[cfg(feature = "object-stores")]
-    fn s3(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
+    fn s3(&self, url: &Url, settings: &ClientSettings) -> object_store::Result<Arc<dyn ObjectStore>> {
         let builder =
-            AmazonS3Builder::new().with_url(url.as_str()).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
-        let builder = self.known(builder, AmazonS3Builder::with_config);
+            AmazonS3Builder::new().with_url(url.as_str()).with_retry(settings.retry.clone()).with_client_options(settings.client.clone());
+        let builder = self.with_keys(builder, AmazonS3Builder::with_config);
         Ok(Arc::new(builder.build()?))
     }
 
     #[cfg(feature = "object-stores")]
-    fn gcs(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
+    fn gcs(&self, url: &Url, settings: &ClientSettings) -> object_store::Result<Arc<dyn ObjectStore>> {
         let builder = GoogleCloudStorageBuilder::new()
             .with_url(url.as_str())
-            .with_retry(manner.retry.clone())
-            .with_client_options(manner.client.clone());
-        Ok(Arc::new(self.known(builder, GoogleCloudStorageBuilder::with_config).build()?))
+            .with_retry(settings.retry.clone())
+            .with_client_options(settings.client.clone());
+        Ok(Arc::new(self.with_keys(builder, GoogleCloudStorageBuilder::with_config).build()?))
     }
 
     #[cfg(feature = "object-stores")]
-    fn azure(&self, url: &Url, manner: &Manner) -> object_store::Result<Arc<dyn ObjectStore>> {
-        let builder =
-            MicrosoftAzureBuilder::new().with_url(url.as_str()).with_retry(manner.retry.clone()).with_client_options(manner.client.clone());
-        Ok(Arc::new(self.known(builder, MicrosoftAzureBuilder::with_config).build()?))
+    fn azure(&self, url: &Url, settings: &ClientSettings) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder = MicrosoftAzureBuilder::new()
+            .with_url(url.as_str())
+            .with_retry(settings.retry.clone())
+            .with_client_options(settings.client.clone());
+        Ok(Arc::new(self.with_keys(builder, MicrosoftAzureBuilder::with_config).build()?))
     }
 
+    /// Applies every key that the builder supports.
     #[cfg(feature = "object-stores")]
-    /// The builder with every key that it knows.
-    fn known<B, K: std::str::FromStr>(&self, builder: B, with: impl Fn(B, K, String) -> B) -> B {
+    fn with_keys<B, K: std::str::FromStr>(&self, builder: B, with: impl Fn(B, K, String) -> B) -> B {
         self.keys.iter().fold(builder, |builder, (name, value)| {
             let name = name.to_ascii_lowercase();
             let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, name)| name);
@@ -170,19 +171,18 @@ impl Access {
     }
 }
 
-/// How a store's own client works. A store's endpoint on one's own network often has no certificate; whether it is used is for
-/// who wrote its URL to say.
-struct Manner {
+/// Settings of the client library. Plain HTTP is permitted, because endpoints in private networks often have no certificate; the URL decides.
+struct ClientSettings {
     retry: RetryConfig,
     client: ClientOptions,
 }
 
-/// A place in a store.
+/// An object, or the prefix of several objects, in a store.
 #[derive(Clone)]
 pub struct Location {
     /// The store.
     pub store: Arc<dyn ObjectStore>,
-    /// The object, or what the keys of a hierarchy begin with.
+    /// The path of the object, or the prefix.
     pub path: Path,
     /// The URL, without secrets.
     pub shown: String,
@@ -195,22 +195,22 @@ impl fmt::Debug for Location {
 }
 
 impl Location {
-    /// The object `key` below this place; `key` may have slashes.
+    /// The path of object `key` below this location; `key` may contain slashes.
     pub fn below(&self, key: &str) -> Path {
         key.split('/').filter(|part| !part.is_empty()).fold(self.path.clone(), Path::join)
     }
 }
 
-/// The URL as logs and errors show it: without user, password, query and fragment, any of which may be secret.
+/// The URL for logs and errors: without user, password, query and fragment, any of which may be secret.
 pub fn redacted(url: &str) -> String {
     let Ok(mut parsed) = Url::parse(url) else {
-        // Not a URL, so nothing in it can be told apart.
+        // Not a URL: everything after '?' or '#' may be secret.
         return url.split(['?', '#']).next().unwrap_or_default().to_owned();
     };
     let queried = parsed.query().is_some();
     parsed.set_query(None);
     parsed.set_fragment(None);
-    // Both fail for URLs that can have neither.
+    // Both fail for URLs without an authority, which have no user and no password.
     let _ = parsed.set_username("");
     let _ = parsed.set_password(None);
     format!("{parsed}{}", if queried { "?…" } else { "" })
@@ -221,26 +221,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_lead_to_their_stores() {
+    fn urls_open_their_stores() {
         transport::crypto::install_crypto();
         let access = Access::new([("AWS_REGION".into(), "eu-west-1".into()), ("AZURE_STORAGE_ACCOUNT_NAME".into(), "a".into())], false);
-        let place = access.open("s3://bucket/a%20b/p.zarr").unwrap();
-        assert_eq!(place.below("c/0/1").as_ref(), "a b/p.zarr/c/0/1");
-        assert!(place.store.to_string().contains("bucket"), "{}", place.store);
+        let location = access.open("s3://bucket/a%20b/p.zarr").unwrap();
+        assert_eq!(location.below("c/0/1").as_ref(), "a b/p.zarr/c/0/1");
+        assert!(location.store.to_string().contains("bucket"), "{}", location.store);
         assert!(access.open("az://container/p.zarr").is_ok());
         let access = Access::new([("AZURE_STORAGE_ACCOUNT".into(), "a".into()), ("AZURE_STORAGE_KEY".into(), "a2V5".into())], false);
         assert!(access.open("abfss://container/p.zarr").is_ok());
         assert!(access.open("gs://bucket/p.zarr").is_ok());
         assert_eq!(access.open("https://user:secret@host/x.zarr?key=1").unwrap().shown, "https://host/x.zarr?…");
-        for (url, said) in [("file:///tmp/x.zarr", "servers on a cluster"), ("ftp://host/x", "not a URL of a store"), ("x", "not a URL")] {
+        for (url, expected) in
+            [("file:///tmp/x.zarr", "servers on a cluster"), ("ftp://host/x", "not a URL of a store"), ("x", "not a URL")]
+        {
             let error = access.open(url).unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         assert!(Access::new([], true).open("file:///tmp/x.zarr").is_ok());
     }
 
     #[test]
-    fn keys_are_known_by_name_and_never_shown() {
+    fn keys_are_recognised_by_name_and_never_shown() {
         assert!(is_key("AWS_SECRET_ACCESS_KEY") && is_key("google_service_account_key") && is_key("azure_storage_sas_key"));
         assert!(!is_key("Authorization") && !is_key("X-AWS"));
         let access = Access::new([("AWS_SECRET_ACCESS_KEY".into(), "hidden".into())], false);

@@ -1,9 +1,9 @@
-//! One frame straight from the source, whatever has been loaded: to see its shape before there is a plan, or to look at it.
+//! One frame directly from the source: its shape, before the plan exists, or its pixels.
 
 use crate::compute::Compute;
 use crate::objects::Access;
 use crate::objects::redacted;
-use crate::source::zarr::{Keys, Stack};
+use crate::source::zarr::{FrameArray, Keys};
 use crate::source::{self, Source, zarr};
 use api::geometry::{FrameSpec, human_bytes};
 use api::job::{self, Color, Images, Zarr};
@@ -14,38 +14,38 @@ use formats::decode::{self, Decoder};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The largest frame there may be, in bytes.
-pub const MOST_FRAME_BYTES: u64 = 4 << 30;
+/// The largest supported frame, in bytes.
+pub const MAX_FRAME_BYTES: u64 = 4 << 30;
 
-/// Why there is no such frame.
+/// Why a frame is not available.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    #[error("the URL template cannot be read")]
+    #[error("the URL template is not valid")]
     Template(#[from] TemplateError),
     #[error("frame {frame} is out of bounds: the job has frames 0 to {}", frames.saturating_sub(1))]
     OutOfBounds { frame: usize, frames: usize },
-    #[error("frame {frame} cannot be used ({url})")]
+    #[error("cannot fetch frame {frame} ({url})")]
     Fetch {
         frame: usize,
         url: String,
         #[source]
         source: Box<source::Error>,
     },
-    #[error("frame {frame} cannot be used ({url})")]
+    #[error("cannot decode frame {frame} ({url})")]
     Decode {
         frame: usize,
         url: String,
         #[source]
         source: decode::Error,
     },
-    #[error("frame {frame} says that it is {spec}; a frame may have 4 GiB")]
+    #[error("frame {frame} is {spec}, more than the limit of 4 GiB")]
     TooLarge { frame: usize, spec: FrameSpec },
-    #[error("frame {frame} is part of a chunk of {}; what is decoded for one frame may have 4 GiB", human_bytes(*bytes))]
+    #[error("frame {frame} is part of a chunk of {}, more than the limit of 4 GiB", human_bytes(*bytes))]
     LargeChunk { frame: usize, bytes: u64 },
-    #[error("the array cannot be used")]
+    #[error("cannot read the array")]
     Array(#[from] zarr::Error),
-    #[error("frame {frame} cannot be used")]
+    #[error("cannot read frame {frame}")]
     Frame {
         frame: usize,
         #[source]
@@ -54,7 +54,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The machine's word for it, as in [`api::phase::reason`]; none when the frame was never asked for.
+    /// The reason for programs, one of [`api::phase::reason`]; `None` if no frame was requested.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Array(source) => Some(source.reason()),
@@ -66,27 +66,27 @@ impl Error {
     }
 }
 
-/// With what the source is asked.
+/// What a probe uses: the source, keys of object stores, and compute threads.
 #[derive(Debug)]
-pub struct Means<'a> {
-    /// What fetches.
+pub struct ProbeContext<'a> {
+    /// Fetches frames and keys.
     pub client: &'a Source,
-    /// How object stores are opened.
+    /// Keys of object stores.
     pub access: &'a Access,
-    /// Where chunks are decoded.
+    /// Decodes chunks.
     pub compute: &'a Compute,
 }
 
-/// What frames are, as the first one says, or as the array's metadata do.
+/// The shape and type of the frames, from the first frame or from the array's metadata.
 ///
 /// # Errors
-/// When that cannot be had, or does not say.
-pub async fn look(means: &Means<'_>, source: &job::Source, frames: usize) -> Result<Probed, Error> {
+/// When the frame or the metadata cannot be fetched or decoded.
+pub async fn look(context: &ProbeContext<'_>, source: &job::Source, frames: usize) -> Result<Probed, Error> {
     match source {
-        job::Source::Images(images) => Ok(Probed { frame: image(means.client, images, frames, 0).await?.shape()?, array: None }),
+        job::Source::Images(images) => Ok(Probed { frame: image(context.client, images, frames, 0).await?.shape()?, array: None }),
         job::Source::Zarr(zarr) => {
-            let stack = open(means, zarr).await?;
-            Ok(Probed { frame: stack.frame(), array: Some(stack.layout()) })
+            let array = open(context, zarr).await?;
+            Ok(Probed { frame: array.frame(), array: Some(array.layout()) })
         }
     }
 }
@@ -94,37 +94,37 @@ pub async fn look(means: &Means<'_>, source: &job::Source, frames: usize) -> Res
 /// Fetches frame `frame` of `frames`.
 ///
 /// # Errors
-/// When there is no such frame, or it cannot be had.
-pub async fn fetch(means: &Means<'_>, source: &job::Source, frames: usize, frame: usize) -> Result<Response, Error> {
+/// When the frame is out of bounds or cannot be fetched.
+pub async fn fetch(context: &ProbeContext<'_>, source: &job::Source, frames: usize, frame: usize) -> Result<Response, Error> {
     match source {
-        job::Source::Images(images) => Ok(Response::Image(image(means.client, images, frames, frame).await?)),
-        job::Source::Zarr(zarr) => decoded(means, zarr, frames, frame).await,
+        job::Source::Images(images) => Ok(Response::Image(image(context.client, images, frames, frame).await?)),
+        job::Source::Zarr(zarr) => decoded(context, zarr, frames, frame).await,
     }
 }
 
-async fn open(means: &Means<'_>, zarr: &Zarr) -> Result<Arc<Stack>, Error> {
-    let keys = Keys::new(means.client.clone(), means.access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
-    Ok(Arc::new(Stack::open_known(keys, zarr, means.compute.threads()).await?))
+async fn open(context: &ProbeContext<'_>, zarr: &Zarr) -> Result<Arc<FrameArray>, Error> {
+    let keys = Keys::new(context.client.clone(), context.access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
+    Ok(Arc::new(FrameArray::open_known(keys, zarr, context.compute.threads()).await?))
 }
 
-async fn decoded(means: &Means<'_>, zarr: &Zarr, frames: usize, frame: usize) -> Result<Response, Error> {
+async fn decoded(context: &ProbeContext<'_>, zarr: &Zarr, frames: usize, frame: usize) -> Result<Response, Error> {
     if frame >= frames {
         return Err(Error::OutOfBounds { frame, frames });
     }
-    let stack = open(means, zarr).await?;
-    let (layout, spec) = (stack.layout(), stack.frame());
-    if spec.bytes() as u64 > MOST_FRAME_BYTES {
+    let array = open(context, zarr).await?;
+    let (layout, spec) = (array.layout(), array.frame());
+    if spec.bytes() as u64 > MAX_FRAME_BYTES {
         return Err(Error::TooLarge { frame, spec });
     }
     let bytes = layout.piece_bytes(1) as u64;
-    if bytes > MOST_FRAME_BYTES {
+    if bytes > MAX_FRAME_BYTES {
         return Err(Error::LargeChunk { frame, bytes });
     }
     let index = zarr.start + frame;
     if index >= layout.shape[0] {
         return Err(Error::OutOfBounds { frame, frames: layout.shape[0].saturating_sub(zarr.start) });
     }
-    let read = stack.read(means.compute, index..index + 1, Vec::new(), false, || ()).await;
+    let read = array.read(context.compute, index..index + 1, Vec::new(), false, || ()).await;
     let read = read.map_err(|(_, source)| Error::Frame { frame, source })?.pop();
     let pixels = read.ok_or(Error::OutOfBounds { frame, frames })?.map_err(|source| Error::Frame { frame, source })?;
     Ok(Response::Decoded { spec, pixels })
@@ -142,25 +142,25 @@ async fn image(client: &Source, images: &Images, frames: usize, frame: usize) ->
     Ok(Image { frame, depth: images.depth, color: images.color, url, body })
 }
 
-/// A frame, as far as it is.
+/// A fetched frame.
 #[derive(Debug)]
 pub enum Response {
-    /// The response that holds it.
+    /// A response that contains the frame, not decoded.
     Image(Image),
-    /// Its pixels.
+    /// Decoded pixels.
     Decoded {
-        /// What it is.
+        /// Shape and element type.
         spec: FrameSpec,
-        /// They themselves.
+        /// The pixels, little endian, in C order.
         pixels: Vec<u8>,
     },
 }
 
 impl Response {
-    /// The frame's pixels and their shape: `spec`, or the frame's own. CPU work.
+    /// The frame's pixels and their shape: `spec`, or otherwise the shape in the frame's header. CPU work.
     ///
     /// # Errors
-    /// When it cannot be decoded.
+    /// When the frame cannot be decoded.
     pub fn pixels(self, spec: Option<FrameSpec>) -> Result<(FrameSpec, Vec<u8>), Error> {
         match self {
             Self::Image(image) => image.pixels(spec),
@@ -169,7 +169,7 @@ impl Response {
     }
 }
 
-/// The response that holds a frame.
+/// A response that contains a frame.
 #[derive(Debug)]
 pub struct Image {
     frame: usize,
@@ -184,14 +184,14 @@ impl Image {
         Error::Decode { frame: self.frame, url: redacted(&self.url), source }
     }
 
-    /// Height, width and element type, as the frame's own header says.
+    /// Height, width and element type from the frame's header.
     fn shape(&self) -> Result<FrameSpec, Error> {
         decode::probe(&self.body, self.color).map_err(|source| self.failed(source))
     }
 
     fn pixels(&self, spec: Option<FrameSpec>) -> Result<(FrameSpec, Vec<u8>), Error> {
         let spec = spec.map_or_else(|| self.shape(), Ok)?;
-        if spec.bytes() as u64 > MOST_FRAME_BYTES {
+        if spec.bytes() as u64 > MAX_FRAME_BYTES {
             return Err(Error::TooLarge { frame: self.frame, spec });
         }
         let at = self.frame % self.depth * spec.bytes();

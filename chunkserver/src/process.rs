@@ -1,4 +1,4 @@
-//! A server as a process of its own on loopback: told its key through standard input, whose end is its own end too.
+//! A server as a separate process on loopback. The process reads its settings and key from standard input, and ends when standard input ends.
 
 use crate::compute::Compute;
 use crate::server::{self, Key};
@@ -16,20 +16,20 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use transport::client::Client;
 
-/// Threads that answer HTTP. Pixels are computed elsewhere.
+/// HTTP threads. Compute threads are separate.
 const HTTP_THREADS: usize = 1;
 
 /// Why the process cannot serve.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    #[error("the startup on standard input cannot be read; a chunk server is started by arrayjob itself")]
+    #[error("cannot read the settings from standard input; run arrayjob, which starts the servers")]
     Startup(#[source] serde_json::Error),
-    #[error("standard input or output is gone")]
+    #[error("cannot read standard input or write standard output")]
     Pipe(#[source] std::io::Error),
     #[error("cannot start threads")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-    #[error("cannot start the runtime, or listen on loopback")]
+    #[error("cannot start the runtime or listen on loopback")]
     Runtime(#[source] std::io::Error),
     #[error("cannot set up HTTP")]
     Http(#[from] reqwest::Error),
@@ -50,7 +50,7 @@ pub fn run() -> Result<(), Error> {
         Environment { scratch: startup.scratch.map(PathBuf::from), local_files: true, secret: None, restart_reason: startup.after };
     let worker = Worker::new(boot_id(), compute, Client::new(startup.key.clone())?, environment);
     let served = runtime.block_on(serve(Arc::new(worker), Key::new(startup.key)));
-    // What still computes is of no use to anyone.
+    // Does not wait for running computations, whose results are no longer needed.
     runtime.shutdown_background();
     served
 }
@@ -62,14 +62,14 @@ async fn serve(worker: Arc<Worker>, key: Key) -> Result<(), Error> {
     let mut line = serde_json::to_string(&ready).map_err(Error::Startup)?;
     line.push('\n');
     std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush()).map_err(Error::Pipe)?;
-    transport::listen::serve(listener, server::router(worker, key), parent_gone()).await;
+    transport::listen::serve(listener, server::router(worker, key), parent_ended()).await;
     Ok(())
 }
 
-/// Done when standard input ends: the parent closed it, or is gone.
-async fn parent_gone() {
+/// Waits until standard input ends: the parent has closed it or has ended.
+async fn parent_ended() {
     let (sender, receiver) = oneshot::channel::<()>();
-    // A thread of its own: a blocking read of the runtime's pool would hold up its end.
+    // A thread of its own: a blocking read on the runtime's pool would delay the shutdown.
     std::thread::spawn(move || {
         let mut byte = [0];
         while matches!(std::io::stdin().lock().read(&mut byte), Ok(1..)) {}
@@ -78,10 +78,10 @@ async fn parent_gone() {
     let _ = receiver.await;
 }
 
-/// Differs from every other start, here and elsewhere: in a container every process is number 1.
+/// An id that is unique among all starts on all machines. The process id alone is not unique: in containers it is 1.
 pub(crate) fn boot_id() -> BootId {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    // The state is random by itself.
+    // The hasher's state is random.
     let random = RandomState::new().hash_one(nanos);
     BootId(format!("{:x}-{nanos:x}-{random:x}", std::process::id()))
 }

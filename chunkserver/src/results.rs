@@ -1,104 +1,103 @@
-//! A selection comes in, its elements go out, whichever servers hold them: each owner gives its part, and the parts are
-//! joined in the order that NumPy would have them.
+//! Reads selections of arrays from all servers: each owner sends its part, and the parts are joined in NumPy's order.
 
 mod content;
+mod copy;
 mod deadline;
-mod gather;
-mod held;
-mod paint;
+mod frame_bytes;
 mod part;
 mod peer;
+mod read;
+mod region;
+mod select;
 mod sums;
-mod take;
-mod window;
 
-pub use content::{Content, Piece};
+pub use content::{Content, Fragment};
 pub use deadline::{Deadline, READER_TIMEOUT};
-pub use gather::{Gathered, read, region};
 pub use part::own_part;
-pub use sums::{Kind, own_sums};
-pub(crate) use take::{put, take};
-pub use window::{Cube, Window};
+pub use read::{Gathered, read, read_region};
+pub use region::{Cube, Region};
+pub(crate) use select::{put, take};
+pub use sums::{SumsKind, own_sums};
 
 use api::selection;
 use thiserror::Error;
 use transport::client::PullError;
 
-/// The sums that an array is made of.
-pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, Kind) {
+/// The sums from which an array is computed.
+pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, SumsKind) {
     sums::source(array.holder)
 }
 
-/// Fewer bytes than this are written within a millisecond or so, which is less than a thread's turn.
-const LITTLE: usize = 1 << 20;
-/// Fewer bytes than this are made within some tens of milliseconds. Another thread would keep their memory for itself, which the
-/// plan of a server that writes its outputs has no room for.
-const MUCH: usize = 64 << 20;
+/// Writing fewer bytes than this takes about a millisecond and does not block an HTTP thread noticeably.
+const INLINE_WRITE_BYTES: usize = 1 << 20;
+/// Allocating and computing fewer bytes than this takes some tens of milliseconds. An allocation on another thread stays in the memory pool of
+/// that thread, and the plan of a server that writes outputs does not count such memory.
+const INLINE_COMPUTE_BYTES: usize = 64 << 20;
 
-/// Memory for `bytes` bytes, zero but for what `fill` writes to it, apart from the threads that answer HTTP when that is much.
+/// `bytes` zero bytes, then filled by `fill`; on a blocking thread if they are many.
 async fn filled(bytes: usize, fill: impl FnOnce(&mut [u8]) + Send + 'static) -> Vec<u8> {
-    changed(bytes, vec![0; bytes], |memory| fill(memory)).await
+    modified(bytes, vec![0; bytes], |memory| fill(memory)).await
 }
 
-/// `thing`, whose memory is had already, as `work` has left it, which writes `bytes` bytes.
-async fn changed<T: Send + 'static>(bytes: usize, mut thing: T, work: impl FnOnce(&mut T) + Send + 'static) -> T {
+/// `thing`, modified by `work`, which writes `bytes` bytes into memory that `thing` already owns.
+async fn modified<T: Send + 'static>(bytes: usize, mut thing: T, work: impl FnOnce(&mut T) + Send + 'static) -> T {
     let work = move || {
         work(&mut thing);
         thing
     };
-    if bytes < LITTLE { work() } else { elsewhere(work).await }
+    if bytes < INLINE_WRITE_BYTES { work() } else { on_blocking_thread(work).await }
 }
 
-/// What `work` makes, which has `bytes` bytes.
-async fn made<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if bytes < MUCH { work() } else { elsewhere(work).await }
+/// The result of `work`, which allocates and computes `bytes` bytes.
+async fn computed<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < INLINE_COMPUTE_BYTES { work() } else { on_blocking_thread(work).await }
 }
 
-/// Runs `work` apart from the threads that answer HTTP.
-async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs `work` on a blocking thread, so that the HTTP threads are not blocked.
+async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and this with it.
+            // The runtime shuts down, which also cancels this future.
             Err(_) => std::future::pending().await,
         },
     }
 }
 
-/// Why a selection cannot be read.
+/// Why a read failed.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
-    #[error("there is no array '{name}'; there are {known}")]
+    #[error("the array '{name}' is unknown; known arrays: {known}")]
     NoSuchArray { name: String, known: String },
     #[error(transparent)]
     Selection(#[from] selection::Error),
-    #[error("server {server} cannot be reached now; try again")]
+    #[error("cannot reach server {server} now; try again")]
     Peer {
         server: usize,
         #[source]
         source: PullError,
     },
-    #[error("server {0} is not up now; try again")]
+    #[error("server {0} is not running now; try again")]
     PeerAbsent(usize),
-    #[error("server {server} sent {found} bytes of a part of {expected}")]
+    #[error("server {server} sent {found} bytes instead of {expected}; try again")]
     PartLength { server: usize, found: usize, expected: usize },
-    #[error("server {0} sent sums that cannot be read")]
+    #[error("the sums of server {0} are not readable; all servers must run the same version of ArrayJob")]
     Malformed(usize),
-    #[error("the selection has {bytes} bytes, more than {limit} at a time; slice it, or write it to .zarr")]
+    #[error("the selection has {bytes} bytes, more than the limit of {limit}; read smaller selections, or write the array to .zarr")]
     TooLarge { bytes: u64, limit: u64 },
-    #[error("still being computed; try again")]
-    Late,
-    #[error("other readers take the memory that this server has for them; try again")]
-    Crowded,
-    #[error("this will not be computed: {0}")]
+    #[error("the elements are still being computed; try again")]
+    Timeout,
+    #[error("other readers use this server's memory for responses; try again")]
+    MemoryTimeout,
+    #[error("the job has failed: {0}")]
     Failed(String),
 }
 
 impl Error {
     /// Whether the same request may succeed later.
-    pub const fn is_passing(&self) -> bool {
+    pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Peer { .. } | Self::PeerAbsent(_) | Self::PartLength { .. })
     }
 }

@@ -1,5 +1,4 @@
-//! HTTP in front of the worker, and nothing else: commands from the operator, blocks and parts for peers, selections
-//! for readers.
+//! The HTTP interface of the worker: commands from the operator, blocks and parts for peers, selections for readers.
 
 mod auth;
 mod blocks;
@@ -8,7 +7,6 @@ mod control;
 mod cors;
 mod dvid;
 mod events;
-mod gathered;
 mod login;
 mod monitor;
 mod openapi;
@@ -18,6 +16,7 @@ mod probe;
 mod problem;
 mod readers;
 mod report;
+mod request_cache;
 mod routes;
 mod status;
 mod tasks;
@@ -37,25 +36,25 @@ use axum::{Extension, Router};
 use std::sync::Arc;
 use transport::traffic::Traffic;
 
-/// The largest command: an assignment with its plan.
+/// The largest command, an assignment with its plan, in bytes.
 const COMMAND_BYTES: usize = 16 << 20;
 
-/// All routes of a server on loopback, for whoever has the run's key.
+/// All routes of a server on loopback. Every request needs the run's key.
 pub fn router(worker: Arc<Worker>, key: Key) -> Router {
     let traffic = Arc::clone(&worker.client.traffic);
-    counted(guarded(peer_routes().merge(reader_routes()).with_state(worker), key), traffic)
+    counted(guarded(peer_routes().merge(routes::router()).with_state(worker), key), traffic)
 }
 
-/// What the operator and the peers of a cluster's server ask for. Who may connect is the listener's to say.
+/// Routes for the operator and for peers of a server of a cluster. The listener checks certificates.
 pub fn peers(worker: Arc<Worker>) -> Router {
     let traffic = Arc::clone(&worker.client.traffic);
     counted(peer_routes().with_state(worker), traffic)
 }
 
-/// What readers of a cluster's server ask for, with their token.
+/// Routes for readers of a server of a cluster. Every request needs the token.
 pub fn readers(worker: Arc<Worker>, token: Key) -> Router {
     let traffic = Arc::clone(&worker.client.traffic);
-    counted(guarded(reader_routes().with_state(worker), token), traffic)
+    counted(guarded(routes::router().with_state(worker), token), traffic)
 }
 
 /// Probes and metrics.
@@ -77,17 +76,12 @@ fn peer_routes() -> Router<Arc<Worker>> {
         .route(route::PART, get(blocks::part))
         .route(route::SUMS, get(blocks::sums))
         .route(route::TASKS, get(tasks::own))
-        .route(route::PREVIEW, get(preview::own).layer(Extension(Arc::new(gathered::Gathered::default()))))
+        .route(route::PREVIEW, get(preview::own).layer(Extension(Arc::new(request_cache::RequestCache::default()))))
         .route(route::TRACES, get(traces::own))
         .layer(DefaultBodyLimit::max(COMMAND_BYTES))
 }
 
-/// Those of the table, which is also what is documented.
-fn reader_routes() -> Router<Arc<Worker>> {
-    routes::router()
-}
-
-/// Routes whose answers are counted.
+/// Counts the bytes of all responses.
 fn counted(routes: Router, traffic: Arc<Traffic>) -> Router {
     let count = |State(traffic): State<Arc<Traffic>>, request: Request, next: Next| async move {
         next.run(request).await.map(|body| traffic.counted(body))
@@ -95,7 +89,7 @@ fn counted(routes: Router, traffic: Arc<Traffic>) -> Router {
     routes.layer(axum::middleware::from_fn_with_state(traffic, count))
 }
 
-/// Routes for those who have the key. It is checked before a route is looked for: it may stand in front of the path.
+/// Requires the key. The check precedes the routing, because the key may be in front of the path.
 fn guarded(routes: Router, key: Key) -> Router {
     Router::new()
         .fallback_service(routes)

@@ -1,4 +1,4 @@
-//! One server's share of one job: its slabs, its tile, its sums, and what it knows of its peers.
+//! One server's share of one job: slabs, tile, sums, and the addresses of peers.
 
 mod counters;
 mod memory_budget;
@@ -8,9 +8,9 @@ mod peers;
 pub use counters::Counters;
 pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
-pub(crate) use partial_sums::Sums;
-pub use partial_sums::{Partial, PartialSums, Stack};
-pub(crate) use peers::note_start;
+pub(crate) use partial_sums::ThreadSums;
+pub use partial_sums::{FrameKind, Partial, PartialSums};
+pub(crate) use peers::record_restart;
 
 use crate::source::Source;
 use api::arrays::{Array, Base};
@@ -30,27 +30,27 @@ use store::{Error, Slots};
 use tokio::sync::watch;
 use transport::client::JobRef;
 
-/// Where the peers are and how far the work may go; the operator changes it, tasks follow it.
+/// Addresses of the peers, and the last phase that is permitted. The operator changes the directions; tasks follow them.
 #[derive(Clone, Debug)]
 pub struct Directions {
-    /// Tells one version of directions from another.
+    /// Version of the directions.
     pub stamp: u64,
     /// Every server of the plan, in order.
     pub peers: Vec<Option<Peer>>,
-    /// The last phase that may be worked on now.
+    /// The last phase that the server may work on.
     pub goal: Phase,
 }
 
 /// Which sums are complete.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summed {
-    /// Those over this server's frames.
+    /// Whether the sums over this server's frames are complete.
     pub frames: bool,
-    /// Bands whose spectra are summed.
+    /// Number of bands whose spectra are summed.
     pub bands: usize,
 }
 
-/// What is noted of one frame as it passes.
+/// Values computed from one frame while it is loaded.
 #[derive(Clone, Debug)]
 pub struct FrameNotes {
     /// Centroid along axis 0 and axis 1, in pixels.
@@ -59,11 +59,11 @@ pub struct FrameNotes {
     pub offset: [i32; 2],
     /// Sums over the raw frame.
     pub raw: FrameStat,
-    /// Sums over the crop; none when nothing is recentered.
+    /// Sums over the crop; `None` without recentering.
     pub crop: Option<FrameStat>,
 }
 
-/// The share. Pixels are written by the tasks of this server and read by everyone.
+/// The share. The tasks of this server write pixels; readers and peers read them.
 #[derive(Debug)]
 pub struct Share {
     /// The job.
@@ -72,56 +72,56 @@ pub struct Share {
     pub plan: Plan,
     /// This server.
     pub id: ServerId,
-    /// What fetches the job's frames; it alone knows this server's secrets.
+    /// Fetches the job's frames. Only the source contains this server's secrets.
     pub source: Source,
-    /// Arrays that readers see.
+    /// Arrays that readers can request.
     pub arrays: Vec<Array>,
     /// Sums that the job's reductions need.
     pub ops: Ops,
-    /// Raw frames, one slot each, when they are kept and are not the stack themselves.
+    /// Raw frames, one slot each, if the job keeps them and they differ from the stack.
     pub raw: Option<Slots>,
-    /// Frames as exchanged, one slot each.
+    /// Frames of the exchange, one slot each.
     pub stack: Slots,
-    /// The tile before the transform, one slot a band, (t, pixel), when kept.
+    /// The tile before the transform, one slot per band, (t, pixel), if the job keeps it.
     pub rechunked: Option<Slots>,
-    /// Spectra, one slot a band, (pixel, bin); none without an FFT.
+    /// Spectra, one slot per band, (pixel, bin); `None` without an FFT.
     pub spectrum: Option<Slots>,
-    /// Notes of each own frame, in order.
+    /// Notes of each frame of this server, in order.
     pub notes: Mutex<Vec<Option<FrameNotes>>>,
-    /// The same while frames still come.
+    /// Sums over axis 0 while frames are still being loaded.
     pub partial_sums: PartialSums,
-    /// Sums over axis 0 of raw frames and of crops, once all own frames have passed.
+    /// Sums over axis 0 of raw frames and of crops, once all frames of this server are loaded.
     pub sums: OnceLock<(FrameSums, Option<FrameSums>)>,
     /// Sums of spectra over this server's pixels, and per pixel.
     pub band_sums: Mutex<Option<BandSums>>,
     /// Which sums are complete.
     pub summed: watch::Sender<Summed>,
-    /// How far it is.
+    /// Progress of the phases.
     pub counters: Counters,
     /// Memory for the responses to readers.
     pub memory_budget: MemoryBudget,
-    /// What was done, and when.
+    /// The record of tasks and events.
     pub journal: Arc<Journal>,
-    /// Where the peers are.
+    /// Addresses of the peers, and the goal.
     pub directions: watch::Sender<Directions>,
-    /// Which starts of them were heard of last.
-    known_peers: Mutex<peers::Known>,
+    /// The last boot id of each peer.
+    known_peers: Mutex<peers::KnownBoots>,
 }
 
-/// Objects of outputs that the server writes; a file is one object, of the server that [`api::next_step()`] gives it to.
+/// Number of objects of outputs that the server writes. A file is one object; [`api::next_step()`] chooses its server.
 fn own_objects(job: &Job, plan: &Plan, arrays: &[Array], id: ServerId) -> usize {
     let of = |(number, output): (usize, &Output)| match OutputGrid::new(output, arrays, &plan.partition) {
-        Ok(layout) if output.is_zarr() => layout.objects_of(id, &plan.partition).count(),
+        Ok(grid) if output.is_zarr() => grid.objects_of(id, &plan.partition).count(),
         _ => usize::from(number % plan.partition.servers == id.0),
     };
     job.outputs.iter().enumerate().map(of).sum()
 }
 
 impl Share {
-    /// Makes room for the share.
+    /// Reserves the memory or disk space of the share.
     ///
     /// # Errors
-    /// When the system refuses the memory or the disk.
+    /// When the system refuses memory or disk space.
     pub fn new(
         job: Job,
         plan: Plan,
@@ -133,9 +133,9 @@ impl Share {
     ) -> Result<Self, Error> {
         let scratch = scratch.filter(|_| plan.storage == Storage::Disk);
         let (frames, bands, pixels) = (plan.frames_of(id).len(), plan.bands_of(id).len(), plan.pixels_of(id).len());
-        let raw_apart = job.recenter.is_some() && plan.keeps(Kept::Raw);
+        let separate_raw = job.recenter.is_some() && plan.keeps(Kept::Raw);
         let slots = |things: usize, each: usize, per_slot: usize| Slots::new(things * each, per_slot * each, scratch);
-        let raw = raw_apart.then(|| slots(frames, plan.partition.frame.bytes(), 1)).transpose()?;
+        let raw = separate_raw.then(|| slots(frames, plan.partition.frame.bytes(), 1)).transpose()?;
         let stack = slots(frames, plan.partition.stack.bytes(), 1)?;
         let series = plan.partition.frames * plan.partition.stack.dtype.size();
         let rechunked = (plan.partition.exchanges && plan.keeps(Kept::Rechunked))
@@ -154,7 +154,7 @@ impl Share {
             summed: watch::Sender::new(Summed::default()),
             counters: Counters::new(frames, job.recenter.is_some(), plan.partition.exchanges.then_some(bands), plan.fft.is_some(), objects),
             memory_budget: MemoryBudget::new(plan.spare),
-            known_peers: Mutex::new(peers::known(&directions.peers)),
+            known_peers: Mutex::new(peers::boots(&directions.peers)),
             directions: watch::Sender::new(directions),
             journal,
             raw,
@@ -168,7 +168,7 @@ impl Share {
         })
     }
 
-    /// The job, as requests to peers name it.
+    /// The job's identifiers in requests to peers.
     pub fn job_ref(&self) -> JobRef<'_> {
         JobRef { uid: &self.job.uid, generation: self.job.generation }
     }
@@ -183,7 +183,7 @@ impl Share {
         self.plan.bands_of(self.id)
     }
 
-    /// Where frames of `base` are, and what they are.
+    /// The store of the frames of `base`, and the specification of one frame.
     pub fn frame_store(&self, base: Base) -> (&Slots, FrameSpec) {
         match (base, &self.raw) {
             (Base::Raw, Some(raw)) if self.job.recenter.is_some() => (raw, self.plan.partition.frame),
@@ -191,29 +191,29 @@ impl Share {
         }
     }
 
-    /// Where tiles of `base` are; none when they are not kept.
+    /// The store of the tiles of `base`; `None` if the job does not keep them.
     pub fn tile_store(&self, base: Base) -> Option<&Slots> {
         if base == Base::Spectrum { self.spectrum.as_ref() } else { self.rechunked.as_ref() }
     }
 
-    /// The array of that name.
+    /// The array with this name.
     pub fn array(&self, name: &str) -> Option<&Array> {
         api::arrays::find(&self.arrays, name)
     }
 
-    /// Sums over axis 0 of the own frames that are there so far: every `stride`-th pixel.
-    pub async fn so_far(&self, stack: Stack, stride: usize) -> Partial {
+    /// Sums over axis 0 of this server's frames loaded so far: every `stride`-th pixel along both axes.
+    pub async fn partial_sum(&self, kind: FrameKind, stride: usize) -> Partial {
         let finished = || {
             let (raw, crops) = self.sums.get()?;
-            match stack {
-                Stack::Raw => Some(Partial::of(raw, self.plan.partition.frame.width, stride)),
-                Stack::Recentered => crops.as_ref().map(|crops| Partial::of(crops, self.plan.partition.stack.width, stride)),
+            match kind {
+                FrameKind::Raw => Some(Partial::of(raw, self.plan.partition.frame.width, stride)),
+                FrameKind::Recentered => crops.as_ref().map(|crops| Partial::of(crops, self.plan.partition.stack.width, stride)),
             }
         };
-        self.partial_sums.so_far(stack, stride, finished).await
+        self.partial_sums.collect(kind, stride, finished).await
     }
 
-    /// Where a peer is now, if it is up.
+    /// The address of a peer; `None` if the peer is not running.
     pub fn peer(&self, id: ServerId) -> Option<Peer> {
         self.directions.borrow().peers.get(id.0).cloned().flatten()
     }

@@ -1,8 +1,7 @@
-//! A URL comes in, its bytes go out: HTTP, HTTPS, local files and objects of a store, with retries that wait longer each time.
-//! [`zarr`] reads arrays that way.
+//! Fetches URLs: HTTP, HTTPS, local files and objects of a store, with retries and exponential backoff. [`zarr`] reads arrays through a source.
 //!
-//! Connections are kept and shared. HTTPS trusts what the platform trusts; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name
-//! other certificates, such as those of a private authority. Proxy settings of the environment are not used.
+//! Connections are reused and shared. HTTPS trusts the certificates of the platform; on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` name other
+//! certificates, for example of a private authority. Proxy settings of the environment are ignored.
 
 mod backoff;
 mod error;
@@ -15,7 +14,7 @@ mod secret;
 mod tests;
 pub mod zarr;
 
-pub use error::{Cause, Error, Reason, Tried};
+pub use error::{Attempts, Cause, Error, Reason};
 pub use secret::{Secret, secret};
 
 use crate::objects::{Location, redacted};
@@ -30,26 +29,26 @@ use tokio::time::Instant;
 use transport::traffic::Traffic;
 use url::Url;
 
-/// How a [`Source`] fetches.
+/// Settings of a [`Source`].
 #[derive(Clone)]
 pub struct Options {
-    /// Headers of every request; their values are secret, and appear in no log or error.
+    /// Headers of every request. The values are secret and appear in no log or error.
     pub headers: Vec<(String, String)>,
-    /// How often a URL is tried before its error is final; at least once.
+    /// Attempts for each URL, at least 1.
     pub attempts: u32,
-    /// The wait after the first failure, doubled after each one more.
+    /// Wait after the first failure, doubled after each further failure.
     pub backoff: Duration,
-    /// How long may pass without a byte.
+    /// Longest time without a received byte.
     pub progress_timeout: Duration,
-    /// How long a connection may take to open.
+    /// Timeout of a connection attempt.
     pub connect_timeout: Duration,
-    /// How many fetches run at once; the others wait.
+    /// Concurrent fetches; further fetches wait.
     pub connections: usize,
-    /// The largest body that is accepted, in bytes.
+    /// Largest body, in bytes.
     pub max_bytes: u64,
-    /// Whether `file://` is read. Not on a cluster: files there are those of the server, not of the manifest's author.
+    /// Whether `file://` is permitted. Not on a cluster, where local files belong to the server and not to the author of the manifest.
     pub allow_local_files: bool,
-    /// Where bytes are counted.
+    /// Counts the bytes.
     pub traffic: Arc<Traffic>,
 }
 
@@ -90,9 +89,9 @@ impl fmt::Debug for Options {
 #[derive(Clone, Debug)]
 pub struct Source {
     inner: Arc<Inner>,
-    /// Where fetches are noted, if anywhere.
+    /// Records fetches, if set.
     journal: Option<Arc<Journal>>,
-    /// Number of the first frame that they are for.
+    /// The first frame of the fetches, for the journal.
     frame: usize,
 }
 
@@ -104,17 +103,17 @@ struct Inner {
     last_error: LastError,
 }
 
-/// Bytes of a body, where not all are wanted.
+/// A range of the bytes of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// From that byte on, so many or to the end.
+pub enum BodyRange {
+    /// Start offset and optional length, in bytes.
     From(u64, Option<u64>),
-    /// The last ones.
+    /// The last bytes: their number.
     Last(u64),
 }
 
-impl Part {
-    /// Cuts this part out of a whole body, as far as that goes.
+impl BodyRange {
+    /// Cuts this range out of a whole body. The result is shorter if the body ends within the range.
     fn cut(self, whole: &mut Vec<u8>) {
         let length = whole.len();
         let within = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).min(length);
@@ -128,76 +127,82 @@ impl Part {
     }
 }
 
-/// What a fetch took.
+/// The result of a fetch, without the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// Attempts beyond the first.
     pub retries: u32,
-    /// Whether no more crossed the wire than was asked for: a server that knows no ranges sends the whole body.
+    /// Whether only the requested range was sent. A server without support for ranges sends the whole body.
     pub exact: bool,
 }
 
 impl Source {
-    /// A source that has connected to nothing yet.
+    /// A source without connections.
     ///
     /// # Errors
-    /// When a header cannot be sent, or TLS cannot be set up.
+    /// When a header is not valid, or TLS is not available.
     pub fn new(options: Options) -> Result<Self, Error> {
         let client = http::client(&options)?;
-        // A semaphore has a largest size; nobody has so many connections.
+        // The clamp stays below the limit of the semaphore.
         let permits = Semaphore::new(options.connections.clamp(1, 1 << 16));
         Ok(Self { inner: Arc::new(Inner { options, client, permits, last_error: LastError::default() }), journal: None, frame: 0 })
     }
 
-    /// The same, which notes in `journal` what it fetches.
+    /// The same source, which records its fetches in `journal`.
     #[must_use]
     pub fn recording_in(&self, journal: &Arc<Journal>) -> Self {
         Self { journal: Some(Arc::clone(journal)), ..self.clone() }
     }
 
-    /// Where fetches are noted, if anywhere.
+    /// The journal, if set.
     #[cfg(feature = "zarr")]
     pub(crate) const fn journal(&self) -> Option<&Arc<Journal>> {
         self.journal.as_ref()
     }
 
-    /// The same, which fetches for frame `frame`.
+    /// The same source, whose fetches are recorded as those of frame `frame`.
     #[must_use]
     pub fn of_frame(&self, frame: usize) -> Self {
         Self { frame, ..self.clone() }
     }
 
-    /// Fetches `url` into `into`, whose former content is lost and whose memory is used again.
+    /// Fetches `url` into `into`. The previous content is overwritten and the memory is reused.
     ///
     /// # Errors
-    /// When the last attempt failed, or one failed for good; `into` then holds anything.
+    /// When the last attempt failed, or an attempt failed permanently. The content of `into` is then undefined.
     pub async fn fetch(&self, url: &str, into: &mut Vec<u8>) -> Result<Fetched, Error> {
-        self.fetch_part(url, None, into).await
+        self.fetch_range(url, None, into).await
     }
 
-    /// As [`Self::fetch`]; with `part`, no more than that part, which is shorter where the body ends before it.
+    /// As [`Self::fetch`]; with `range`, only that range. The result is shorter if the body ends within the range.
     ///
     /// # Errors
     /// As [`Self::fetch`].
-    pub async fn fetch_part(&self, url: &str, part: Option<Part>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
-        self.persist(Wanted::Url(url), part, into).await
+    pub async fn fetch_range(&self, url: &str, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
+        self.fetch_with_retries(Target::Url(url), range, into).await
     }
 
-    /// As [`Self::fetch_part`], from object `key` below a place in a store.
+    /// As [`Self::fetch_range`], of object `key` below a location in a store.
     ///
     /// # Errors
     /// As [`Self::fetch`].
-    pub async fn fetch_object(&self, place: &Location, key: &str, part: Option<Part>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
-        self.persist(Wanted::Object(place, key), part, into).await
+    pub async fn fetch_object(
+        &self,
+        location: &Location,
+        key: &str,
+        range: Option<BodyRange>,
+        into: &mut Vec<u8>,
+    ) -> Result<Fetched, Error> {
+        self.fetch_with_retries(Target::Object(location, key), range, into).await
     }
 
-    /// Attempts until one succeeds, one fails for good, or enough have failed.
-    async fn persist(&self, wanted: Wanted<'_>, part: Option<Part>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
+    /// Attempts until one succeeds, one fails permanently, or the last attempt has failed.
+    async fn fetch_with_retries(&self, target: Target<'_>, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
         let started = Instant::now();
         let options = &self.inner.options;
         let mut attempts = 1;
         loop {
-            let failure = match self.attempt(wanted, part, into).await {
+            let failure = match self.attempt(target, range, into).await {
                 Ok(exact) => {
                     self.inner.last_error.clear();
                     return Ok(Fetched { retries: attempts - 1, exact });
@@ -205,17 +210,17 @@ impl Source {
                 Err(failure) => failure,
             };
             let last = failure.reason.is_final() || attempts >= options.attempts;
-            let wait = backoff::wait(options.backoff, attempts, failure.retry_after, wanted.name());
+            let wait = backoff::wait(options.backoff, attempts, failure.retry_after, target.name());
             if let Some(journal) = self.journal.as_ref().filter(|_| !last) {
-                journal.mark(Event::Retry, &format!("fetched again: {}", failure.reason));
+                journal.mark(Event::Retry, &format!("the fetch is retried: {}", failure.reason));
             }
-            let error = failure.after(wanted.shown(), Tried { attempts, elapsed: started.elapsed() });
+            let error = failure.after(target.shown(), Attempts { attempts, elapsed: started.elapsed() });
             if last {
                 return Err(error);
             }
-            tracing::debug!(%error, ?wait, "fetching again");
+            tracing::debug!(%error, ?wait, "the fetch is retried");
             if attempts > 1 {
-                // The first failure of a fetch is nothing: servers have them every day.
+                // A single failure is common and not worth a report.
                 self.inner.last_error.note(error.to_string());
             }
             tokio::time::sleep(wait).await;
@@ -223,24 +228,23 @@ impl Source {
         }
     }
 
-    /// What keeps fetches waiting now: the latest failure of one that has failed twice or more and goes on. None again once
-    /// any fetch succeeds.
+    /// The last error of a fetch that has failed at least twice and is still retried. `None` after any fetch succeeds.
     pub fn last_error(&self) -> Option<String> {
         self.inner.last_error.latest()
     }
 
-    /// One attempt; whether it was exact. Waits for its turn first, and gives it back before any pause.
-    async fn attempt(&self, wanted: Wanted<'_>, part: Option<Part>, into: &mut Vec<u8>) -> Result<bool, Failure> {
+    /// One attempt; returns whether only the requested range was sent. Waits for a permit, and releases it before the pause of a retry.
+    async fn attempt(&self, target: Target<'_>, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<bool, Failure> {
         let permits = &self.inner.permits;
-        let url = match wanted {
-            Wanted::Url(url) => Some(Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?),
-            Wanted::Object(..) => None,
+        let url = match target {
+            Target::Url(url) => Some(Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?),
+            Target::Object(..) => None,
         };
-        // It fails when the semaphore is closed, which nobody does.
+        // Fails only if the semaphore is closed, which never happens.
         let _permit = permits.acquire().await;
         into.clear();
         let task = self.journal.as_ref().map(|journal| journal.begin(Kind::Load, self.frame));
-        let done = self.get(url, wanted, part, into).await;
+        let done = self.get(url, target, range, into).await;
         self.inner.options.traffic.received(into.len());
         let bytes = into.len() as u64;
         match (task, &done) {
@@ -251,44 +255,44 @@ impl Source {
         done
     }
 
-    /// The GET itself.
-    async fn get(&self, url: Option<Url>, wanted: Wanted<'_>, part: Option<Part>, into: &mut Vec<u8>) -> Result<bool, Failure> {
+    /// One GET.
+    async fn get(&self, url: Option<Url>, target: Target<'_>, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<bool, Failure> {
         let Inner { options, client, .. } = &*self.inner;
-        match (url, wanted) {
-            (None, Wanted::Object(place, key)) => object::get(place, key, part, options, into).await,
-            (Some(url), _) if ["http", "https"].contains(&url.scheme()) => http::get(client, url, part, options, into).await,
+        match (url, target) {
+            (None, Target::Object(location, key)) => object::get(location, key, range, options, into).await,
+            (Some(url), _) if ["http", "https"].contains(&url.scheme()) => http::get(client, url, range, options, into).await,
             (Some(url), _) if url.scheme() == "file" && options.allow_local_files => {
-                file::read(&url, part, options.max_bytes, into).await.map(|()| true)
+                file::read(&url, range, options.max_bytes, into).await.map(|()| true)
             }
             (Some(url), _) if url.scheme() == "file" => Err(Reason::LocalFile.into()),
             (Some(url), _) => Err(Reason::Scheme { scheme: url.scheme().to_owned() }.into()),
-            (None, Wanted::Url(_)) => Err(Reason::BadUrl.into()),
+            (None, Target::Url(_)) => Err(Reason::BadUrl.into()),
         }
     }
 }
 
-/// What is fetched.
+/// The object of a fetch.
 #[derive(Clone, Copy)]
-enum Wanted<'a> {
+enum Target<'a> {
     /// A URL.
     Url(&'a str),
-    /// An object below a place in a store.
+    /// A key below a location in a store.
     Object(&'a Location, &'a str),
 }
 
-impl Wanted<'_> {
-    /// What tells it from others.
+impl Target<'_> {
+    /// The identifier of the target.
     const fn name(&self) -> &str {
         match self {
             Self::Url(name) | Self::Object(_, name) => name,
         }
     }
 
-    /// What errors call it.
+    /// The name of the target in errors, without secrets.
     fn shown(&self) -> String {
         match self {
             Self::Url(url) => redacted(url),
-            Self::Object(place, key) => format!("{}/{key}", place.shown.trim_end_matches('/')),
+            Self::Object(location, key) => format!("{}/{key}", location.shown.trim_end_matches('/')),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! A server of a cluster: on its own machine, started by nobody it knows. It is told what it is by its environment and what to
-//! do through its peers' port, and ends at a signal.
+//! A server of a cluster, for example in a pod. The environment contains its settings, commands arrive on the port for peers, and a signal ends it.
 
 mod settings;
 #[cfg(test)]
@@ -22,18 +21,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use transport::client::{Client, ClientError};
 use transport::tls::{self, Identity};
 
-/// Threads that answer HTTP. Two, since they encrypt too, and readers' large slices must not hold up the probes.
+/// HTTP threads. Two, because the threads also encrypt, and large slices must not delay the probes.
 const HTTP_THREADS: usize = 2;
 
 /// Why the server cannot serve.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "each message says it")]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Error {
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    #[error("the servers' certificates in ARRAYJOB_TLS_DIR cannot be used")]
+    #[error("cannot use the servers' certificates in ARRAYJOB_TLS_DIR")]
     Identity(#[from] tls::Error),
-    #[error("the readers' token cannot be read from {}", path.display())]
+    #[error("cannot read the readers' token from {}", path.display())]
     Token {
         path: PathBuf,
         #[source]
@@ -41,7 +40,7 @@ pub enum Error {
     },
     #[error("the readers' token in {} is empty", .0.display())]
     NoToken(PathBuf),
-    #[error("no scratch file can be made in {}", path.display())]
+    #[error("cannot create a scratch file in {}", path.display())]
     Scratch {
         path: PathBuf,
         #[source]
@@ -58,11 +57,11 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    #[error("cannot speak to peers")]
+    #[error("cannot set up the client for peers")]
     Client(#[from] ClientError),
 }
 
-/// Where a server listens.
+/// Addresses of a server's ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// Peers and the operator: mutual TLS.
@@ -73,7 +72,7 @@ pub struct Addresses {
     pub metrics: SocketAddr,
 }
 
-/// A server whose ports are bound, and not served yet.
+/// A server with bound ports that does not serve yet.
 #[derive(Debug)]
 pub struct Server {
     worker: Arc<Worker>,
@@ -86,10 +85,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the certificates and the token, and binds all ports, for every address of the machine. Within a runtime.
+    /// Reads the certificates and the token, and binds all ports on all addresses of the machine. Requires a runtime.
     ///
     /// # Errors
-    /// When any of it cannot be had.
+    /// When a file is not readable, a port is not available, or the scratch folder is not writable.
     pub fn bind(settings: &Settings) -> Result<Self, Error> {
         transport::crypto::install_crypto();
         let identity = Identity::from_folder(&settings.tls)?;
@@ -97,7 +96,7 @@ impl Server {
         let client = Client::secured(&identity)?;
         let token = token(settings.tls.join("token"))?;
         if let Some(path) = &settings.scratch {
-            // Now, rather than when a job is there.
+            // Checked at the start, not at the first job.
             tempfile::tempfile_in(path).map_err(|source| Error::Scratch { path: path.clone(), source })?;
         }
         let compute = Compute::new(settings.threads)?;
@@ -116,21 +115,21 @@ impl Server {
         Ok(Self { worker, token, tls, peers, readers, metrics, addresses })
     }
 
-    /// Where it listens; ports that were asked for as 0 are known now.
+    /// Addresses of the ports. Port 0 of the settings is replaced by the actual port.
     pub const fn addresses(&self) -> Addresses {
         self.addresses
     }
 
-    /// This start of the server.
+    /// Identifier of this start of the server.
     pub fn boot(&self) -> &BootId {
         &self.worker.boot
     }
 
-    /// Serves until `shutdown` is done; connections then end wherever they are.
+    /// Serves until `shutdown` completes; then closes all connections.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { worker, token, tls, peers, readers, metrics, .. } = self;
         let forever = std::future::pending::<()>;
-        // Tasks of their own, so that no port waits for another; dropped, and so ended, with this.
+        // One task for each port, so that no port waits for another. Dropping the set ends the tasks.
         let mut ports = tokio::task::JoinSet::new();
         ports.spawn(transport::listen::serve_secured(peers, tls, server::peers(Arc::clone(&worker)), forever()));
         ports.spawn(transport::listen::serve(readers, server::readers(Arc::clone(&worker), token), forever()));
@@ -139,40 +138,40 @@ impl Server {
     }
 }
 
-/// Runs as `settings` say until SIGTERM or SIGINT.
+/// Runs a server with `settings` until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When it cannot start.
+/// When the server cannot start.
 pub fn run(settings: &Settings) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
     let served = runtime.block_on(serve(settings));
-    // What still computes is of no use to anyone.
+    // Does not wait for running computations, whose results are no longer needed.
     runtime.shutdown_background();
     served
 }
 
 async fn serve(settings: &Settings) -> Result<(), Error> {
-    // As the first process of a container, it would not even notice a signal that it has not asked for.
+    // The first process of a container receives only signals that it handles.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
     let server = Server::bind(settings)?;
     let at = server.addresses();
     let (peers, readers, metrics) = (at.peers.port(), at.readers.port(), at.metrics.port());
     tracing::info!(peers, readers, metrics, threads = settings.threads, boot = server.boot().0, "listening");
-    let told = async {
+    let signalled = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    server.serve(told).await;
+    server.serve(signalled).await;
     Ok(())
 }
 
 /// The readers' token.
 fn token(path: PathBuf) -> Result<Key, Error> {
     match std::fs::read_to_string(&path) {
-        // Everybody would have an empty one.
+        // Every client would have an empty token.
         Ok(text) if text.trim().is_empty() => Err(Error::NoToken(path)),
         Ok(text) => Ok(Key::new(text.trim().to_owned())),
         Err(source) => Err(Error::Token { path, source }),

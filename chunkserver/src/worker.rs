@@ -99,7 +99,7 @@ pub struct Worker {
     pub(crate) peeking: Semaphore,
     /// Incremented by each event on which the loop may act.
     milestone: watch::Sender<u64>,
-    gauge: vitals::Gauge,
+    usage: vitals::UsageCache,
 }
 
 /// What a share needs beside its assignment.
@@ -133,7 +133,7 @@ impl Worker {
             writing: Semaphore::new(1),
             peeking: Semaphore::new(PEEKS),
             milestone: watch::Sender::new(0),
-            gauge: vitals::Gauge::default(),
+            usage: vitals::UsageCache::default(),
         }
     }
 
@@ -142,7 +142,7 @@ impl Worker {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|current| Arc::clone(&current.share))
     }
 
-    /// Runs `reading` while `share` is the current share. `None` when another share replaces it: the reading would keep the old memory.
+    /// Runs `reading` while `share` is the current share. `None` if another share replaces it, because the read would keep the old memory.
     pub(crate) async fn unless_replaced<T>(&self, share: &Arc<Share>, reading: impl Future<Output = T>) -> Option<T> {
         let mut milestones = self.milestone.subscribe();
         let replaced = async {
@@ -172,7 +172,7 @@ impl Worker {
             }
             if job.generation == generation {
                 let before = at_work.share.directions.send_replace(directions);
-                at_work.share.note_peers(&before.peers);
+                at_work.share.record_peers(&before.peers);
                 self.notify();
                 return Ok(());
             }
@@ -182,7 +182,7 @@ impl Worker {
         let first = current.is_none();
         let journal = Arc::new(Journal::new(self.compute.threads()));
         if first && let Some(reason) = &self.environment.restart_reason {
-            share::note_start(&journal, id, reason);
+            share::record_restart(&journal, id, reason);
         }
         // The old share's memory and disk space are freed before the new share reserves its own.
         *current = None;

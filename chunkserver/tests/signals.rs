@@ -1,4 +1,4 @@
-//! The program as a container runs it: told by its environment, ended by a signal.
+//! The program as in a container: settings in the environment, end by a signal.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_signal_ends_it_at_once_and_well() {
+fn a_signal_ends_the_server_within_seconds_and_without_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let (authority_key, key) = (KeyPair::generate_for(&PKCS_ED25519).unwrap(), KeyPair::generate_for(&PKCS_ED25519).unwrap());
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -31,14 +31,14 @@ fn a_signal_ends_it_at_once_and_well() {
         let mut log = BufReader::new(server.stderr.take().unwrap());
         let mut line = String::new();
         log.read_line(&mut line).unwrap();
-        for said in ["INFO", "listening", "threads=2", "boot=", "peers=", "readers=", "metrics="] {
-            assert!(line.contains(said), "no {said} in {line}");
+        for field in ["INFO", "listening", "threads=2", "boot=", "peers=", "readers=", "metrics="] {
+            assert!(line.contains(field), "no {field} in {line}");
         }
-        let told = Instant::now();
+        let signalled = Instant::now();
         assert!(Command::new("kill").args([format!("-{signal}"), server.id().to_string()]).status().unwrap().success());
         let ended = server.wait().unwrap();
         assert!(ended.success(), "{signal}: {ended}");
-        assert!(told.elapsed() < Duration::from_secs(5), "{signal}: ended after {:?}", told.elapsed());
+        assert!(signalled.elapsed() < Duration::from_secs(5), "{signal}: ended after {:?}", signalled.elapsed());
         let mut rest = String::new();
         log.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "", "{signal}");
@@ -46,14 +46,14 @@ fn a_signal_ends_it_at_once_and_well() {
 }
 
 #[test]
-fn wrong_settings_end_it_with_a_sentence() {
+fn wrong_settings_end_the_server_with_a_message() {
     let ended = Command::new(env!("CARGO_BIN_EXE_chunkserver"))
         .env_clear()
         .envs([("ARRAYJOB_TLS_DIR", "/nowhere"), ("ARRAYJOB_THREADS", "many")])
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    assert!(said.contains("ARRAYJOB_THREADS is 'many', and has to be a number of threads"), "{said}");
+    let log = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{log}");
+    assert!(log.contains("ARRAYJOB_THREADS is 'many' and must be a number of threads"), "{log}");
 }

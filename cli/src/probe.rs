@@ -6,7 +6,7 @@ use api::job;
 use api::wire::Probed;
 use chunkserver::compute::Compute;
 use chunkserver::objects::Access;
-use chunkserver::probe::{self, MOST_FRAME_BYTES, Means};
+use chunkserver::probe::{self, MAX_FRAME_BYTES, ProbeContext};
 use chunkserver::source::{Options, Source};
 
 /// What a probe of the source needs: an HTTP client, credentials from the environment, and a thread that decodes.
@@ -21,7 +21,7 @@ impl Prober {
         let client = Source::new(Options {
             headers: source.headers().to_vec(),
             allow_local_files: true,
-            max_bytes: MOST_FRAME_BYTES,
+            max_bytes: MAX_FRAME_BYTES,
             ..Options::default()
         });
         let client = client.map_err(|error| Error::Start(error.into()))?;
@@ -29,8 +29,8 @@ impl Prober {
         Ok(Self { client, access: Access::new([], true), compute })
     }
 
-    const fn context(&self) -> Means<'_> {
-        Means { client: &self.client, access: &self.access, compute: &self.compute }
+    const fn context(&self) -> ProbeContext<'_> {
+        ProbeContext { client: &self.client, access: &self.access, compute: &self.compute }
     }
 }
 

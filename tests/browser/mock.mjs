@@ -216,7 +216,7 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
   };
 
   const preview = (name, edge) => {
-    if (bare) return refuse(404, `nothing is summed of ${name}: 'reduce' has no mean`);
+    if (bare) return refuse(404, `there are no sums of ${name}: 'reduce' has no mean`);
     const [shape, sum, phase] = name === "raw" ? [[HEIGHT, WIDTH], rawSums, "Load"] : [[H, W], recenteredSums, "Recenter"];
     const frames = phasesAt(now()).find((of) => of.name === phase).done;
     const stride = Math.max(1, Math.ceil(Math.max(...shape) / edge));

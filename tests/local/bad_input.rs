@@ -111,7 +111,7 @@ fn a_source_that_cannot_be_reached_is_named() {
             check("a closed port, asked for the shape", &probed, &[], FAILED, &["frame 0", "http://127.0.0.1:1/0", "refused"]);
         });
         scope.spawn(|| {
-            check("no such file", &fine("file:///nowhere/{index}.png"), &[], FAILED, &["frame", "file:///nowhere/", "none of this name"]);
+            check("no such file", &fine("file:///nowhere/{index}.png"), &[], FAILED, &["frame", "file:///nowhere/", "does not exist"]);
         });
     });
 }

@@ -121,7 +121,7 @@ impl Stage {
         let ended = run(&with_wrong_keys, "source", &zarr(&self.url("refused.zarr"), "").fft("power"));
         must_say(&ended, &["cannot read source.zarr", "refused.zarr", refused], &keys);
         let ended = run(&self.place, "no-source", &zarr(&format!("{nowhere}/refused.zarr"), "").fft("power"));
-        must_say(&ended, &["is no Zarr array"], &[]);
+        must_say(&ended, &["is not a Zarr array"], &[]);
         let urls = ["refused.zarr", "refused.npy"].map(|key| self.url(key));
         python_alone("stores", &["absent", &urls[0], &urls[1]], &self.environment).unwrap_or_else(|said| panic!("{said}"));
     }

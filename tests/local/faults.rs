@@ -194,7 +194,7 @@ fn a_server_lost_while_serving_comes_back_with_the_same_bytes_and_says_why_it_wa
     let told = stage.place.run(asked);
     told.must_succeed();
     let line: Value = serde_json::from_str(told.text().lines().next().unwrap()).unwrap();
-    let why = "server 1 was started anew (killed by signal 9, perhaps for lack of memory): its frames are loaded again";
+    let why = "server 1 was restarted (killed by signal 9, perhaps for lack of memory): it loads its frames";
     assert!(line["marks"][0]["text"].as_str().unwrap().starts_with(why), "{}", line["marks"]);
     assert_eq!((&line["marks"][0]["kind"], &line["marks"][0]["count"]), (&"replaced".into(), &1.into()));
 }

@@ -1,4 +1,4 @@
-//! Futures on a pool of threads that are for CPU work: a wake queues the future, a thread polls it.
+//! Runs futures on the pool of compute threads: a wake queues the future, and a thread polls it.
 
 use rayon::ThreadPool;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Nobody polls it; a wake queues it.
+/// The future waits; a wake queues it.
 const IDLE: u8 = 0;
-/// It is queued.
+/// The future is queued.
 const QUEUED: u8 = 1;
-/// A thread polls it.
+/// A thread polls the future.
 const RUNNING: u8 = 2;
-/// A thread polls it, and it has been woken since.
+/// A thread polls the future, and a wake has arrived since the poll began.
 const WOKEN: u8 = 3;
 
-/// A future, and whether it is polled.
+/// A future and its state.
 pub(super) struct Task {
-    // Weak: what a forgotten waker holds must not keep the threads.
+    // Weak: a waker that is never dropped must not keep the threads alive.
     pool: Weak<ThreadPool>,
     state: AtomicU8,
-    /// None once it has ended. Never contended: only the thread that made it running takes it.
+    /// `None` after the end. Never contended: only the thread that set the state to running locks it.
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
 }
 
@@ -38,19 +38,19 @@ impl Task {
         }
     }
 
-    /// Polls once, and again later if it was woken meanwhile.
+    /// Polls once; queues the future again if a wake arrived during the poll.
     fn run(self: Arc<Self>) {
         self.state.store(RUNNING, Ordering::Release);
         let waker = Waker::from(Arc::clone(&self));
-        let mut place = self.future.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(future) = place.as_mut() else { return };
+        let mut slot = self.future.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(future) = slot.as_mut() else { return };
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
         if !matches!(polled, Ok(Poll::Pending)) {
-            // Ended, or panicked, which is printed where it happens.
-            *place = None;
+            // The future ended or panicked. The panic is already printed.
+            *slot = None;
             return;
         }
-        drop(place);
+        drop(slot);
         if self.state.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire).is_err() {
             self.state.store(QUEUED, Ordering::Release);
             self.queue();

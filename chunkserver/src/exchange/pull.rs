@@ -1,4 +1,4 @@
-//! One block from one peer, asked for until it is there: a GET is idempotent, so a lost answer is asked for again.
+//! Pulls one block from one peer. A GET is idempotent, so a failed request is retried until the block is complete.
 
 use crate::share::Share;
 use api::plan::ServerId;
@@ -7,12 +7,12 @@ use journal::{Event, Kind};
 use std::time::Duration;
 use transport::client::{Client, PullError};
 
-/// First pause after a failed request; doubled up to [`LONGEST_PAUSE`], and cut short by news of the peer.
+/// First pause after a failed request; doubled up to [`LONGEST_PAUSE`], and ended early by a change of the peers.
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pulls the block (frames of `from`) ∩ (`band`) into `into`, (t, pixel) in C order, however often the peer has to be
-/// asked and wherever it moves meanwhile. Gives the number of attempts beyond the first.
+/// Pulls the block (frames of `from`) ∩ (`band`) into `into`, (t, pixel) in C order. Retries without limit and follows changes of the peer's
+/// address. Returns the number of attempts beyond the first.
 pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: usize, into: &mut [u8]) -> u64 {
     let mut directions = share.directions.subscribe();
     let mut pause = PAUSE;
@@ -23,13 +23,13 @@ pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: us
             match attempt(client, share, &peer, band, into).await {
                 Ok(()) => return retries,
                 Err(error) => {
-                    tracing::debug!(server = from.0, band, error = &error as &dyn std::error::Error, "block asked for again");
-                    share.journal.mark(Event::Retry, &format!("a block of server {} is asked for again: {error}", from.0));
+                    tracing::debug!(server = from.0, band, error = &error as &dyn std::error::Error, "the block is retried");
+                    share.journal.mark(Event::Retry, &format!("a block of server {} is retried: {error}", from.0));
                     retries += 1;
                 }
             }
         }
-        // News of the peers ends the pause: a restarted peer is asked as soon as it is known.
+        // A change of the peers ends the pause: the restarted peer may be available.
         let _ = tokio::time::timeout(pause, directions.changed()).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -37,7 +37,7 @@ pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: us
 
 async fn attempt(client: &Client, share: &Share, peer: &Peer, band: usize, into: &mut [u8]) -> Result<(), PullError> {
     let mut filled = 0;
-    // The first bytes may be long in coming, since the peer waits for its own frames; a transfer begins with them.
+    // The transfer begins with the first bytes, which may be late because the peer waits for its own frames.
     let mut task = None;
     let filling = async {
         let mut response = client.get(share.job_ref(), peer, &format!("{}?band={band}", route::BLOCK)).await?;
@@ -46,10 +46,10 @@ async fn attempt(client: &Client, share: &Share, peer: &Peer, band: usize, into:
             task.get_or_insert_with(|| share.journal.begin(Kind::Transfer, band));
             client.traffic.received(bytes.len());
             let end = filled + bytes.len();
-            let Some(place) = into.get_mut(filled..end) else {
+            let Some(target) = into.get_mut(filled..end) else {
                 return Err(PullError::Length { found: end, expected });
             };
-            place.copy_from_slice(&bytes);
+            target.copy_from_slice(&bytes);
             filled = end;
         }
         if filled == expected { Ok(()) } else { Err(PullError::Length { found: filled, expected }) }

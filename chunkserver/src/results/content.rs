@@ -1,61 +1,61 @@
-//! What a reader is given: bytes that are here, and bytes that are still on their way from a peer, one after another.
+//! The body of a response to a reader: bytes in memory, and bytes that a peer is still sending, in sequence.
 
-use super::{Error, changed};
+use super::{Error, modified};
 use crate::share::{Permit, with_permit};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use std::fmt;
 use std::ops::Range;
 
-/// Some bytes of a content.
-pub enum Piece {
-    /// They are here.
-    Here(Bytes),
-    /// A peer sends them.
-    Coming {
-        /// How many.
+/// Consecutive bytes of a content.
+pub enum Fragment {
+    /// Bytes in memory.
+    Ready(Bytes),
+    /// Bytes that a peer is sending.
+    Incoming {
+        /// Number of bytes.
         length: u64,
-        /// They, as they come.
+        /// The bytes, in messages of any size.
         stream: BoxStream<'static, Result<Bytes, Error>>,
     },
 }
 
-impl fmt::Debug for Piece {
+impl fmt::Debug for Fragment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if matches!(self, Self::Here(_)) { "Here" } else { "Coming" };
+        let kind = if matches!(self, Self::Ready(_)) { "Ready" } else { "Incoming" };
         f.debug_tuple(kind).field(&self.length()).finish()
     }
 }
 
-impl Piece {
-    /// The body of server `server`'s answer. Without a length it counts as empty: a server always says it.
+impl Fragment {
+    /// The body of server `server`'s response. A response without `Content-Length` counts as empty: servers always send the length.
     pub(super) fn of(response: reqwest::Response, server: usize) -> Self {
         let length = response.content_length().unwrap_or(0);
         let stream = response.bytes_stream().map_err(move |error| Error::Peer { server, source: error.into() }).boxed();
-        Self::Coming { length, stream }
+        Self::Incoming { length, stream }
     }
 
     /// Number of bytes.
     pub fn length(&self) -> u64 {
         match self {
-            Self::Here(bytes) => bytes.len() as u64,
-            Self::Coming { length, .. } => *length,
+            Self::Ready(bytes) => bytes.len() as u64,
+            Self::Incoming { length, .. } => *length,
         }
     }
 
-    /// The bytes, as they come.
+    /// The bytes as a stream of messages.
     pub(super) fn into_stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
         match self {
-            Self::Here(bytes) => futures_util::stream::once(std::future::ready(Ok(bytes))).boxed(),
-            Self::Coming { stream, .. } => stream,
+            Self::Ready(bytes) => futures_util::stream::once(std::future::ready(Ok(bytes))).boxed(),
+            Self::Incoming { stream, .. } => stream,
         }
     }
 
-    /// These of its bytes.
+    /// The bytes `range` of the fragment.
     fn cut(self, range: Range<u64>) -> Self {
         match self {
-            Self::Here(bytes) => Self::Here(bytes.slice(range.start as usize..range.end as usize)),
-            Self::Coming { stream, .. } => {
+            Self::Ready(bytes) => Self::Ready(bytes.slice(range.start as usize..range.end as usize)),
+            Self::Incoming { stream, .. } => {
                 let mut at = 0;
                 let wanted = range.clone();
                 let within = move |bytes: Bytes| {
@@ -66,80 +66,80 @@ impl Piece {
                     bytes.slice(first as usize..last as usize)
                 };
                 let stream = stream.map_ok(within).try_filter(|bytes| std::future::ready(!bytes.is_empty())).boxed();
-                Self::Coming { length: range.end - range.start, stream }
+                Self::Incoming { length: range.end - range.start, stream }
             }
         }
     }
 }
 
-/// What a reader is given.
+/// The body of a response.
 #[derive(Debug)]
 pub struct Content {
-    pub(super) pieces: Vec<Piece>,
-    /// Its part of the readers' memory.
+    pub(super) fragments: Vec<Fragment>,
+    /// The response's share of the memory for readers.
     pub(super) permit: Option<Permit>,
 }
 
-impl From<Vec<Piece>> for Content {
-    fn from(pieces: Vec<Piece>) -> Self {
-        Self { pieces, permit: None }
+impl From<Vec<Fragment>> for Content {
+    fn from(fragments: Vec<Fragment>) -> Self {
+        Self { fragments, permit: None }
     }
 }
 
 impl From<Vec<u8>> for Content {
     fn from(bytes: Vec<u8>) -> Self {
-        vec![Piece::Here(bytes.into())].into()
+        vec![Fragment::Ready(bytes.into())].into()
     }
 }
 
 impl Content {
     /// Number of bytes.
     pub fn length(&self) -> u64 {
-        self.pieces.iter().map(Piece::length).sum()
+        self.fragments.iter().map(Fragment::length).sum()
     }
 
-    /// These of its bytes.
+    /// The bytes `range` of the content.
     pub fn cut(self, range: &Range<u64>) -> Self {
         let mut start = 0;
-        let pieces = self.pieces.into_iter().filter_map(|piece| {
-            let (first, length) = (start, piece.length());
+        let fragments = self.fragments.into_iter().filter_map(|fragment| {
+            let (first, length) = (start, fragment.length());
             start += length;
             let own = range.start.clamp(first, start) - first..range.end.clamp(first, start) - first;
-            if own == (0..length) { Some(piece) } else { (!own.is_empty()).then(|| piece.cut(own)) }
+            if own == (0..length) { Some(fragment) } else { (!own.is_empty()).then(|| fragment.cut(own)) }
         });
-        Self { pieces: pieces.collect(), permit: self.permit }
+        Self { fragments: fragments.collect(), permit: self.permit }
     }
 
-    /// The bytes as they are: here, or as they come. The bytes hold the permit.
+    /// The bytes, or a stream if a peer is still sending some. Both hold the permit.
     pub fn into_body(mut self) -> Result<Bytes, BoxStream<'static, Result<Bytes, Error>>> {
         let permit = self.permit;
-        match (self.pieces.pop(), self.pieces.is_empty()) {
+        match (self.fragments.pop(), self.fragments.is_empty()) {
             (None, _) => Ok(Bytes::new()),
-            (Some(Piece::Here(bytes)), true) => Ok(with_permit(bytes, permit)),
+            (Some(Fragment::Ready(bytes)), true) => Ok(with_permit(bytes, permit)),
             (Some(last), _) => {
-                self.pieces.push(last);
-                let all = futures_util::stream::iter(self.pieces).flat_map(Piece::into_stream);
+                self.fragments.push(last);
+                let all = futures_util::stream::iter(self.fragments).flat_map(Fragment::into_stream);
                 Err(all.inspect(move |_| _ = &permit).boxed())
             }
         }
     }
 
-    /// The bytes, all of them here.
+    /// Receives all bytes.
     ///
     /// # Errors
-    /// When a peer is lost meanwhile.
+    /// When a peer is lost during the transfer.
     pub async fn into_vec(self) -> Result<Vec<u8>, Error> {
         let total = usize::try_from(self.length()).unwrap_or(usize::MAX);
         let mut all = Vec::new();
-        for piece in self.pieces {
-            match piece {
-                // Nobody else has it: it is had as it is.
-                Piece::Here(bytes) if bytes.len() == total && bytes.is_unique() => all = bytes.into(),
-                Piece::Here(bytes) => {
+        for fragment in self.fragments {
+            match fragment {
+                // The only reference: the bytes are moved, not copied.
+                Fragment::Ready(bytes) if bytes.len() == total && bytes.is_unique() => all = bytes.into(),
+                Fragment::Ready(bytes) => {
                     all.reserve_exact(total - all.len());
-                    all = changed(bytes.len(), all, move |all| all.extend_from_slice(&bytes)).await;
+                    all = modified(bytes.len(), all, move |all| all.extend_from_slice(&bytes)).await;
                 }
-                Piece::Coming { mut stream, .. } => {
+                Fragment::Incoming { mut stream, .. } => {
                     all.reserve_exact(total - all.len());
                     while let Some(bytes) = stream.try_next().await? {
                         all.extend_from_slice(&bytes);
@@ -155,16 +155,16 @@ impl Content {
 mod tests {
     use super::*;
 
-    /// Bytes 0 to 9: three here, five that come two by two, two here.
+    /// Bytes 0 to 9: three in memory, five from a stream in messages of two, two in memory.
     fn content() -> Content {
-        let coming = |bytes: &'static [u8]| Ok(Bytes::from_static(bytes));
-        let stream = futures_util::stream::iter([coming(&[3, 4]), coming(&[5, 6]), coming(&[7])]).boxed();
-        let here = |bytes: &'static [u8]| Piece::Here(Bytes::from_static(bytes));
-        vec![here(&[0, 1, 2]), Piece::Coming { length: 5, stream }, here(&[8, 9])].into()
+        let message = |bytes: &'static [u8]| Ok(Bytes::from_static(bytes));
+        let stream = futures_util::stream::iter([message(&[3, 4]), message(&[5, 6]), message(&[7])]).boxed();
+        let ready = |bytes: &'static [u8]| Fragment::Ready(Bytes::from_static(bytes));
+        vec![ready(&[0, 1, 2]), Fragment::Incoming { length: 5, stream }, ready(&[8, 9])].into()
     }
 
     #[tokio::test]
-    async fn every_range_is_what_a_slice_is() {
+    async fn every_range_equals_the_slice() {
         let all: Vec<u8> = (0..10).collect();
         assert_eq!((content().length(), content().into_vec().await.unwrap()), (10, all.clone()));
         for start in 0..10 {
@@ -181,9 +181,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_breaks_off_is_an_error() {
+    async fn an_interrupted_transfer_is_an_error() {
         let stream = futures_util::stream::iter([Ok(Bytes::from_static(&[1])), Err(Error::PeerAbsent(1))]).boxed();
-        let broken = Content::from(vec![Piece::Coming { length: 2, stream }]);
+        let broken = Content::from(vec![Fragment::Incoming { length: 2, stream }]);
         assert!(matches!(broken.into_vec().await, Err(Error::PeerAbsent(1))));
     }
 }

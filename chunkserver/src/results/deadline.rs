@@ -1,5 +1,5 @@
 //! How long a read waits: until the elements are computed, until the job has failed, or until the deadline. A server that is lost is replaced
-//! and computes its share again, so a read is held meanwhile.
+//! and computes its share again, so reads wait for that.
 
 use super::Error;
 use crate::share::Share;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use transport::client::Client;
 
-/// The time after which a reader is asked to come back, while elements are still being computed.
+/// Timeout of a reader's wait for elements. After the timeout, the response asks the reader to try again.
 pub const READER_TIMEOUT: Duration = Duration::from_secs(30);
 /// First pause before a retry; doubled up to [`LONGEST_PAUSE`], and ended early by a change of the peers.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -53,8 +53,8 @@ impl Deadline {
         tokio::select! {
             biased;
             done = waiting => done,
-            sentence = failed(client, share) => Err(Error::Failed(sentence)),
-            () = sleep_until(end) => Err(Error::Late),
+            message = failed(client, share) => Err(Error::Failed(message)),
+            () = sleep_until(end) => Err(Error::Timeout),
         }
     }
 
@@ -70,7 +70,7 @@ impl Deadline {
         let mut pause = PAUSE;
         loop {
             let error = match attempt().await {
-                Err(error) if error.is_passing() => error,
+                Err(error) if error.is_transient() => error,
                 done => return done,
             };
             let left = self.0.map(|end| end.saturating_duration_since(Instant::now()));
@@ -85,7 +85,7 @@ impl Deadline {
     }
 }
 
-/// Waits for `computed`, or for the failure of the job on this server. Elements that are computed are given out whatever has failed since.
+/// Waits for `computed`, or for the failure of the job on this server. Computed elements are returned even after a failure.
 pub(super) async fn unless_failed<T>(share: &Share, computed: impl Future<Output = T>) -> Result<T, Error> {
     tokio::select! {
         biased;

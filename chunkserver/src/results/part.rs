@@ -1,9 +1,9 @@
-//! One server's part of a window of a three-dimensional array.
+//! One server's part of a region of a three-dimensional array.
 
+use super::copy::{PixelOffsets, frames, tiles};
 use super::deadline::unless_failed;
-use super::held::held;
-use super::paint::{Place, frames, tiles};
-use super::window::{Cube, Extent, Window};
+use super::frame_bytes::frame_bytes;
+use super::region::{Cube, Extent, Region};
 use super::{Error, filled};
 use crate::share::Share;
 use api::arrays::{Array, Holder};
@@ -11,36 +11,35 @@ use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What this server holds of `window`, once it is computed: for frames, its own selected times with all rows and columns of the
-/// window's shape; for tiles, the whole window where this server has all of it, and otherwise its own selected pixels alone,
-/// (t, pixel).
+/// This server's part of `region`; waits until the part is computed. Of frames: this server's selected times with all rows and columns of the
+/// region's shape, (t, y, x). Of tiles: the whole region if this server owns all of it, otherwise this server's selected pixels, (t, pixel).
 ///
 /// # Errors
-/// When the work has failed, and this will not be computed.
-pub async fn own_part(share: &Arc<Share>, array: &Array, window: &Window) -> Result<Bytes, Error> {
-    let Some(extent) = window.extent(&share.plan, array.holder, share.id) else { return Ok(Bytes::new()) };
-    until_ready(share, array.holder, &window.cube).await?;
-    let bytes = window.part_bytes(&extent, window.aspect.element(array.element).size());
-    let (window, owner) = (*window, Arc::clone(share));
+/// When the job has failed before the part is computed.
+pub async fn own_part(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Bytes, Error> {
+    let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Bytes::new()) };
+    until_ready(share, array.holder, &region.cube).await?;
+    let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
+    let (region, owner) = (*region, Arc::clone(share));
     match (array.holder, extent) {
         (Holder::Frames(base), Extent::Times(times)) => {
-            if let Some(held) = held(share, base, &window, &times) {
-                return Ok(held);
+            if let Some(bytes) = frame_bytes(share, base, &region, &times) {
+                return Ok(bytes);
             }
-            Ok(filled(bytes, move |part| frames(&owner, base, &window, times, part)).await.into())
+            Ok(filled(bytes, move |part| frames(&owner, base, &region, times, part)).await.into())
         }
         (Holder::Tiles(base), extent) => {
-            let (place, own) = match extent {
-                Extent::Pixels(own) => (Place::alone(&own), own),
-                _ => (Place::within(&window), 0..window.cube.pixels()),
+            let (offsets, own) = match extent {
+                Extent::Pixels(own) => (PixelOffsets::packed(&own), own),
+                _ => (PixelOffsets::within(&region), 0..region.cube.pixels()),
             };
-            Ok(filled(bytes, move |part| tiles(&owner, base, &window, own, &place, part)).await.into())
+            Ok(filled(bytes, move |part| tiles(&owner, base, &region, own, &offsets, part)).await.into())
         }
         _ => Ok(Bytes::new()),
     }
 }
 
-/// Waits until what this server holds of `cube` is computed.
+/// Waits until this server's part of `cube` is computed.
 pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube) -> Result<(), Error> {
     let computed = async {
         match holder {
@@ -59,7 +58,7 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
                     let band = cube.pixel(q, share.plan.partition.stack.width) / share.plan.partition.band_pixels;
                     let slot = band - share.bands().start;
                     store.until_ready(slot..slot + 1).await;
-                    // On to the first pixel of the next band: a slice may have millions of pixels.
+                    // Continues with the next band, because a slice may have millions of pixels.
                     q = cube.pixels_in(&share.plan.band(band), share.plan.partition.stack.width).end;
                 }
             }
@@ -69,7 +68,7 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
     unless_failed(share, computed).await
 }
 
-/// The selected pixels that this server's tiles hold.
+/// The selected pixels in this server's tiles.
 pub(super) fn own_pixels(share: &Share, cube: &Cube) -> Range<usize> {
     cube.pixels_in(&share.plan.pixels_of(share.id), share.plan.partition.stack.width)
 }

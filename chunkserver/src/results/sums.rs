@@ -1,4 +1,4 @@
-//! Small arrays: centroids, offsets and reductions, put together from what each server noted or summed.
+//! Small arrays: centroids, offsets and reductions, computed from the notes and sums of all servers.
 
 use super::Error;
 use super::deadline::unless_failed;
@@ -8,43 +8,43 @@ use kernels::reduce::{FrameStat, FrameSums};
 use kernels::spectrum::BandSums;
 use std::sync::PoisonError;
 
-/// What a server sends of its own.
+/// The values that a server sends for a small array, little endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Centroids of its frames, two float64 each.
+pub enum SumsKind {
+    /// Centroids of the server's frames, (y, x), two float64 each.
     Centroids,
-    /// Corners of its crops, two int32 each.
+    /// Top-left corners of the server's crops, (y, x), two int32 each.
     Offsets,
-    /// Sums over axis 0 of its frames.
+    /// Sums over axis 0 of the server's frames.
     FrameSums,
     /// Sums over axes 1 and 2, frame by frame.
     FrameStats,
-    /// Sums of its spectra.
+    /// Sums of the server's spectra.
     BandSums,
 }
 
-/// The sums that an array is made of.
-pub(super) const fn source(holder: Holder) -> (Base, Kind) {
+/// The sums from which an array is computed.
+pub(super) const fn source(holder: Holder) -> (Base, SumsKind) {
     match holder {
-        Holder::Centroids => (Base::Raw, Kind::Centroids),
-        Holder::Offsets => (Base::Raw, Kind::Offsets),
-        Holder::Frame(Base::Spectrum, _) | Holder::Trace(Base::Spectrum, _) => (Base::Spectrum, Kind::BandSums),
-        Holder::Frame(base, _) | Holder::Frames(base) | Holder::Tiles(base) => (base, Kind::FrameSums),
-        Holder::Trace(base, _) => (base, Kind::FrameStats),
+        Holder::Centroids => (Base::Raw, SumsKind::Centroids),
+        Holder::Offsets => (Base::Raw, SumsKind::Offsets),
+        Holder::Frame(Base::Spectrum, _) | Holder::Trace(Base::Spectrum, _) => (Base::Spectrum, SumsKind::BandSums),
+        Holder::Frame(base, _) | Holder::Frames(base) | Holder::Tiles(base) => (base, SumsKind::FrameSums),
+        Holder::Trace(base, _) => (base, SumsKind::FrameStats),
     }
 }
 
-/// This server's sums, once all of its frames or bands have passed.
+/// This server's sums; waits until all frames or bands of the server are summed.
 ///
 /// # Errors
-/// When the work has failed, and they will not be.
-pub async fn own_sums(share: &Share, base: Base, kind: Kind) -> Result<Vec<u8>, Error> {
+/// When the job has failed before that.
+pub async fn own_sums(share: &Share, base: Base, kind: SumsKind) -> Result<Vec<u8>, Error> {
     unless_failed(share, sums(share, base, kind)).await
 }
 
-async fn sums(share: &Share, base: Base, kind: Kind) -> Vec<u8> {
+async fn sums(share: &Share, base: Base, kind: SumsKind) -> Vec<u8> {
     match kind {
-        Kind::FrameSums => {
+        SumsKind::FrameSums => {
             until_summed(share).await;
             let Some((raw, crops)) = share.sums.get() else { return Vec::new() };
             match (base, crops) {
@@ -52,16 +52,16 @@ async fn sums(share: &Share, base: Base, kind: Kind) -> Vec<u8> {
                 _ => raw.to_bytes(),
             }
         }
-        Kind::Centroids => notes(share, |note, to| note.centroid.iter().for_each(|c| to.extend(c.to_le_bytes()))).await,
-        Kind::Offsets => notes(share, |note, to| note.offset.iter().for_each(|o| to.extend(o.to_le_bytes()))).await,
-        Kind::FrameStats => {
+        SumsKind::Centroids => notes(share, |note, to| note.centroid.iter().for_each(|c| to.extend(c.to_le_bytes()))).await,
+        SumsKind::Offsets => notes(share, |note, to| note.offset.iter().for_each(|o| to.extend(o.to_le_bytes()))).await,
+        SumsKind::FrameStats => {
             notes(share, |note, to| match (base, &note.crop) {
                 (Base::Recentered, Some(crop)) => to.extend(crop.to_bytes()),
                 _ => to.extend(note.raw.to_bytes()),
             })
             .await
         }
-        Kind::BandSums => {
+        SumsKind::BandSums => {
             if let Some(store) = &share.spectrum {
                 store.until_ready(0..store.count()).await;
             }
@@ -70,11 +70,11 @@ async fn sums(share: &Share, base: Base, kind: Kind) -> Vec<u8> {
     }
 }
 
-/// The sums are set just after the last frame is ready; wait for that too.
+/// The sums are set shortly after the last frame is ready, so this waits for both.
 async fn until_summed(share: &Share) {
     share.stack.until_ready(0..share.stack.count()).await;
     let mut summed = share.summed.subscribe();
-    // The sender lives in the share that we hold.
+    // The sender is part of the share, which the caller holds.
     let _ = summed.wait_for(|summed| summed.frames).await;
 }
 
@@ -93,7 +93,7 @@ async fn notes(share: &Share, write: impl Fn(&FrameNotes, &mut Vec<u8>)) -> Vec<
     bytes
 }
 
-/// The whole array, from every server's bytes in order.
+/// Computes the array from the bytes of all servers, in the order of servers.
 pub(super) fn finish(share: &Share, holder: Holder, parts: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     match holder {
         Holder::Frame(Base::Spectrum, op) => {
@@ -116,7 +116,7 @@ pub(super) fn finish(share: &Share, holder: Holder, parts: &[Vec<u8>]) -> Result
     }
 }
 
-/// The sums of all servers that have any, merged in order.
+/// Merges the sums of all servers in order; skips servers without sums.
 fn merged<T, E>(parts: &[Vec<u8>], read: impl Fn(&[u8]) -> Result<T, E>, merge: impl Fn(&mut T, &T)) -> Result<Option<T>, Error> {
     let mut all = None;
     for (server, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {

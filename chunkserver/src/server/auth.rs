@@ -1,4 +1,5 @@
-//! The run's key: a request without it is refused. Header, cookie or `?token=`, as Jupyter takes it; a password; or in front of the path.
+//! The run's key. A request carries the key in a header, a cookie, `?token=` (the names are those of Jupyter Server), as the password of HTTP
+//! Basic, or in front of the path. Other requests are refused.
 
 use super::problem::Problem;
 use super::{login, page};
@@ -16,7 +17,7 @@ use std::fmt;
 pub struct Key(String);
 
 impl fmt::Debug for Key {
-    /// Never the key itself.
+    /// Does not show the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key")
     }
@@ -28,62 +29,61 @@ impl Key {
         Self(text)
     }
 
-    /// Whether `offered` is the key, in a time that does not tell how much of it is right.
+    /// Whether `offered` equals the key, in a time that does not depend on the number of equal bytes.
     fn is(&self, offered: &str) -> bool {
         let (own, offered) = (self.0.as_bytes(), offered.as_bytes());
         own.len() == offered.len() && own.iter().zip(offered).fold(0, |different, (a, b)| different | (a ^ b)) == 0
     }
 }
 
-/// In front of a path: `/t/{key}/slice/power`, for clients that join names onto an address and carry nothing else.
+/// Prefix of a path with the key, as in `/t/{key}/slice/power`: for clients that only append names to an address.
 const PREFIX: &str = "/t/";
 
-/// Lets requests with the key pass, and takes it out of their path.
+/// Passes requests with the key on, and removes the key from their path.
 pub(super) async fn check(State(key): State<Key>, mut request: Request, next: Next) -> Response {
-    let shown = match within_path(request.uri()) {
-        // Whoever shows one there means that one.
+    let allowed = match key_in_path(request.uri()) {
+        // A key in the path takes precedence.
         Some((offered, rest)) => {
-            let right = key.is(offered);
-            if right {
+            let equal = key.is(offered);
+            if equal {
                 *request.uri_mut() = rest;
             }
-            right
+            equal
         }
-        None => is_shown(&key, &request),
+        None => has_key(&key, &request),
     };
     let path = request.uri().path();
-    if shown {
+    if allowed {
         if path == "/"
             && in_query(&key, request.uri())
-            && let Some(exchanged) = login::exchange(request.headers(), &key.0)
+            && let Some(redirect) = login::redirect_with_cookie(request.headers(), &key.0)
         {
-            return exchanged;
+            return redirect;
         }
         return next.run(request).await;
     }
-    if page::FREE.contains(&path) {
+    if page::PUBLIC.contains(&path) {
         return next.run(request).await;
     }
-    if login::is_person(path, request.headers()) {
-        return login::ask();
+    if login::is_browser(path, request.headers()) {
+        return login::form();
     }
-    let sentence = "this server answers only with the run's token (header, cookie, ?token= or /t/TOKEN/ in front of the path)";
-    // Not Basic, which is taken too: browsers would ask the user for it in a box of their own.
+    let sentence = "the request needs the run's token: in a header, a cookie, ?token=, or as /t/TOKEN/ in front of the path";
+    // The challenge does not mention Basic, which is accepted too: browsers would open their own password dialog.
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"arrayjob\"")];
     (challenge, Problem::new(StatusCode::UNAUTHORIZED, sentence)).into_response()
 }
 
-/// The key in front of a path, and what is asked for without it.
-fn within_path(uri: &Uri) -> Option<(&str, Uri)> {
+/// The key in front of a path, and the address without the key.
+fn key_in_path(uri: &Uri) -> Option<(&str, Uri)> {
     let path = uri.path().strip_prefix(PREFIX)?;
     let (offered, rest) = path.split_once('/').unwrap_or((path, ""));
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    // It was a path before.
     Some((offered, Uri::try_from(format!("/{rest}{query}")).ok()?))
 }
 
-/// Whether a request shows the key in a header, a cookie or its query.
-fn is_shown(key: &Key, request: &Request) -> bool {
+/// Whether a request has the key in a header, a cookie or its query.
+fn has_key(key: &Key, request: &Request) -> bool {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let authorization = text(header::AUTHORIZATION).and_then(|value| value.split_once(' ')).is_some_and(|(scheme, value)| {
         if scheme.eq_ignore_ascii_case("basic") {
@@ -98,7 +98,7 @@ fn is_shown(key: &Key, request: &Request) -> bool {
     authorization || cookie || in_query(key, request.uri())
 }
 
-/// Whether an address has the key in its query.
+/// Whether the query of an address contains the key.
 fn in_query(key: &Key, uri: &Uri) -> bool {
     uri.query().is_some_and(|query| pairs(query, '&').any(|(name, value)| name == TOKEN && key.is(value)))
 }
@@ -107,7 +107,7 @@ fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
     text.split(separator).filter_map(|pair| pair.trim().split_once('='))
 }
 
-/// The password of HTTP Basic; whoever the user is.
+/// The password of HTTP Basic, of any user.
 fn password(value: &str) -> Option<String> {
     let pair = String::from_utf8(BASE64.decode(value.trim()).ok()?).ok()?;
     pair.split_once(':').map(|(_, password)| password.to_owned())
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_key_is_the_key() {
+    fn only_the_exact_key_is_accepted() {
         let key = Key::new("secret".into());
         assert!(key.is("secret"));
         assert!(!key.is("secre") && !key.is("secret2") && !key.is("") && !key.is("Secret"));
@@ -126,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_front_of_a_path_is_taken_off() {
+    fn a_key_in_front_of_a_path_is_removed() {
         let of = |uri: &'static str| {
             let uri = Uri::from_static(uri);
-            within_path(&uri).map(|(key, rest)| (key.to_owned(), rest.to_string()))
+            key_in_path(&uri).map(|(key, rest)| (key.to_owned(), rest.to_string()))
         };
         let some = |key: &str, rest: &str| Some((key.to_owned(), rest.to_owned()));
         assert_eq!(of("/t/secret/slice/power?sel=0,1&x=%20"), some("secret", "/slice/power?sel=0,1&x=%20"));
@@ -143,21 +143,21 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_of_another_port_does_no_harm() {
+    fn a_cookie_of_another_port_is_ignored() {
         let shown = |cookies: &str| {
             let request = Request::builder().uri("/").header(header::COOKIE, cookies).body(axum::body::Body::empty()).unwrap();
-            is_shown(&Key::new("secret".into()), &request)
+            has_key(&Key::new("secret".into()), &request)
         };
         assert!(shown("token=secret") && shown("token-127-0-0-1-80=other; token-127-0-0-1-81=secret; x=y"));
         assert!(!shown("token-127-0-0-1-80=other") && !shown("tokens=secret") && !shown("x=secret") && !shown(""));
     }
 
     #[test]
-    fn a_header_shows_the_key_in_several_ways() {
+    fn a_header_carries_the_key_in_several_forms() {
         let key = Key::new("secret".into());
         let shown = |value: &str| {
             let request = Request::builder().uri("/").header(header::AUTHORIZATION, value).body(axum::body::Body::empty()).unwrap();
-            is_shown(&key, &request)
+            has_key(&key, &request)
         };
         let basic = |pair: &str| format!("Basic {}", BASE64.encode(pair));
         assert!(shown("Bearer secret") && shown("token secret") && shown("bearer secret"));

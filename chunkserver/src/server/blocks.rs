@@ -1,8 +1,8 @@
-//! What peers ask for: blocks, parts of selections, and sums. Each names the job and the boot it means.
+//! Routes for peers: blocks, parts of selections, and sums. Each request names the job, its generation and the boot id of the receiver.
 
 use super::problem::Problem;
 use crate::exchange::own_block;
-use crate::results::{self, Cube, Window};
+use crate::results::{self, Cube, Region};
 use crate::share::Share;
 use crate::worker::Worker;
 use api::geometry::cut;
@@ -18,13 +18,13 @@ use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
 
-/// Bytes of a block that are cut at a time: enough for few turns of the loop, little enough to stay in cache.
+/// Bytes of a block that are cut at a time: large enough for few iterations, small enough for the cache.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// The share at work, when it is the one that the request means.
+/// The current share, if the request names it.
 pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>, Problem> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let stale = |what: &str| Problem::new(StatusCode::CONFLICT, format!("this server has another {what} than the request names"));
+    let stale = |what: &str| Problem::new(StatusCode::CONFLICT, format!("the {what} of the request is not the one of this server"));
     if text(BOOT_HEADER) != worker.boot.0 {
         return Err(stale("boot id"));
     }
@@ -39,14 +39,14 @@ pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Band {
+pub(super) struct BandQuery {
     band: usize,
 }
 
-/// The own frames of a band, in order, as they become ready.
+/// This server's block of a band, (t, pixel) in C order, sent as frames become ready.
 pub(super) async fn block(
     State(worker): State<Arc<Worker>>,
-    Query(Band { band }): Query<Band>,
+    Query(BandQuery { band }): Query<BandQuery>,
     headers: HeaderMap,
 ) -> Result<Body, Problem> {
     let share = current(&worker, &headers)?;
@@ -60,46 +60,46 @@ pub(super) async fn block(
         async move {
             share.stack.until_ready(frames.clone()).await;
             let piece = tokio::task::spawn_blocking(move || own_block(&share, band, frames)).await;
-            piece.ok().flatten().map(Bytes::from).ok_or_else(|| io::Error::other("the frames are gone"))
+            piece.ok().flatten().map(Bytes::from).ok_or_else(|| io::Error::other("the frames are no longer in memory"))
         }
     });
     Ok(Body::from_stream(stream))
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Part {
+pub(super) struct PartQuery {
     array: String,
     t: String,
     y: String,
     x: String,
-    /// `ct,cy,cx`: the shape in whose first corner the elements lie; without it there are no others.
+    /// `ct,cy,cx`: the padded shape. Default: the counts of the axes.
     shape: Option<String>,
-    /// What of each element.
+    /// The value, the magnitude or the phase of each element. Default: the value.
     aspect: Option<String>,
 }
 
-/// The own part of a selection.
-pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<Part>, headers: HeaderMap) -> Result<Bytes, Problem> {
+/// This server's part of a region.
+pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<PartQuery>, headers: HeaderMap) -> Result<Bytes, Problem> {
     let share = current(&worker, &headers)?;
     let array = share.array(&part.array).filter(|array| array.shape.len() == 3);
-    let array = array.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {} of three axes", part.array)))?;
+    let array = array.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {} with three axes", part.array)))?;
     let axis = |text: &str, size: usize| {
         parse_axis(text, size)
-            .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, format!("'{text}' is no start:step:count within {size}")))
+            .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, format!("'{text}' is not start:step:count within an axis of {size}")))
     };
     let cube = Cube { t: axis(&part.t, array.shape[0])?, y: axis(&part.y, array.shape[1])?, x: axis(&part.x, array.shape[2])? };
     let aspect = part.aspect.as_deref().map_or(Some(Aspect::Value), Aspect::parse).filter(|aspect| aspect.is_of(array.element));
     let shape = part.shape.as_deref().map_or(Some(cube.counts()), parse_shape);
-    let window = aspect.zip(shape).map(|(aspect, shape)| Window { cube, shape, aspect }).filter(Window::fits);
-    let window =
-        window.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "the shape is smaller than the part, or the aspect unknown"))?;
-    results::own_part(&share, array, &window).await.map_err(to_peer)
+    let region = aspect.zip(shape).map(|(aspect, shape)| Region { cube, shape, aspect }).filter(Region::fits);
+    let wrong = "the shape is smaller than the counts of the axes, or the aspect is unknown";
+    let region = region.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, wrong))?;
+    results::own_part(&share, array, &region).await.map_err(to_peer)
 }
 
-/// What a peer is told: that work has failed is 410 between servers, where 409 is a stale request.
+/// The response to a peer. Between servers, failed work is 410, because 409 is a stale request.
 fn to_peer(error: results::Error) -> Problem {
     match error {
-        results::Error::Failed(sentence) => Problem::new(StatusCode::GONE, sentence),
+        results::Error::Failed(message) => Problem::new(StatusCode::GONE, message),
         other => other.into(),
     }
 }
@@ -110,7 +110,7 @@ fn parse_shape(text: &str) -> Option<[usize; 3]> {
     sizes.try_into().ok()
 }
 
-/// `start:step:count`, ascending and in bounds.
+/// `start:step:count`: ascending and in bounds.
 fn parse_axis(text: &str, size: usize) -> Option<Axis> {
     let mut numbers = text.split(':').map(str::parse::<usize>);
     let (start, step, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
@@ -119,12 +119,12 @@ fn parse_axis(text: &str, size: usize) -> Option<Axis> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Sums {
+pub(super) struct SumsQuery {
     array: String,
 }
 
-/// The own sums that a small array is made of.
-pub(super) async fn sums(State(worker): State<Arc<Worker>>, Query(sums): Query<Sums>, headers: HeaderMap) -> Result<Vec<u8>, Problem> {
+/// This server's sums, from which a small array is computed.
+pub(super) async fn sums(State(worker): State<Arc<Worker>>, Query(sums): Query<SumsQuery>, headers: HeaderMap) -> Result<Vec<u8>, Problem> {
     let share = current(&worker, &headers)?;
     let array = share.array(&sums.array).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {}", sums.array)))?;
     let (base, kind) = results::source_of(array);

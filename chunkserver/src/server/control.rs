@@ -1,4 +1,4 @@
-//! Commands of the operator, and what it observes.
+//! Commands of the operator, and the progress that the operator observes.
 
 use super::problem::Problem;
 use crate::worker::Worker;
@@ -13,61 +13,62 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest that a request for progress waits.
+/// Longest wait of a request for progress, in milliseconds.
 const LONGEST_WAIT_MS: u64 = 10_000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wait {
+pub(super) struct ProgressQuery {
     milestone: u64,
     wait_ms: u64,
     vitals: bool,
 }
 
-/// How far the worker is; with `wait_ms`, after the next milestone beyond `milestone` or that long. With `vitals` also what it takes.
-pub(super) async fn progress(State(worker): State<Arc<Worker>>, Query(wait): Query<Wait>) -> Json<Progress> {
-    if wait.wait_ms > 0 {
+/// Progress of the worker. With `wait_ms`, waits for a milestone beyond `milestone`, at most that long. With `vitals`, includes CPU time,
+/// memory, traffic and waits.
+pub(super) async fn progress(State(worker): State<Arc<Worker>>, Query(query): Query<ProgressQuery>) -> Json<Progress> {
+    if query.wait_ms > 0 {
         let mut milestones = worker.milestones();
-        let wanted = milestones.wait_for(|&milestone| milestone > wait.milestone);
-        // Time passed is an answer too.
-        let _ = tokio::time::timeout(Duration::from_millis(wait.wait_ms.min(LONGEST_WAIT_MS)), wanted).await;
+        let reached = milestones.wait_for(|&milestone| milestone > query.milestone);
+        // After the timeout, the response contains the current progress.
+        let _ = tokio::time::timeout(Duration::from_millis(query.wait_ms.min(LONGEST_WAIT_MS)), reached).await;
     }
-    Json(if wait.vitals { worker.progress_and_vitals() } else { worker.progress() })
+    Json(if query.vitals { worker.progress_and_vitals() } else { worker.progress() })
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Receiver {
+pub(super) struct AssignQuery {
     server: usize,
 }
 
 /// Takes an assignment.
 pub(super) async fn assign(
     State(worker): State<Arc<Worker>>,
-    Query(receiver): Query<Receiver>,
+    Query(query): Query<AssignQuery>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Progress>, Problem> {
     let version = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
     if version != Some(VERSION) {
-        return Err(Problem::new(StatusCode::CONFLICT, format!("this server speaks protocol version {VERSION}")));
+        return Err(Problem::new(StatusCode::CONFLICT, format!("this server supports protocol version {VERSION}")));
     }
-    // Parsed after the version is checked: the body of another version may have another form.
+    // Parsed after the version check: the body of another version may have another form.
     let assignment: Assignment = serde_json::from_slice(&body)
         .map_err(|error| Problem::coded(StatusCode::BAD_REQUEST, format!("cannot read the assignment: {error}"), reason::INTERNAL_ERROR))?;
-    worker.assign(ServerId(receiver.server), assignment)?;
+    worker.assign(ServerId(query.server), assignment)?;
     Ok(Json(worker.progress()))
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct WriteQuery {
     output: usize,
     stage: Stage,
 }
 
-/// Starts writing an output, or a part of it.
+/// Starts a stage of an output.
 pub(super) async fn write(
     State(worker): State<Arc<Worker>>,
-    Query(Wanted { output, stage }): Query<Wanted>,
+    Query(WriteQuery { output, stage }): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Json<Progress>, Problem> {
     let share = super::blocks::current(&worker, &headers)?;

@@ -1,13 +1,15 @@
-//! Pages of other origins may read: a viewer in a browser is one. They may not command, and no cookie goes with their requests.
+//! Cross-origin requests: pages of other origins, for example viewers, may read. They may not send commands, and browsers add no cookies to their
+//! requests.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-/// Where programs speak to each other; nothing there is for pages.
-const PROGRAMS: &str = "/v1/";
-/// Pages on public sites may ask servers on this machine and in this network, where browsers ask about that.
+/// Prefix of the routes between servers, which are not available to pages.
+const INTERNAL: &str = "/v1/";
+/// Permits pages of public sites to request servers on this machine and in this network
+/// (Private Network Access, <https://wicg.github.io/private-network-access/>).
 const PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
 const PREFLIGHT: [(HeaderName, &str); 4] = [
@@ -17,10 +19,9 @@ const PREFLIGHT: [(HeaderName, &str); 4] = [
     (PRIVATE_NETWORK, "true"),
 ];
 
-/// Answers what a browser asks before it lets a page ask, without a token, since browsers send none; and lets pages see the
-/// answers to readers, errors too.
+/// Answers preflight requests without a token, because browsers send none, and permits pages to read all responses for readers, including errors.
 pub(super) async fn allow(request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with(PROGRAMS) {
+    if request.uri().path().starts_with(INTERNAL) {
         return next.run(request).await;
     }
     let mut response =

@@ -1,5 +1,5 @@
-//! What clients of DVID ask for, answered from the job's arrays: planes as pictures, subvolumes as bare voxels. Sizes and
-//! offsets are (x, y, t), as DVID orders them.
+//! The API of DVID (<https://github.com/janelia-flyem/dvid>, data type imageblk) for the job's arrays: planes as pictures, subvolumes as raw
+//! voxels. Sizes and offsets are (x, y, t), the order of DVID.
 
 use super::problem::Problem;
 use super::readers::{encoded, gather};
@@ -22,41 +22,43 @@ use thiserror::Error;
 /// The names of a plane and of a subvolume.
 pub(super) const SHAPES: [&str; 3] = ["xy", "0_1", "0_1_2"];
 
-/// Why there is no answer.
+/// Why a request is refused.
 #[derive(Debug, Error)]
 enum Error {
-    #[error("there is no job '{asked}' here, this is '{job}'")]
-    OtherJob { asked: String, job: String },
-    #[error("there is no array '{name}' with the axes t, y and x; there are {known}")]
+    #[error("the job '{requested}' is unknown; this server's job is '{job}'")]
+    OtherJob { requested: String, job: String },
+    #[error("the array '{name}' is unknown or does not have the axes t, y and x; known arrays: {known}")]
     NoVolume { name: String, known: String },
-    #[error("'{0}' is not served: ask for xy or 0_1, a plane, or for 0_1_2, frames one after the other")]
+    #[error("the shape '{0}' is unknown: use xy or 0_1 for a plane, or 0_1_2 for a subvolume")]
     Shape(String),
-    #[error("the {what} '{text}' has to be {rule}")]
+    #[error("the {what} '{text}' must be {rule}")]
     Numbers { what: &'static str, text: String, rule: &'static str },
     #[error(
-        "{array} has x from 0 to {}, y from 0 to {} and t from 0 to {}; {size} at {offset} is not within, and nothing is made up beyond",
+        "{array} has x from 0 to {}, y from 0 to {} and t from 0 to {}; {size} at {offset} is not within the array, and the server does not pad",
         .extents[0] - 1, .extents[1] - 1, .extents[2] - 1
     )]
     Beyond { array: String, extents: [usize; 3], size: String, offset: String },
-    #[error("'{0}' is not a picture's format: use png, jpg, or jpg:80 for a quality from 1 to 100")]
-    Format(String),
-    #[error("0_1_2 is bare voxels and has no format '{0}'; leave it out")]
-    BareVoxels(String),
+    #[error("'{0}' is not a picture format: use png, jpg, or jpg:80 for a quality from 1 to 100")]
+    PictureFormat(String),
+    #[error("a subvolume (0_1_2) is raw voxels without a format: omit '{0}'")]
+    RawVoxels(String),
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match error {
             Error::OtherJob { .. } | Error::NoVolume { .. } => StatusCode::NOT_FOUND,
-            _ => StatusCode::BAD_REQUEST,
+            Error::Shape(_) | Error::Numbers { .. } | Error::Beyond { .. } | Error::PictureFormat(_) | Error::RawVoxels(_) => {
+                StatusCode::BAD_REQUEST
+            }
         };
         Self::new(status, error.to_string())
     }
 }
 
-/// What stands in the path.
+/// The parameters of a path.
 #[derive(Debug, Deserialize)]
-pub(super) struct Region {
+pub(super) struct RegionPath {
     job: String,
     array: String,
     shape: String,
@@ -66,11 +68,11 @@ pub(super) struct Region {
     format: Option<String>,
 }
 
-/// A plane as a picture, or frames one after the other.
-pub(super) async fn raw(State(worker): State<Arc<Worker>>, Path(region): Path<Region>) -> Result<Response, Problem> {
+/// A plane as a picture, or a subvolume as raw voxels.
+pub(super) async fn raw(State(worker): State<Arc<Worker>>, Path(region): Path<RegionPath>) -> Result<Response, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
     let array = volume(&share, &region.job, &region.array)?;
-    let format = region.picture()?;
+    let format = region.picture_format()?;
     let items = region.items(array)?;
     let gathered = gather(&worker, &share, &array.name, &items).await?;
     match format {
@@ -84,21 +86,21 @@ pub(super) async fn raw(State(worker): State<Arc<Worker>>, Path(region): Path<Re
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Volume {
+pub(super) struct VolumePath {
     job: String,
     array: String,
 }
 
-/// What a volume is.
-pub(super) async fn info(State(worker): State<Arc<Worker>>, Path(asked): Path<Volume>) -> Result<Json<Value>, Problem> {
+/// The description of a volume.
+pub(super) async fn info(State(worker): State<Arc<Worker>>, Path(path): Path<VolumePath>) -> Result<Json<Value>, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
-    let array = volume(&share, &asked.job, &asked.array)?;
+    let array = volume(&share, &path.job, &path.array)?;
     let chunks = array.chunks(&share.plan.partition);
-    Ok(Json(described(&share.job.uid, array, &chunks)))
+    Ok(Json(description(&share.job.uid, array, &chunks)))
 }
 
-/// With DVID's names, as far as they mean something here: there is no background, since nothing lies outside.
-fn described(uid: &str, array: &Array, chunks: &[usize]) -> Value {
+/// The description with DVID's names. Omits the background value, because this server does not pad.
+fn description(uid: &str, array: &Array, chunks: &[usize]) -> Value {
     let [x, y, t] = extents(array);
     let blocks = |axis: usize, size: usize| (size - 1) / chunks[2 - axis].max(1);
     let element = real_element(array.element).name();
@@ -126,10 +128,10 @@ fn described(uid: &str, array: &Array, chunks: &[usize]) -> Value {
     })
 }
 
-/// The array `name` of three axes, when the job is the one that was asked for.
+/// The array `name`, if `job` is this server's job and the array has three axes.
 fn volume<'a>(share: &'a Share, job: &str, name: &str) -> Result<&'a Array, Error> {
     if job != share.job.name {
-        return Err(Error::OtherJob { asked: job.to_owned(), job: share.job.name.clone() });
+        return Err(Error::OtherJob { requested: job.to_owned(), job: share.job.name.clone() });
     }
     let is_volume = |array: &&Array| array.shape.len() == 3;
     share.array(name).filter(is_volume).ok_or_else(|| {
@@ -143,21 +145,21 @@ fn extents(array: &Array) -> [usize; 3] {
     [array.shape[2], array.shape[1], array.shape[0]]
 }
 
-impl Region {
-    /// The format of a plane; none for bare voxels.
-    fn picture(&self) -> Result<Option<Format>, Error> {
+impl RegionPath {
+    /// The format of a plane; `None` for raw voxels.
+    fn picture_format(&self) -> Result<Option<Format>, Error> {
         match (self.shape.as_str(), self.format.as_deref()) {
             ("0_1_2", None) => Ok(None),
-            ("0_1_2", Some(format)) => Err(Error::BareVoxels(format.to_owned())),
+            ("0_1_2", Some(format)) => Err(Error::RawVoxels(format.to_owned())),
             (_, None) => Ok(Some(Format::Png)),
             (_, Some(text)) => match text.parse() {
                 Ok(format @ (Format::Png | Format::Jpeg { .. })) => Ok(Some(format)),
-                _ => Err(Error::Format(text.to_owned())),
+                _ => Err(Error::PictureFormat(text.to_owned())),
             },
         }
     }
 
-    /// What it selects of `array`.
+    /// The selected items of `array`.
     fn items(&self, array: &Array) -> Result<Vec<Item>, Error> {
         let wrong = |what, text: &str, rule| Error::Numbers { what, text: text.to_owned(), rule };
         let size = match self.shape.as_str() {
@@ -183,18 +185,18 @@ impl Region {
     }
 }
 
-/// As many whole numbers with `_` between them.
+/// `N` integers, separated by `_`.
 fn numbers<const N: usize>(text: &str) -> Option<[i64; N]> {
     let numbers: Vec<i64> = text.split('_').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     numbers.try_into().ok()
 }
 
-/// What clients of DVID can read: they know no complex numbers.
+/// The element type for DVID clients, which do not support complex numbers.
 const fn real_element(element: Element) -> Element {
     if matches!(element, Element::Complex64) { Element::Float32 } else { element }
 }
 
-/// The magnitudes of complex values, anything else as it is.
+/// Magnitudes in place of complex values; other elements unchanged.
 fn real(gathered: Gathered) -> Gathered {
     if gathered.element != Element::Complex64 {
         return gathered;
@@ -221,15 +223,15 @@ mod tests {
         }
     }
 
-    fn region(path: &str) -> Region {
+    fn region(path: &str) -> RegionPath {
         let mut parts = path.split('/').map(str::to_owned);
         let mut next = || parts.next().unwrap();
         let (shape, size, offset) = (next(), next(), next());
-        Region { job: "j".into(), array: "power".into(), shape, size, offset, format: parts.next() }
+        RegionPath { job: "j".into(), array: "power".into(), shape, size, offset, format: parts.next() }
     }
 
     #[test]
-    fn a_region_is_x_y_t() {
+    fn sizes_and_offsets_are_x_y_t() {
         let check = |path: &str, starts: [usize; 3], lengths: &[usize]| {
             let axes = resolve(&region(path).items(&power()).unwrap(), &power().shape).unwrap();
             let found: Vec<usize> = axes.iter().map(|axis| axis.start).collect();
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dvid_would_pad_is_refused_with_the_extents() {
+    fn a_region_that_dvid_would_pad_is_refused() {
         for path in [
             "xy/31_20/0_0_0",
             "xy/4_3/27_0_0",
@@ -256,7 +258,7 @@ mod tests {
             assert!(error.starts_with("power has x from 0 to 29, y from 0 to 19 and t from 0 to 9;"), "{path}: {error}");
         }
         for (path, words) in [
-            ("xz/4_3/0_0_0", "'xz' is not served"),
+            ("xz/4_3/0_0_0", "the shape 'xz' is unknown"),
             ("xy/4_3_1/0_0_0", "width_height, as in"),
             ("0_1_2/4_3/0_0_0", "width_height_frames"),
             ("xy/4_x/0_0_0", "the size '4_x'"),
@@ -268,8 +270,8 @@ mod tests {
     }
 
     #[test]
-    fn planes_are_pictures_and_volumes_are_bare() {
-        let of = |path: &str| region(path).picture().map_err(|error| error.to_string());
+    fn planes_are_pictures_and_volumes_are_raw() {
+        let of = |path: &str| region(path).picture_format().map_err(|error| error.to_string());
         assert_eq!(of("xy/1_1/0_0_0"), Ok(Some(Format::Png)));
         assert_eq!(of("xy/1_1/0_0_0/png"), Ok(Some(Format::Png)));
         assert_eq!(of("0_1/1_1/0_0_0/jpg"), Ok(Some(Format::Jpeg { quality: 80 })));
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn complex_values_become_their_magnitudes() {
+    fn complex_values_become_magnitudes() {
         let data = [3.0f32, 4.0, -6.0, 8.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         let seen = real(Gathered { element: Element::Complex64, shape: vec![2], data, permit: None });
         assert_eq!(seen.element, Element::Float32);
@@ -289,8 +291,8 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_is_described_with_dvids_names() {
-        let info = described("u", &power(), &[10, 8, 16]);
+    fn the_description_of_a_volume_has_dvids_names() {
+        let info = description("u", &power(), &[10, 8, 16]);
         assert_eq!(info["Base"]["TypeName"], "float32blk");
         let extended = &info["Extended"];
         assert_eq!(extended["MaxPoint"], json!([29, 19, 9]));

@@ -1,6 +1,7 @@
-//! The status of the job, told as it changes to whoever listens: one task looks for all of them, and only while there are any.
+//! The status of the job, sent to all listeners when it changes. One task collects the status for all listeners, and runs only while listeners
+//! are connected.
 
-use super::status::{Status, look};
+use super::status::{Status, collect};
 use crate::worker::Worker;
 use axum::Extension;
 use axum::extract::State;
@@ -15,130 +16,131 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Between two events, at least.
+/// Shortest pause between two events.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-/// Between two looks while nothing changes, at most; then what servers take is told, if nothing else.
+/// Longest pause between two collections of the status, and between two samples of the vitals.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The same once the job has ended.
-const LONGEST_PAUSE_AT_REST: Duration = Duration::from_millis(2500);
-/// What servers take is told so often once the job has ended.
-const PAUSE_OF_VITALS_AT_REST: Duration = Duration::from_secs(5);
-/// For each server that is asked: a hundred questions a second at most.
+/// Longest pause between two collections after the job has ended.
+const LONGEST_PAUSE_AFTER_END: Duration = Duration::from_millis(2500);
+/// Pause between two samples of the vitals after the job has ended.
+const VITALS_PAUSE_AFTER_END: Duration = Duration::from_secs(5);
+/// Shortest pause for each server of the job: at most a hundred requests to servers a second.
 const PAUSE_PER_SERVER: Duration = Duration::from_millis(10);
-/// A connection on which nothing happens is told that it still is one.
+/// Interval of comments on a connection without events.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The name of the events.
 const STATUS: &str = "status";
 
-/// One status, numbered.
+/// A status as JSON, with its event id.
 #[derive(Clone, Debug)]
-struct News {
+struct Update {
     id: u64,
     text: Arc<str>,
 }
 
-/// What all listeners of one server share.
+/// The state that all listeners of one server share.
 #[derive(Debug, Default)]
-pub(super) struct Lookout {
-    sight: Mutex<Weak<Sight>>,
-    told: Arc<AtomicU64>,
+pub(super) struct StatusBroadcaster {
+    broadcast: Mutex<Weak<Broadcast>>,
+    /// Number of events so far.
+    sent: Arc<AtomicU64>,
 }
 
-/// What the listeners of now share; the looking ends with the last of them.
+/// The running task. The task ends with the last listener.
 #[derive(Debug)]
-struct Sight {
-    news: watch::Receiver<Option<News>>,
+struct Broadcast {
+    updates: watch::Receiver<Option<Update>>,
     task: JoinHandle<()>,
 }
 
-impl Drop for Sight {
+impl Drop for Broadcast {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Lookout {
-    /// The looking that goes on, begun if there is none.
-    fn join(&self, worker: &Arc<Worker>) -> Arc<Sight> {
-        let mut sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sight) = sight.upgrade() {
-            return sight;
+impl StatusBroadcaster {
+    /// The running broadcast; starts one if there are no listeners yet.
+    fn join(&self, worker: &Arc<Worker>) -> Arc<Broadcast> {
+        let mut broadcast = self.broadcast.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(broadcast) = broadcast.upgrade() {
+            return broadcast;
         }
-        let (told, news) = watch::channel(None);
-        let task = tokio::spawn(follow(Arc::clone(worker), told, Arc::clone(&self.told)));
-        let begun = Arc::new(Sight { news, task });
-        *sight = Arc::downgrade(&begun);
-        begun
+        let (sender, updates) = watch::channel(None);
+        let task = tokio::spawn(run(Arc::clone(worker), sender, Arc::clone(&self.sent)));
+        let started = Arc::new(Broadcast { updates, task });
+        *broadcast = Arc::downgrade(&started);
+        started
     }
 }
 
-/// Tells the status now and whenever it has changed.
+/// Sends the status now and after each change.
 pub(super) async fn events(
     State(worker): State<Arc<Worker>>,
-    Extension(lookout): Extension<Arc<Lookout>>,
+    Extension(broadcaster): Extension<Arc<StatusBroadcaster>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let sight = lookout.join(&worker);
-    let mut news = sight.news.clone();
-    // Whatever is known already is news to this listener.
-    news.mark_changed();
-    let stream = futures_util::stream::unfold((sight, news), |(sight, mut news)| async move {
+    let broadcast = broadcaster.join(&worker);
+    let mut updates = broadcast.updates.clone();
+    // The latest update is new to this listener.
+    updates.mark_changed();
+    let stream = futures_util::stream::unfold((broadcast, updates), |(broadcast, mut updates)| async move {
         loop {
-            news.changed().await.ok()?;
-            let latest = news.borrow_and_update().clone();
-            if let Some(News { id, text }) = latest {
+            updates.changed().await.ok()?;
+            let latest = updates.borrow_and_update().clone();
+            if let Some(Update { id, text }) = latest {
                 let event = Event::default().event(STATUS).id(id.to_string()).data(&*text);
-                return Some((Ok(event), (sight, news)));
+                return Some((Ok(event), (broadcast, updates)));
             }
         }
     });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// What was told last, without what is never the same.
-struct Told {
+/// The last status that was sent, without vitals.
+struct Snapshot {
     status: Status,
     at: Instant,
 }
 
-impl Told {
-    /// Whether what servers take is to be told again, though nothing else has changed.
-    fn is_old(&self, now: Instant) -> bool {
-        // The look may be a little early, and the next one is far.
-        let pause = if self.status.has_ended() { PAUSE_OF_VITALS_AT_REST } else { LONGEST_PAUSE };
+impl Snapshot {
+    /// Whether to send new vitals, although the rest of the status is unchanged.
+    fn vitals_are_old(&self, now: Instant) -> bool {
+        // A tolerance: the collection may be slightly early, and the next one is late.
+        let pause = if self.status.has_ended() { VITALS_PAUSE_AFTER_END } else { LONGEST_PAUSE };
         now.duration_since(self.at) + Duration::from_millis(20) >= pause
     }
 }
 
-/// Looks again and again, whatever the job is by then.
-async fn follow(worker: Arc<Worker>, told: watch::Sender<Option<News>>, count: Arc<AtomicU64>) {
+/// Collects the status of the current job in a loop.
+async fn run(worker: Arc<Worker>, sender: watch::Sender<Option<Update>>, sent: Arc<AtomicU64>) {
     let mut milestones = worker.milestones();
-    let mut last: Option<Told> = None;
+    let mut last: Option<Snapshot> = None;
     let mut pause = SHORTEST_PAUSE;
     loop {
         milestones.mark_unchanged();
         let share = worker.share();
         let shortest = SHORTEST_PAUSE.max(PAUSE_PER_SERVER * share.as_ref().map_or(0, |share| share.plan.partition.servers) as u32);
-        let at_rest = last.as_ref().is_some_and(|last| last.status.has_ended());
-        let longest = if at_rest { LONGEST_PAUSE_AT_REST } else { LONGEST_PAUSE };
+        let ended = last.as_ref().is_some_and(|last| last.status.has_ended());
+        let longest = if ended { LONGEST_PAUSE_AFTER_END } else { LONGEST_PAUSE };
         pause = (pause * 2).clamp(shortest, longest.max(shortest));
         if let Some(share) = share {
-            let status = look(&worker, &share).await;
-            let (now, without) = (Instant::now(), status.without_vitals());
-            let news = last.as_ref().is_none_or(|last| last.status != without);
-            if (news || last.as_ref().is_some_and(|last| last.is_old(now)))
+            let status = collect(&worker, &share).await;
+            let (now, without_vitals) = (Instant::now(), status.without_vitals());
+            let changed = last.as_ref().is_none_or(|last| last.status != without_vitals);
+            if (changed || last.as_ref().is_some_and(|last| last.vitals_are_old(now)))
                 && let Ok(text) = serde_json::to_string(&status)
             {
-                let id = count.fetch_add(1, Ordering::Relaxed) + 1;
-                told.send_replace(Some(News { id, text: text.into() }));
-                last = Some(Told { status: without, at: now });
+                let id = sent.fetch_add(1, Ordering::Relaxed) + 1;
+                sender.send_replace(Some(Update { id, text: text.into() }));
+                last = Some(Snapshot { status: without_vitals, at: now });
             }
-            if news {
+            if changed {
                 pause = shortest;
             }
         }
         tokio::time::sleep(shortest).await;
-        // News of this server, a new job above all, is not waited out.
+        // A milestone of this server, for example a new job, ends the pause.
         let _ = tokio::time::timeout(pause - shortest, milestones.changed()).await;
     }
 }
@@ -152,24 +154,24 @@ mod tests {
     use transport::client::Client;
 
     #[tokio::test]
-    async fn listeners_share_one_lookout_and_none_leaves_nothing() {
+    async fn listeners_share_one_task_that_ends_with_the_last_listener() {
         transport::crypto::install_crypto();
         let client = Client::new("key".into()).unwrap();
         let worker = Arc::new(Worker::new(BootId("b".into()), Compute::new(1).unwrap(), client, Environment::default()));
-        let lookout = Lookout::default();
-        let (first, second) = (lookout.join(&worker), lookout.join(&worker));
+        let broadcaster = StatusBroadcaster::default();
+        let (first, second) = (broadcaster.join(&worker), broadcaster.join(&worker));
         assert!(Arc::ptr_eq(&first, &second));
         drop(first);
-        assert!(Arc::ptr_eq(&lookout.join(&worker), &second));
-        assert_eq!(Arc::strong_count(&worker), 2, "one task looks");
+        assert!(Arc::ptr_eq(&broadcaster.join(&worker), &second));
+        assert_eq!(Arc::strong_count(&worker), 2, "one task holds the worker");
         drop(second);
-        // The task is ended by the runtime, in its time.
+        // The runtime ends the aborted task later.
         for _ in 0..10_000 {
             tokio::task::yield_now().await;
             if Arc::strong_count(&worker) == 1 {
                 return;
             }
         }
-        panic!("somebody still looks");
+        panic!("the task has not ended");
     }
 }

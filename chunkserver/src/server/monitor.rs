@@ -1,4 +1,4 @@
-//! Probes and metrics, for machines that watch machines: nothing here is secret, and nothing can be changed.
+//! Probes and metrics for monitoring. The routes are read-only and contain no secrets.
 
 use crate::worker::Worker;
 use api::phase::{PhaseProgress, Progress};
@@ -9,17 +9,17 @@ use journal::system::rss_bytes;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The text format of Prometheus.
+/// The text format of Prometheus, version 0.0.4 (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// That the runtime answers, and with it that the server listens: no port is served before all are bound.
+/// The liveness and readiness probe. A response means that the server listens: no port is served before all ports are bound.
 pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// How far the worker is, as numbers.
+/// Progress and memory as metrics.
 pub(super) async fn metrics(State(worker): State<Arc<Worker>>) -> impl IntoResponse {
-    // In this order: the largest so far is never less than what was before.
+    // Read before the peak, so that the peak is never smaller.
     let resident = rss_bytes();
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text(&worker.progress(), resident))
 }
@@ -34,13 +34,13 @@ fn text(progress: &Progress, resident: u64) -> String {
         }
     }
     for (name, help, value) in [
-        ("arrayjob_server_peak_resident_bytes", "Largest resident memory so far.", progress.peak_rss_bytes),
-        ("arrayjob_server_resident_bytes", "Resident memory now.", resident),
+        ("arrayjob_server_peak_resident_bytes", "Largest resident memory since the start.", progress.peak_rss_bytes),
+        ("arrayjob_server_resident_bytes", "Current resident memory.", resident),
     ] {
         family(&mut text, name, "gauge", help);
         let _ = writeln!(text, "{name} {value}");
     }
-    family(&mut text, "arrayjob_server_info", "gauge", "The program.");
+    family(&mut text, "arrayjob_server_info", "gauge", "The version of the program.");
     let _ = writeln!(text, "arrayjob_server_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
     text
 }
@@ -48,9 +48,9 @@ fn text(progress: &Progress, resident: u64) -> String {
 type PhaseMetric = (&'static str, &'static str, &'static str, fn(&PhaseProgress) -> u64);
 
 const PHASE_METRICS: [PhaseMetric; 4] = [
-    ("arrayjob_server_phase_done", "gauge", "Units done: frames, or bands.", |phase| phase.done),
-    ("arrayjob_server_phase_total", "gauge", "Units in all of this server's share.", |phase| phase.total),
-    ("arrayjob_server_phase_bytes_total", "counter", "Bytes fetched, cropped, pulled or made.", |phase| phase.bytes),
+    ("arrayjob_server_phase_done", "gauge", "Finished units: frames or bands.", |phase| phase.done),
+    ("arrayjob_server_phase_total", "gauge", "Total units of this server's share.", |phase| phase.total),
+    ("arrayjob_server_phase_bytes_total", "counter", "Bytes fetched, cropped, pulled or computed.", |phase| phase.bytes),
     ("arrayjob_server_phase_retries_total", "counter", "Attempts beyond the first.", |phase| phase.retries),
 ];
 

@@ -1,16 +1,15 @@
-//! The table of routes comes in, a description of them as OpenAPI 3.1 has it goes out.
+//! The OpenAPI 3.1 document (<https://spec.openapis.org/oas/v3.1.0>) of the table of routes.
 
 use super::page;
-use super::routes::{Answer, Body, Kind, Parameter, Place, READERS, Route};
+use super::routes::{Parameter, ParameterKind, ParameterLocation, READERS, ResponseBody, Route, RouteResponse};
 use super::status::Status;
 use api::wire::TOKEN;
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-const ABOUT: &str = "Any server of a job answers any reader. `Authorization: Bearer TOKEN`, HTTP Basic with the token as password and \
-                     any user, a cookie, a query parameter and the path's prefix `/t/TOKEN/` are equally good; the last is for \
-                     programs that take nothing but a URL.";
+const ABOUT: &str = "Every server of a job serves every reader. Five ways to send the token are equal: `Authorization: Bearer TOKEN`, HTTP \
+                     Basic with any user and the token as password, a cookie, a query parameter, and the path prefix `/t/TOKEN/`. The \
+                     prefix is for programs that accept only a URL.";
 
 /// The document.
 pub fn document() -> Value {
@@ -19,7 +18,7 @@ pub fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "ArrayJob",
-            "summary": "The arrays of one job, and how far it is.",
+            "summary": "The arrays and the status of one job.",
             "description": ABOUT,
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -34,38 +33,38 @@ pub fn document() -> Value {
     })
 }
 
-/// A path as OpenAPI writes it, which knows no parameter of several segments.
+/// A path in OpenAPI's syntax. OpenAPI has no parameters of several segments.
 pub(super) fn documented(path: &str) -> String {
     path.replace("{*", "{")
 }
 
 fn operation(route: &Route) -> Value {
-    let mut answers: Map<String, Value> = route.answers.iter().map(|answer| (answer.status.to_string(), response(answer))).collect();
-    let free = page::FREE.contains(&route.path);
-    if !free {
-        let refused = Answer { status: 401, description: "The token is missing or wrong.", body: Body::Json("Problem") };
-        answers.insert(refused.status.to_string(), response(&refused));
+    let mut responses: Map<String, Value> = route.responses.iter().map(|of| (of.status.to_string(), response(of))).collect();
+    let public = page::PUBLIC.contains(&route.path);
+    if !public {
+        let refused = RouteResponse { status: 401, description: "The token is missing or wrong.", body: ResponseBody::Json("Problem") };
+        responses.insert(refused.status.to_string(), response(&refused));
     }
     let mut operation = json!({
         "summary": route.summary,
         "description": route.description,
         "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
-        "responses": answers,
+        "responses": responses,
     });
-    if free {
+    if public {
         operation["security"] = json!([]);
     }
     operation
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let in_path = parameter.place == Place::Path;
+    let in_path = parameter.location == ParameterLocation::Path;
     let (schema, example) = match parameter.kind {
-        Kind::Text { example } => (json!({"type": "string"}), json!(example)),
-        Kind::Whole { example } => (json!({"type": "integer", "minimum": 0}), json!(example)),
-        // A format may carry a quality, so the list is not all there is.
-        Kind::OneOf(choices) if in_path => (json!({"type": "string", "enum": choices}), json!(choices[0])),
-        Kind::OneOf(choices) => (json!({"type": "string", "default": choices[0], "examples": choices}), json!(choices[0])),
+        ParameterKind::Text { example } => (json!({"type": "string"}), json!(example)),
+        ParameterKind::Whole { example } => (json!({"type": "integer", "minimum": 0}), json!(example)),
+        // A format may contain a quality, so the list is not complete.
+        ParameterKind::OneOf(choices) if in_path => (json!({"type": "string", "enum": choices}), json!(choices[0])),
+        ParameterKind::OneOf(choices) => (json!({"type": "string", "default": choices[0], "examples": choices}), json!(choices[0])),
     };
     json!({
         "name": parameter.name,
@@ -77,35 +76,35 @@ fn parameter(parameter: &Parameter) -> Value {
     })
 }
 
-fn response(answer: &Answer) -> Value {
+fn response(response: &RouteResponse) -> Value {
     let named = |schema: &str| json!({"$ref": format!("#/components/schemas/{schema}")});
-    let content: Map<String, Value> = match answer.body {
-        Body::Nothing => Map::new(),
-        Body::Bytes(types) => types.iter().map(|&media| (media.to_owned(), json!({}))).collect(),
-        Body::Json(schema) => [("application/json".to_owned(), json!({"schema": named(schema)}))].into_iter().collect(),
-        Body::Events(schema) => {
-            // OpenAPI 3.1 has no words for the parts of a stream.
-            let description = format!("`event: status`, `id`, and `data`: JSON as #/components/schemas/{schema} says.");
+    let content: Map<String, Value> = match response.body {
+        ResponseBody::Empty => Map::new(),
+        ResponseBody::Bytes(types) => types.iter().map(|&media| (media.to_owned(), json!({}))).collect(),
+        ResponseBody::Json(schema) => [("application/json".to_owned(), json!({"schema": named(schema)}))].into_iter().collect(),
+        ResponseBody::Events(schema) => {
+            // OpenAPI 3.1 does not describe the events of a stream.
+            let description = format!("`event: status`, `id`, and `data`: JSON of the schema #/components/schemas/{schema}.");
             [("text/event-stream".to_owned(), json!({"schema": {"type": "string", "description": description}}))].into_iter().collect()
         }
     };
-    let mut response = json!({"description": answer.description, "content": content});
-    if answer.status == 503 {
-        response["headers"] = json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}});
+    let mut described = json!({"description": response.description, "content": content});
+    if response.status == 503 {
+        described["headers"] = json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}});
     }
-    response
+    described
 }
 
 fn security() -> Value {
     json!({
         "bearer": {"type": "http", "scheme": "bearer"},
-        "basic": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
+        "basic": {"type": "http", "scheme": "basic", "description": "Any user, with the token as password."},
         "cookie": {"type": "apiKey", "in": "cookie", "name": TOKEN},
         "query": {"type": "apiKey", "in": "query", "name": TOKEN},
     })
 }
 
-/// Schemas from the types, and by hand for what other programs' types or DVID's names say.
+/// The schemas: generated from types, or written here for types of crates without schemas and for DVID's names.
 fn schemas() -> Map<String, Value> {
     let mut generator =
         SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into()).into_generator();
@@ -117,17 +116,7 @@ fn schemas() -> Map<String, Value> {
     schemas
 }
 
-/// [`api::phase::Progress`], whose crate knows no schemas.
-pub(super) fn progress(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"$ref": "#/components/schemas/Progress"})
-}
-
-/// The same, or null.
-pub(super) fn progress_or_null(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"anyOf": [{"$ref": "#/components/schemas/Progress"}, {"type": "null"}]})
-}
-
-/// An object of these properties, all of them required but those that are named.
+/// An object with these properties. All properties are required, except for `optional`.
 fn object(description: &str, properties: &Value, optional: &[&str]) -> Value {
     let required: Vec<&str> = properties
         .as_object()
@@ -139,9 +128,9 @@ fn object(description: &str, properties: &Value, optional: &[&str]) -> Value {
 fn problem() -> Value {
     let properties = json!({
         "error": {"type": "string", "description": "One sentence."},
-        "reason": {"type": "string", "description": "For programs, as in a job's status, where one fits."},
+        "reason": {"type": "string", "description": "A reason for programs, as in a job's status."},
     });
-    object("Why there is no other answer.", &properties, &["reason"])
+    object("Why the request failed.", &properties, &["reason"])
 }
 
 fn a_servers_progress() -> Value {
@@ -152,16 +141,21 @@ fn a_servers_progress() -> Value {
         "started_ms": count(), "ended_ms": count(),
     });
     let writing = json!({"output": count(), "stage": {"type": "string", "enum": ["whole", "open", "part", "close"]}});
-    let writings = || json!({"type": "array", "items": object("A server's part in an output of the manifest.", &writing, &[])});
-    let failure = object("Why.", &json!({"reason": {"type": "string"}, "message": {"type": "string"}}), &[]);
+    let writings = || json!({"type": "array", "items": object("One stage of an output of the manifest, on one server.", &writing, &[])});
+    let failure =
+        object("A reason for programs, and a message.", &json!({"reason": {"type": "string"}, "message": {"type": "string"}}), &[]);
     let vitals = json!({
         "at_ms": count(), "cores": count(), "cpu_ms": count(), "resident_bytes": count(), "memory_limit_bytes": count(),
         "received_bytes": count(), "sent_bytes": count(),
         "waits": {"type": "array", "items": {"type": "string", "enum": ["source", "peers", "memory", "store"]}},
     });
-    let vitals = object("What it takes and waits for at a moment. Rates are differences; a limit of 0 is none.", &vitals, &[]);
+    let vitals = object(
+        "CPU time, memory, traffic and waits at one time. Rates are differences of two samples; a limit of 0 is no limit.",
+        &vitals,
+        &[],
+    );
     let properties = json!({
-        "boot": {"type": "string", "description": "This start of the server."},
+        "boot": {"type": "string", "description": "Identifies this start of the server."},
         "assignment": {
             "type": ["array", "null"], "description": "The job's uid and its generation.",
             "prefixItems": [{"type": "string"}, count()], "minItems": 2, "maxItems": 2,
@@ -174,13 +168,13 @@ fn a_servers_progress() -> Value {
         "peak_rss_bytes": count(),
         "vitals": vitals,
     });
-    object("What a server says of itself.", &properties, &["trouble", "vitals"])
+    object("The progress that a server reports.", &properties, &["trouble", "vitals"])
 }
 
 fn volume() -> Value {
     let text = || json!({"type": "string"});
     let point = || json!({"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3});
-    let value = object("What a voxel is.", &json!({"DataType": text(), "Label": text()}), &[]);
+    let value = object("The type of a voxel.", &json!({"DataType": text(), "Label": text()}), &[]);
     let base = json!({
         "TypeName": text(), "TypeURL": text(), "Name": text(), "DataUUID": text(), "RepoUUID": text(), "Versioned": {"type": "boolean"},
     });
@@ -189,8 +183,8 @@ fn volume() -> Value {
         "BlockSize": point(), "VoxelSize": point(), "VoxelUnits": {"type": "array", "items": text()},
         "MinPoint": point(), "MaxPoint": point(), "MinIndex": point(), "MaxIndex": point(),
     });
-    let properties = json!({"Base": object("Whose it is.", &base, &[]), "Extended": object("What it is.", &extended, &[])});
-    object("A volume with DVID's names.", &properties, &[])
+    let properties = json!({"Base": object("The identity of the volume.", &base, &[]), "Extended": object("The geometry of the volume.", &extended, &[])});
+    object("A volume, with DVID's names.", &properties, &[])
 }
 
 #[cfg(test)]

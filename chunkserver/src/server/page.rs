@@ -1,4 +1,4 @@
-//! The job's page: what `dashboard/` is bundled into, kept in this program. What it shows, the browser asks for by itself.
+//! The job's page: the bundle of `dashboard/`, which is part of this program. The page requests its data from the API.
 
 use super::conditional::document;
 use axum::http::{HeaderMap, HeaderName, Method, header};
@@ -8,32 +8,32 @@ const INDEX: &str = include_str!("../../../dashboard/dist/index.html");
 const SCRIPT: &str = include_str!("../../../dashboard/dist/app.js");
 const STYLE: &str = include_str!("../../../dashboard/dist/app.css");
 
-/// Paths of what the page consists of besides itself. They are in every copy of this program, and asked for without a token.
-pub(super) const FREE: [&str; 2] = ["/app.js", "/app.css"];
+/// Paths that need no token: the page's script and style, which every copy of this program contains.
+pub(super) const PUBLIC: [&str; 2] = ["/app.js", "/app.css"];
 
-/// What pages may load, and from where: of this server only, and nothing that stands in the page itself.
+/// The content security policy: pages load from this server only, without inline scripts and styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
-/// An address may have the token in it: it is for nobody whom the page links to.
-const CAREFUL: [(HeaderName, &str); 3] =
+/// `no-referrer`: an address may contain the token, and linked sites must not receive it.
+const SECURITY_HEADERS: [(HeaderName, &str); 3] =
     [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "no-referrer"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
 
-/// A page, as browsers are told to treat it.
-pub(super) fn careful(page: Response) -> Response {
-    (CAREFUL, page).into_response()
+/// Adds the security headers to a page.
+pub(super) fn with_security_headers(page: Response) -> Response {
+    (SECURITY_HEADERS, page).into_response()
 }
 
 /// The page.
 pub(super) async fn index(method: Method, headers: HeaderMap) -> Response {
-    careful(document("text/html; charset=utf-8", INDEX, &method, &headers))
+    with_security_headers(document("text/html; charset=utf-8", INDEX, &method, &headers))
 }
 
-/// Its script.
+/// The page's script.
 pub(super) async fn script(method: Method, headers: HeaderMap) -> Response {
-    careful(document("text/javascript; charset=utf-8", SCRIPT, &method, &headers))
+    with_security_headers(document("text/javascript; charset=utf-8", SCRIPT, &method, &headers))
 }
 
-/// Its style.
+/// The page's style.
 pub(super) async fn style(method: Method, headers: HeaderMap) -> Response {
-    careful(document("text/css; charset=utf-8", STYLE, &method, &headers))
+    with_security_headers(document("text/css; charset=utf-8", STYLE, &method, &headers))
 }

@@ -1,9 +1,9 @@
-//! The mean of the frames that are there so far, small enough to be looked at again and again.
+//! The mean of the frames loaded so far, reduced in size.
 
 use super::blocks::current;
-use super::gathered::Gathered;
 use super::problem::Problem;
-use crate::share::{Partial, Share, Stack};
+use super::request_cache::RequestCache;
+use crate::share::{FrameKind, Partial, Share};
 use crate::worker::Worker;
 use api::geometry::FrameSpec;
 use api::plan::ServerId;
@@ -18,31 +18,31 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Its media type.
+/// The media type of a preview.
 pub(super) const PREVIEW: &str = "application/vnd.arrayjob.preview";
-/// Of a server that has not told by then, nothing is shown.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Servers asked at a time.
-const ASKED_AT_A_TIME: usize = 16;
-/// An edge has so many pixels when nothing is said.
-const EDGE: usize = 512;
-/// An edge may have so few.
-const SHORTEST: usize = 16;
-/// An edge may have so many: a compute thread copies as much, and the plan has memory for little more.
-const LONGEST: usize = 512;
+/// Timeout of a peer. Servers slower than the timeout are omitted.
+const PEER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Concurrent requests to peers.
+const CONCURRENT_REQUESTS: usize = 16;
+/// Default longest edge, in pixels.
+const DEFAULT_EDGE: usize = 512;
+/// Smallest value of the longest edge, in pixels.
+const MIN_EDGE: usize = 16;
+/// Largest value of the longest edge, in pixels: each compute thread copies this many sums, and the plan counts little memory for the copies.
+const MAX_EDGE: usize = 512;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct PreviewQuery {
     edge: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Part {
+pub(super) struct OwnQuery {
     array: String,
     stride: usize,
 }
 
-/// The line in front of the pixels.
+/// The line of JSON in front of the pixels. `shape` is of the full frame, `shown` of the preview: (y, x).
 #[derive(Debug, Serialize)]
 struct Header<'a> {
     array: &'a str,
@@ -53,59 +53,60 @@ struct Header<'a> {
     shown: [usize; 2],
 }
 
-/// The frames of that name, and what one of them is.
-fn stack(share: &Share, array: &str) -> Result<(Stack, FrameSpec), Problem> {
-    let nothing = |why: String| Problem::new(StatusCode::NOT_FOUND, why);
+/// The summed frames of that name, and the specification of one frame.
+fn summed_frames(share: &Share, array: &str) -> Result<(FrameKind, FrameSpec), Problem> {
+    let not_found = |why: String| Problem::new(StatusCode::NOT_FOUND, why);
     if !share.ops.sum {
-        return Err(nothing(format!("nothing is summed of {array}: 'reduce' has no mean")));
+        return Err(not_found(format!("there are no sums of {array}: 'reduce' has no mean")));
     }
     match array {
-        "raw" => Ok((Stack::Raw, share.plan.partition.frame)),
-        "recentered" if share.job.recenter.is_some() => Ok((Stack::Recentered, share.plan.partition.stack)),
-        _ => Err(nothing(format!("there is no preview of {array}, but of raw, and of recentered where there is that phase"))),
+        "raw" => Ok((FrameKind::Raw, share.plan.partition.frame)),
+        "recentered" if share.job.recenter.is_some() => Ok((FrameKind::Recentered, share.plan.partition.stack)),
+        _ => Err(not_found(format!("there is no preview of {array}: use raw, or recentered if the job recenters"))),
     }
 }
 
-/// Every so many-th pixel of this server's sums so far, for a peer: the number of frames, then float64.
+/// This server's sums so far, for a peer: the number of frames as uint64, then every `stride`-th pixel along both axes as float64; little
+/// endian.
 pub(super) async fn own(
     State(worker): State<Arc<Worker>>,
-    Extension(gathered): Extension<Arc<Gathered>>,
-    Query(Part { array, stride }): Query<Part>,
+    Extension(cache): Extension<Arc<RequestCache>>,
+    Query(OwnQuery { array, stride }): Query<OwnQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let share = current(&worker, &headers)?;
-    let (stack, spec) = stack(&share, &array)?;
+    let (kind, spec) = summed_frames(&share, &array)?;
     let (rows, columns) = (spec.height.div_ceil(stride.max(1)), spec.width.div_ceil(stride.max(1)));
-    if rows > LONGEST || columns > LONGEST {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("every {stride}th pixel is more than an edge of {LONGEST}")));
+    if rows > MAX_EDGE || columns > MAX_EDGE {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("a stride of {stride} gives an edge of more than {MAX_EDGE} pixels")));
     }
-    let question = question(&worker, &share, &format!("own {array} {stride}"));
-    let bytes = gathered.get(question, async { to_bytes(&share.so_far(stack, stride).await) }).await;
+    let key = cache_key(&worker, &share, &format!("own {array} {stride}"));
+    let bytes = cache.get(key, async { to_bytes(&share.partial_sum(kind, stride).await) }).await;
     Ok(bytes.into_response())
 }
 
-/// The mean of all frames of the job that are there so far.
+/// The mean of all frames of the job that are loaded so far.
 pub(super) async fn preview(
     State(worker): State<Arc<Worker>>,
-    Extension(gathered): Extension<Arc<Gathered>>,
+    Extension(cache): Extension<Arc<RequestCache>>,
     Path(array): Path<String>,
-    Query(Wanted { edge }): Query<Wanted>,
+    Query(PreviewQuery { edge }): Query<PreviewQuery>,
 ) -> Result<Response, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
-    let (stack, spec) = stack(&share, &array)?;
-    let edge = edge.unwrap_or(EDGE).clamp(SHORTEST, LONGEST);
+    let (kind, spec) = summed_frames(&share, &array)?;
+    let edge = edge.unwrap_or(DEFAULT_EDGE).clamp(MIN_EDGE, MAX_EDGE);
     let stride = spec.height.max(spec.width).div_ceil(edge).max(1);
-    let question = question(&worker, &share, &format!("{array} {stride}"));
-    let bytes = gathered.get(question, mean(&worker, &share, &array, stack, spec, stride)).await;
+    let key = cache_key(&worker, &share, &format!("{array} {stride}"));
+    let bytes = cache.get(key, mean(&worker, &share, &array, kind, spec, stride)).await;
     Ok(([(header::CONTENT_TYPE, PREVIEW)], bytes).into_response())
 }
 
-/// What is asked, of this job alone.
-pub(super) fn question(worker: &Worker, share: &Share, what: &str) -> String {
-    format!("{} {} {} {what}", share.job.uid, share.job.generation, worker.boot.0)
+/// A cache key of `request` that is unique to the job, its generation and this start of the server.
+pub(super) fn cache_key(worker: &Worker, share: &Share, request: &str) -> String {
+    format!("{} {} {} {request}", share.job.uid, share.job.generation, worker.boot.0)
 }
 
-async fn mean(worker: &Worker, share: &Share, array: &str, stack: Stack, spec: FrameSpec, stride: usize) -> Vec<u8> {
+async fn mean(worker: &Worker, share: &Share, array: &str, kind: FrameKind, spec: FrameSpec, stride: usize) -> Vec<u8> {
     let shown = [spec.height.div_ceil(stride), spec.width.div_ceil(stride)];
     let pixels = shown[0] * shown[1];
     let path = format!("{}?array={array}&stride={stride}", route::PREVIEW);
@@ -113,31 +114,31 @@ async fn mean(worker: &Worker, share: &Share, array: &str, stack: Stack, spec: F
         let path = &path;
         async move {
             if id == share.id {
-                return Some(share.so_far(stack, stride).await);
+                return Some(share.partial_sum(kind, stride).await);
             }
-            from_bytes(&ask(worker, share, id, path, PATIENCE).await?)
+            from_bytes(&request(worker, share, id, path, PEER_TIMEOUT).await?)
         }
     });
     let mut all = Partial { frames: 0, sums: vec![0.0; pixels] };
-    let mut parts = std::pin::pin!(futures_util::stream::iter(parts).buffer_unordered(ASKED_AT_A_TIME));
+    let mut parts = std::pin::pin!(futures_util::stream::iter(parts).buffer_unordered(CONCURRENT_REQUESTS));
     while let Some(part) = parts.next().await {
-        // A server whose first frame is not there yet has no sums.
+        // A server without a loaded frame has no sums.
         if let Some(part) = part.filter(|part| part.frames > 0 && part.sums.len() == pixels) {
             all.add(&part);
         }
     }
     let header = Header { array, frames: all.frames, of: share.plan.partition.frames, shape: [spec.height, spec.width], stride, shown };
     let mut bytes = packed(&header, pixels * 4);
-    // Of no frames, 0 / 0 is what it should be.
+    // Without frames, 0 / 0 is NaN.
     all.sums.iter().for_each(|sum| bytes.extend_from_slice(&((sum / all.frames as f64) as f32).to_le_bytes()));
     bytes
 }
 
-/// What server `id` answers within `patience`.
-pub(super) async fn ask(worker: &Worker, share: &Share, id: ServerId, path: &str, patience: Duration) -> Option<bytes::Bytes> {
+/// The body of server `id`'s response to `path`, if it arrives within `timeout`.
+pub(super) async fn request(worker: &Worker, share: &Share, id: ServerId, path: &str, timeout: Duration) -> Option<bytes::Bytes> {
     let peer = share.peer(id)?;
-    let answer = async { worker.client.get(share.job_ref(), &peer, path).await.ok()?.bytes().await.ok() };
-    tokio::time::timeout(patience, answer).await.ok().flatten()
+    let body = async { worker.client.get(share.job_ref(), &peer, path).await.ok()?.bytes().await.ok() };
+    tokio::time::timeout(timeout, body).await.ok().flatten()
 }
 
 fn to_bytes(partial: &Partial) -> Vec<u8> {
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_cross_the_wire_as_they_are() {
+    fn sums_survive_the_wire_unchanged() {
         let partial = Partial { frames: 3, sums: vec![1.5, 2.0] };
         assert_eq!(from_bytes(&to_bytes(&partial)), Some(partial));
         assert_eq!(from_bytes(b"1234567"), None);

@@ -1,7 +1,7 @@
-//! Frames straight from the source: the first one's shape for the operator, before there is a plan; any one for readers.
+//! Frames directly from the source: the shape of the first frame for the operator, before the plan exists, and any frame for readers.
 
 use super::problem::Problem;
-use crate::probe::{self, MOST_FRAME_BYTES, Means};
+use crate::probe::{self, MAX_FRAME_BYTES, ProbeContext};
 use crate::source;
 use crate::worker::Worker;
 use api::job::Source;
@@ -17,31 +17,31 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest that the first frame may take, retries included: less than the operator waits.
-const PROBE_PATIENCE: Duration = Duration::from_secs(75);
-/// The longest that a person waits for a frame.
-const PEEK_PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a probe, including retries: shorter than the timeout of the operator.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Timeout of a reader's request for a frame.
+const PEEK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Height, width and element type of the source's first frame; of an array, how it lies in its store, too.
-pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(ask): Json<ProbeRequest>) -> Result<Json<Probed>, Problem> {
-    let source = worker.source(&ask.source, source::Options { max_bytes: MOST_FRAME_BYTES, ..source::Options::default() })?;
+/// Height, width and element type of the source's first frame; for an array, also its layout in the store.
+pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(request): Json<ProbeRequest>) -> Result<Json<Probed>, Problem> {
+    let source = worker.source(&request.source, source::Options { max_bytes: MAX_FRAME_BYTES, ..source::Options::default() })?;
     let access = worker.environment.access()?;
-    let means = Means { client: &source, access: &access, compute: &worker.compute };
-    let looked = tokio::time::timeout(PROBE_PATIENCE, probe::look(&means, &ask.source, ask.frames)).await;
-    let probed = looked.map_err(|_| {
-        let why = source.last_error().unwrap_or_else(|| "it sends too slowly".into());
-        let seconds = PROBE_PATIENCE.as_secs();
-        let (what, advice) = match ask.source {
-            Source::Images(_) => ("frame 0", "; set source.frame: {height, width, dtype}, and no frame is fetched beforehand"),
+    let context = ProbeContext { client: &source, access: &access, compute: &worker.compute };
+    let probed = tokio::time::timeout(PROBE_TIMEOUT, probe::look(&context, &request.source, request.frames)).await;
+    let probed = probed.map_err(|_| {
+        let why = source.last_error().unwrap_or_else(|| "the source is too slow".into());
+        let seconds = PROBE_TIMEOUT.as_secs();
+        let (what, advice) = match request.source {
+            Source::Images(_) => ("frame 0", "; set source.frame: {height, width, dtype} to start without this fetch"),
             Source::Zarr(_) => ("the array's metadata", ""),
         };
-        Problem::unprocessable(format!("{what} could not be had within {seconds} s: {why}{advice}"), reason::SOURCE_UNAVAILABLE)
+        Problem::unprocessable(format!("cannot fetch {what} within {seconds} s: {why}{advice}"), reason::SOURCE_UNAVAILABLE)
     })??;
     Ok(Json(probed))
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Peek {
+pub(super) struct PeekQuery {
     #[serde(default = "png")]
     format: String,
 }
@@ -50,27 +50,27 @@ fn png() -> String {
     "png".into()
 }
 
-/// Frame `index` as the source has it now, whether it is kept or not.
+/// Frame `index` as the source has it now.
 pub(super) async fn peek(
     State(worker): State<Arc<Worker>>,
     Path(index): Path<usize>,
-    Query(peek): Query<Peek>,
+    Query(query): Query<PeekQuery>,
 ) -> Result<Response, Problem> {
     let format: Format =
-        peek.format.parse().map_err(|error: formats::encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        query.format.parse().map_err(|error: formats::encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let share = worker.share().ok_or_else(Problem::idle)?;
     let access = worker.environment.access()?;
-    let means = Means { client: &share.source, access: &access, compute: &worker.compute };
-    let fetched = tokio::time::timeout(PEEK_PATIENCE, async {
-        // It fails only when closed, which nobody does.
-        let turn = worker.peeking.acquire().await;
-        (turn, probe::fetch(&means, &share.job.source, share.job.frames, index).await)
+    let context = ProbeContext { client: &share.source, access: &access, compute: &worker.compute };
+    let fetched = tokio::time::timeout(PEEK_TIMEOUT, async {
+        // Fails only if the semaphore is closed, which never happens.
+        let permit = worker.peeking.acquire().await;
+        (permit, probe::fetch(&context, &share.job.source, share.job.frames, index).await)
     });
     let late = |_| {
         let why = share.source.last_error().unwrap_or_else(|| "the source is slow or busy".into());
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("frame {index} is not there yet: {why}; try again"))
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot fetch frame {index} now: {why}; try again"))
     };
-    let (turn, response) = fetched.await.map_err(late)?;
+    let (permit, response) = fetched.await.map_err(late)?;
     let response = response?;
     let spec = share.plan.partition.frame;
     let encoded = tokio::task::spawn_blocking(move || {
@@ -79,7 +79,7 @@ pub(super) async fn peek(
         encode(&array, format).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, chain(&error)))
     })
     .await;
-    drop(turn);
+    drop(permit);
     let bytes = encoded.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??;
     Ok(([(header::CONTENT_TYPE, format.content_type())], bytes).into_response())
 }

@@ -1,4 +1,4 @@
-//! Errors as responses: a status, one sentence of JSON, and when to come back.
+//! Errors as responses: a status, one sentence as JSON, and `Retry-After` for temporary errors.
 
 use crate::worker;
 use crate::{probe, results, source};
@@ -14,7 +14,7 @@ use formats::zarr;
 pub(super) struct Problem {
     status: StatusCode,
     error: String,
-    /// For programs.
+    /// A reason for programs.
     reason: Option<&'static str>,
 }
 
@@ -29,19 +29,19 @@ impl Problem {
         Self { reason: Some(reason), ..Self::new(status, error) }
     }
 
-    /// A request that this job makes impossible, with a reason for programs.
+    /// Status 422, one sentence, and a reason for programs.
     pub(super) fn unprocessable(error: impl Into<String>, reason: &'static str) -> Self {
         Self::coded(StatusCode::UNPROCESSABLE_ENTITY, error, reason)
     }
 
-    /// What was asked of a server without work.
+    /// The server has no job.
     pub(super) fn idle() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "this server has no job yet; try again")
     }
 
-    /// What was asked of a job that has become another meanwhile.
+    /// The job was replaced during the request.
     pub(super) fn replaced() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the job has changed meanwhile; try again")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the job changed during the request; try again")
     }
 }
 
@@ -57,7 +57,7 @@ impl IntoResponse for Problem {
 
 impl From<zarr::Error> for Problem {
     fn from(error: zarr::Error) -> Self {
-        // Readers probe for keys, and take any other status for trouble.
+        // Zarr readers test for keys and treat any other status as a failure.
         Self::new(StatusCode::NOT_FOUND, error.to_string())
     }
 }
@@ -69,8 +69,8 @@ impl From<results::Error> for Problem {
             results::Error::Selection(_) | results::Error::TooLarge { .. } => StatusCode::BAD_REQUEST,
             results::Error::Malformed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             results::Error::Failed(_) => StatusCode::CONFLICT,
-            results::Error::Late
-            | results::Error::Crowded
+            results::Error::Timeout
+            | results::Error::MemoryTimeout
             | results::Error::Peer { .. }
             | results::Error::PeerAbsent(_)
             | results::Error::PartLength { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -83,7 +83,7 @@ impl From<worker::Error> for Problem {
     fn from(error: worker::Error) -> Self {
         let (status, reason) = match &error {
             worker::Error::Stale { .. } => (StatusCode::CONFLICT, None),
-            // The operator's plan and validation exclude these.
+            // The operator's validation excludes these errors.
             worker::Error::NoSuchServer(_) | worker::Error::Template(_) => (StatusCode::BAD_REQUEST, Some(reason::INTERNAL_ERROR)),
             worker::Error::Source(_) => (StatusCode::BAD_REQUEST, Some(reason::SOURCE_UNAVAILABLE)),
             worker::Error::Store(store::Error::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::DISK_FULL)),
@@ -103,11 +103,11 @@ impl From<source::Error> for Problem {
 
 impl From<probe::Error> for Problem {
     fn from(error: probe::Error) -> Self {
-        let sentence = chain(&error);
+        let message = chain(&error);
         match (&error, error.reason()) {
-            (probe::Error::OutOfBounds { .. }, _) => Self::new(StatusCode::NOT_FOUND, sentence),
-            (_, Some(reason)) => Self::unprocessable(sentence, reason),
-            (_, None) => Self::new(StatusCode::BAD_REQUEST, sentence),
+            (probe::Error::OutOfBounds { .. }, _) => Self::new(StatusCode::NOT_FOUND, message),
+            (_, Some(reason)) => Self::unprocessable(message, reason),
+            (_, None) => Self::new(StatusCode::BAD_REQUEST, message),
         }
     }
 }
@@ -117,16 +117,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_back_is_503_and_what_does_not_is_409() {
+    fn temporary_errors_are_503_and_failures_are_409() {
         let check = |error: results::Error, status: u16| {
-            let passing = error.is_passing();
+            let transient = error.is_transient();
             let response = Problem::from(error).into_response();
             assert_eq!(response.status().as_u16(), status);
             assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503);
-            assert!(!passing || status == 503, "a reader that could come back is sent away for good");
+            assert!(!transient || status == 503, "a transient error has a permanent status");
         };
-        check(results::Error::Late, 503);
-        check(results::Error::Crowded, 503);
+        check(results::Error::Timeout, 503);
+        check(results::Error::MemoryTimeout, 503);
         check(results::Error::PeerAbsent(1), 503);
         check(results::Error::PartLength { server: 1, found: 0, expected: 1 }, 503);
         check(results::Error::Failed("no".into()), 409);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_scratch_disk_has_its_own_reason_and_the_numbers() {
+    async fn a_full_scratch_disk_has_its_own_reason_and_states_the_sizes() {
         let full = store::Error::DiskFull { bytes: 4096, available: 12, folder: "/scratch".into() };
         let response = Problem::from(worker::Error::Store(full)).into_response();
         assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);

@@ -1,4 +1,4 @@
-//! What readers ask for: slices in a format of their choice.
+//! Slices of arrays, in a format that the reader chooses.
 
 use super::problem::Problem;
 use crate::results::{Deadline, Gathered, READER_TIMEOUT, read};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Slice {
+pub(super) struct SliceQuery {
     #[serde(default)]
     sel: String,
     #[serde(default = "npy")]
@@ -29,22 +29,22 @@ fn npy() -> String {
 pub(super) async fn slice(
     State(worker): State<Arc<Worker>>,
     Path(array): Path<String>,
-    Query(slice): Query<Slice>,
+    Query(query): Query<SliceQuery>,
 ) -> Result<Response, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
-    let format: Format = slice.format.parse().map_err(|error: encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let items = parse_items(&slice.sel).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let format: Format = query.format.parse().map_err(|error: encode::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let items = parse_items(&query.sel).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let gathered = gather(&worker, &share, &array, &items).await?;
     encoded(gathered, format).await
 }
 
-/// The selected elements, unless they take longer than a reader waits.
+/// The selected elements. Waits at most [`READER_TIMEOUT`] for elements that are not computed yet.
 pub(super) async fn gather(worker: &Worker, share: &Arc<Share>, array: &str, items: &[Item]) -> Result<Gathered, Problem> {
     let reading = read(&worker.client, share, array, items, Deadline::after(READER_TIMEOUT));
     Ok(worker.unless_replaced(share, reading).await.ok_or_else(Problem::replaced)??)
 }
 
-/// A response in the given format.
+/// A response with the elements in the given format.
 pub(super) async fn encoded(gathered: Gathered, format: Format) -> Result<Response, Problem> {
     let Gathered { element, shape, data, permit } = gathered;
     let encoded = tokio::task::spawn_blocking(move || encode::encode(&ArrayRef { element, shape: &shape, data: &data }, format)).await;

@@ -1,4 +1,4 @@
-//! The whole job as seen from any of its servers: what each of them says, summed up.
+//! The status of the whole job: any server requests the progress of all servers and summarizes it.
 
 use super::problem::Problem;
 use crate::share::Share;
@@ -9,64 +9,65 @@ use api::wire::route;
 use axum::Json;
 use axum::extract::State;
 use futures_util::StreamExt as _;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A peer that has not answered by then is told as not answering: a page that waits for the slowest would be of no use.
-const PEER_PATIENCE: Duration = Duration::from_secs(1);
-/// Peers asked at a time.
-const ASKED_AT_A_TIME: usize = 64;
+/// Timeout of a peer. A slower peer counts as unavailable, so that the page does not wait for the slowest server.
+const PEER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Concurrent requests to peers.
+const CONCURRENT_REQUESTS: usize = 64;
 
-/// The job as it stands, seen from the server that was asked.
+/// The status of the job, as the server that received the request sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Status {
     /// The job's name.
     job: String,
-    /// Tells this run from any other of the same name.
+    /// Unique identifier of this run.
     uid: String,
     /// The manifest's generation.
     generation: u64,
-    /// How far it is, as one word.
-    state: Standing,
-    /// Number of the server that was asked.
+    /// The state of the job.
+    state: JobState,
+    /// Number of the server that received the request.
     server: usize,
     /// Number of servers.
     servers: usize,
-    /// Chunk grid (t, y, x) of the arrays that tiles hold.
+    /// Chunk shape (t, y, x) of arrays in tiles.
     chunks: [usize; 3],
-    /// What can be read.
+    /// Arrays that readers can request.
     arrays: Vec<ArrayStatus>,
-    /// Phases that the job has, in order, over all servers. What a server that does not answer has done is not counted.
+    /// The job's phases in order, summed over all servers. Excludes servers that do not respond.
     phases: Vec<PhaseStatus>,
-    /// Frames that could not be had and are zero.
+    /// Frames that are zero because the fetch or the decoder failed.
     blank: Vec<usize>,
-    /// What is written of the manifest's outputs.
+    /// Progress of the manifest's outputs.
     outputs: Outputs,
-    /// What ended the job, as far as its servers know.
-    failure: Option<Told>,
-    /// What a server has trouble with and still tries.
-    trouble: Option<Told>,
-    /// One entry for each server.
+    /// The failure that ended the job, if a server has reported a failure.
+    failure: Option<StatusProblem>,
+    /// An error that a server is still retrying.
+    #[serde(rename = "trouble")]
+    last_error: Option<StatusProblem>,
+    /// All servers, in order.
     fleet: Vec<Member>,
-    /// How far the asked server itself is.
-    #[schemars(schema_with = "super::openapi::progress")]
+    /// Progress of the server that received the request.
+    #[schemars(schema_with = "progress_schema")]
     progress: Progress,
 }
 
-/// How far a job is, as one word. What its controller decides, such as a deadline that has passed, servers do not know.
+/// The state of a job as its servers know it. Servers do not know the decisions of the controller, for example a deadline that has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-enum Standing {
-    /// Frames are still fetched, or fetched again because a server was lost.
+enum JobState {
+    /// Frames are being fetched, for the first time or because a server was lost.
     Loading,
-    /// All frames are there.
+    /// All frames are loaded.
     Computing,
-    /// All is computed, and outputs are written.
+    /// All arrays are computed; outputs are being written.
     Writing,
-    /// All is computed and written.
+    /// All arrays are computed and all outputs are written.
     Finished,
-    /// A server has said why the job cannot go on.
+    /// A server has reported a failure.
     Failed,
 }
 
@@ -76,26 +77,26 @@ struct ArrayStatus {
     shape: Vec<usize>,
     dtype: &'static str,
     axes: Vec<&'static str>,
-    /// Chunk grid that readers see where they ask for none.
+    /// Default chunk shape for readers.
     chunks: Vec<usize>,
 }
 
-/// One phase over all servers.
+/// One phase, summed over all servers.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 struct PhaseStatus {
     /// Load, Recenter, Rechunk, Fft or Write.
     name: String,
     /// Units done: frames (Load, Recenter), bands of pixels (Rechunk, Fft), objects of outputs (Write).
     done: u64,
-    /// Units in all.
+    /// Total units.
     total: u64,
-    /// Bytes fetched, cropped, pulled, made or written.
+    /// Bytes fetched, cropped, pulled, computed or written.
     bytes: u64,
     /// Attempts beyond the first.
     retries: u64,
-    /// Start of the first unit, in milliseconds of Unix time; 0 before.
+    /// Start of the first unit, in milliseconds of Unix time; 0 before the start.
     started_ms: u64,
-    /// End of the last unit so far, in milliseconds of Unix time; 0 before.
+    /// End of the last finished unit, in milliseconds of Unix time; 0 before the first.
     ended_ms: u64,
 }
 
@@ -105,29 +106,38 @@ struct Outputs {
     total: usize,
 }
 
-/// A reason for programs, and a sentence for people.
+/// A reason for programs, and a message for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-struct Told {
+struct StatusProblem {
     reason: String,
     message: String,
-    /// Number of the server that says it.
+    /// Number of the server that reports the problem.
     server: usize,
 }
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 struct Member {
-    /// Its number.
+    /// Number of the server.
     server: usize,
-    /// Whether it answered within a second.
+    /// Whether the server responded within a second.
     answers: bool,
-    /// What it says of itself; none when it does not answer.
-    #[schemars(schema_with = "super::openapi::progress_or_null")]
+    /// The server's progress; null if the server does not respond.
+    #[schemars(schema_with = "progress_or_null_schema")]
     progress: Option<Progress>,
 }
 
+/// [`api::phase::Progress`]. The api crate has no schemas, so the OpenAPI document contains the schema by name.
+fn progress_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"$ref": "#/components/schemas/Progress"})
+}
+
+fn progress_or_null_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [{"$ref": "#/components/schemas/Progress"}, {"type": "null"}]})
+}
+
 impl Status {
-    /// It without what servers take, which is never the same.
+    /// The status without CPU time, memory and traffic, which differ in every sample.
     pub(super) fn without_vitals(&self) -> Self {
         let mut status = self.clone();
         let all = status.fleet.iter_mut().filter_map(|member| member.progress.as_mut()).chain([&mut status.progress]);
@@ -135,52 +145,52 @@ impl Status {
         status
     }
 
-    /// Whether nothing more is to be done.
+    /// Whether the job has ended.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self.state, Standing::Finished | Standing::Failed)
+        matches!(self.state, JobState::Finished | JobState::Failed)
     }
 }
 
-/// The job as it stands.
+/// The status of the job.
 pub(super) async fn status(State(worker): State<Arc<Worker>>) -> Result<Json<Status>, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
-    Ok(Json(look(&worker, &share).await))
+    Ok(Json(collect(&worker, &share).await))
 }
 
-/// Asks every server how far it is.
-pub(super) async fn look(worker: &Worker, share: &Arc<Share>) -> Status {
-    let asked = share.plan.ids().map(|id| async move {
-        let progress = ask(worker, share, id).await;
+/// Requests the progress of every server.
+pub(super) async fn collect(worker: &Worker, share: &Arc<Share>) -> Status {
+    let requests = share.plan.ids().map(|id| async move {
+        let progress = progress_of(worker, share, id).await;
         Member { server: id.0, answers: progress.is_some(), progress }
     });
-    let fleet = futures_util::stream::iter(asked).buffered(ASKED_AT_A_TIME).collect().await;
-    sum_up(share, worker.progress_and_vitals(), fleet)
+    let fleet = futures_util::stream::iter(requests).buffered(CONCURRENT_REQUESTS).collect().await;
+    summarize(share, worker.progress_and_vitals(), fleet)
 }
 
-async fn ask(worker: &Worker, share: &Share, id: ServerId) -> Option<Progress> {
+async fn progress_of(worker: &Worker, share: &Share, id: ServerId) -> Option<Progress> {
     if id == share.id {
         return Some(worker.progress_and_vitals());
     }
     let peer = share.peer(id)?;
     let path = format!("{}?vitals=true", route::PROGRESS);
-    let answer = async {
+    let body = async {
         let response = worker.client.get(share.job_ref(), &peer, &path).await.ok()?;
         serde_json::from_slice(&response.bytes().await.ok()?).ok()
     };
-    tokio::time::timeout(PEER_PATIENCE, answer).await.ok().flatten()
+    tokio::time::timeout(PEER_TIMEOUT, body).await.ok().flatten()
 }
 
-fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
+fn summarize(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
     let (job, plan) = (&share.job, &share.plan);
     let current = |progress: &&Progress| progress.assignment.as_ref().is_some_and(|(uid, g)| *uid == job.uid && *g == job.generation);
-    // A restarted server without a share has no part in this job yet.
+    // Excludes a restarted server that has no share yet.
     let at_work = fleet.iter().filter_map(|member| Some((ServerId(member.server), member.progress.as_ref().filter(current)?)));
     let total = Total::of(job, &plan.partition, at_work);
     let phases: Vec<PhaseStatus> =
         total.phases.iter().chain([&total.writing]).filter(|phase| phase.total > 0).map(PhaseStatus::from).collect();
-    let told = |(server, Failure { reason, message }): (ServerId, Failure)| Told { reason, message, server: server.0 };
+    let problem = |(server, Failure { reason, message }): (ServerId, Failure)| StatusProblem { reason, message, server: server.0 };
     let outputs = Outputs { written: total.written.len(), total: job.outputs.len() };
-    let failure = total.failure.map(told);
+    let failure = total.failure.map(problem);
     let arrays = share.arrays.iter().map(|array| ArrayStatus {
         name: array.name.clone(),
         shape: array.shape.clone(),
@@ -192,7 +202,7 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
         job: job.name.clone(),
         uid: job.uid.clone(),
         generation: job.generation,
-        state: standing(failure.is_some(), &phases, &outputs),
+        state: state(failure.is_some(), &phases, &outputs),
         server: share.id.0,
         servers: plan.partition.servers,
         chunks: plan.partition.chunks,
@@ -201,7 +211,7 @@ fn sum_up(share: &Share, progress: Progress, fleet: Vec<Member>) -> Status {
         blank: total.blank,
         outputs,
         failure,
-        trouble: total.last_error.map(told),
+        last_error: total.last_error.map(problem),
         fleet,
         progress,
     }
@@ -214,18 +224,18 @@ impl From<&PhaseProgress> for PhaseStatus {
     }
 }
 
-fn standing(failed: bool, phases: &[PhaseStatus], outputs: &Outputs) -> Standing {
+fn state(failed: bool, phases: &[PhaseStatus], outputs: &Outputs) -> JobState {
     let open = |name: Phase| phases.iter().any(|phase| phase.name == name.to_string() && phase.done < phase.total);
     if failed {
-        Standing::Failed
+        JobState::Failed
     } else if open(Phase::Load) {
-        Standing::Loading
+        JobState::Loading
     } else if [Phase::Recenter, Phase::Rechunk, Phase::Fft].into_iter().any(open) {
-        Standing::Computing
+        JobState::Computing
     } else if open(Phase::Write) || outputs.written < outputs.total {
-        Standing::Writing
+        JobState::Writing
     } else {
-        Standing::Finished
+        JobState::Finished
     }
 }
 
@@ -234,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_as_far_as_its_earliest_open_phase() {
+    fn the_state_is_that_of_the_earliest_open_phase() {
         let check = |failed, counts: &[(Phase, u64, u64)], written, expected| {
             let phase = |&(phase, done, total): &(Phase, u64, u64)| PhaseStatus {
                 name: phase.to_string(),
@@ -246,16 +256,16 @@ mod tests {
                 ended_ms: 0,
             };
             let phases: Vec<PhaseStatus> = counts.iter().map(phase).collect();
-            assert_eq!(standing(failed, &phases, &Outputs { written, total: 2 }), expected, "{counts:?}");
+            assert_eq!(state(failed, &phases, &Outputs { written, total: 2 }), expected, "{counts:?}");
         };
-        check(false, &[(Phase::Load, 3, 4), (Phase::Fft, 0, 9)], 0, Standing::Loading);
-        check(true, &[(Phase::Load, 3, 4)], 0, Standing::Failed);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Recenter, 3, 4)], 0, Standing::Computing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 8, 9)], 0, Standing::Computing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 1, Standing::Writing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Write, 1, 2)], 2, Standing::Writing);
-        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 2, Standing::Finished);
-        // A lost server takes its frames with it.
-        check(false, &[(Phase::Load, 2, 4), (Phase::Fft, 9, 9)], 2, Standing::Loading);
+        check(false, &[(Phase::Load, 3, 4), (Phase::Fft, 0, 9)], 0, JobState::Loading);
+        check(true, &[(Phase::Load, 3, 4)], 0, JobState::Failed);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Recenter, 3, 4)], 0, JobState::Computing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 8, 9)], 0, JobState::Computing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 1, JobState::Writing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Write, 1, 2)], 2, JobState::Writing);
+        check(false, &[(Phase::Load, 4, 4), (Phase::Fft, 9, 9)], 2, JobState::Finished);
+        // The frames of a lost server are lost too.
+        check(false, &[(Phase::Load, 2, 4), (Phase::Fft, 9, 9)], 2, JobState::Loading);
     }
 }

@@ -1,4 +1,4 @@
-//! What each server has done, asked of any of them.
+//! The tasks of each server; any server responds for all.
 
 use super::blocks::current;
 use super::problem::Problem;
@@ -13,20 +13,20 @@ use journal::{Asked, Telling};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Its media type.
+/// The media type of tasks.
 pub(super) const TASKS: &str = "application/vnd.arrayjob.tasks";
-/// A server that has not told by then does not answer now.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Fewer records than this are written within a millisecond or so.
-const FEW: usize = 1 << 15;
+/// Timeout of a peer. A slower peer counts as unavailable.
+const PEER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Encoding fewer records than this takes about a millisecond.
+const INLINE_RECORDS: usize = 1 << 15;
 
-/// What this server has done, for a peer.
+/// The tasks of this server, for a peer.
 pub(super) async fn own(State(worker): State<Arc<Worker>>, Query(asked): Query<Asked>, headers: HeaderMap) -> Result<Response, Problem> {
     let share = current(&worker, &headers)?;
     written(tell(&worker, &share, &asked)).await
 }
 
-/// What server `server` has done.
+/// The tasks of server `server`.
 pub(super) async fn tasks(
     State(worker): State<Arc<Worker>>,
     Path(server): Path<usize>,
@@ -40,13 +40,13 @@ pub(super) async fn tasks(
     if server == share.id.0 {
         return written(tell(&worker, &share, &asked)).await;
     }
-    let absent = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("server {server} does not answer now; try again"));
+    let absent = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("server {server} does not respond now; try again"));
     let peer = share.peer(ServerId(server)).ok_or_else(absent)?;
-    let answer = async {
+    let body = async {
         let response = worker.client.get(share.job_ref(), &peer, &format!("{}?{}", route::TASKS, asked.query())).await.ok()?;
         response.bytes().await.ok()
     };
-    let bytes = tokio::time::timeout(PATIENCE, answer).await.ok().flatten().ok_or_else(absent)?;
+    let bytes = tokio::time::timeout(PEER_TIMEOUT, body).await.ok().flatten().ok_or_else(absent)?;
     Ok(([(header::CONTENT_TYPE, TASKS)], bytes).into_response())
 }
 
@@ -54,9 +54,9 @@ fn tell(worker: &Worker, share: &Share, asked: &Asked) -> Telling {
     share.journal.tell(asked, share.id.0, &worker.boot.0)
 }
 
-/// The answer, made apart from the threads that answer HTTP when there is much to write.
+/// The response. Many records are encoded on a blocking thread, because the HTTP threads must not be blocked.
 async fn written(telling: Telling) -> Result<Response, Problem> {
-    let bytes = if telling.records() < FEW {
+    let bytes = if telling.records() < INLINE_RECORDS {
         telling.into_bytes()
     } else {
         let written = tokio::task::spawn_blocking(move || telling.into_bytes()).await;

@@ -1,9 +1,9 @@
-//! What is known of each frame so far: one number a frame and column.
+//! Values of each frame loaded so far: one float32 per frame and column.
 
 use super::blocks::current;
-use super::gathered::Gathered;
-use super::preview::{ask, question};
+use super::preview::{cache_key, request};
 use super::problem::Problem;
+use super::request_cache::RequestCache;
 use crate::share::{FrameNotes, Share};
 use crate::worker::Worker;
 use api::wire::route;
@@ -17,17 +17,17 @@ use serde::Serialize;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// Its media type.
+/// The media type of traces.
 pub(super) const TRACES: &str = "application/vnd.arrayjob.traces";
-/// Of a server that has not told by then, nothing is known.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Servers asked at a time.
-const ASKED_AT_A_TIME: usize = 64;
+/// Timeout of a peer. Servers slower than the timeout are omitted.
+const PEER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Concurrent requests to peers.
+const CONCURRENT_REQUESTS: usize = 64;
 
-/// A column, and what it says of a frame.
+/// The name of a column, and the column's value of a frame.
 type Column = (&'static str, fn(&FrameNotes) -> f32);
 
-/// The line in front of the columns.
+/// The line of JSON in front of the columns. `known` is the number of frames with values.
 #[derive(Debug, Serialize)]
 struct Header {
     frames: usize,
@@ -35,7 +35,7 @@ struct Header {
     columns: Vec<&'static str>,
 }
 
-/// The columns that the job has.
+/// The columns of the job.
 fn columns(share: &Share) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     if share.ops.sum {
@@ -51,8 +51,8 @@ fn columns(share: &Share) -> Vec<Column> {
     columns
 }
 
-/// One byte for each own frame, whether it is known, then its columns one after another.
-fn of_own_frames(share: &Share) -> Vec<u8> {
+/// One byte for each of this server's frames, 1 if the frame has values, then the columns as float32, little endian.
+fn own_values(share: &Share) -> Vec<u8> {
     let notes = share.notes.lock().unwrap_or_else(PoisonError::into_inner);
     let known = notes.iter().map(|note| u8::from(note.is_some()));
     let columns = columns(share);
@@ -60,15 +60,15 @@ fn of_own_frames(share: &Share) -> Vec<u8> {
     known.chain(values).collect()
 }
 
-/// What this server knows of its frames, for a peer.
+/// The values of this server's frames, for a peer.
 pub(super) async fn own(State(worker): State<Arc<Worker>>, headers: HeaderMap) -> Result<Vec<u8>, Problem> {
-    Ok(of_own_frames(&*current(&worker, &headers)?))
+    Ok(own_values(&*current(&worker, &headers)?))
 }
 
-/// What all servers know of their frames.
-pub(super) async fn traces(State(worker): State<Arc<Worker>>, Extension(gathered): Extension<Arc<Gathered>>) -> Result<Response, Problem> {
+/// The values of all servers' frames.
+pub(super) async fn traces(State(worker): State<Arc<Worker>>, Extension(cache): Extension<Arc<RequestCache>>) -> Result<Response, Problem> {
     let share = worker.share().ok_or_else(Problem::idle)?;
-    let bytes = gathered.get(question(&worker, &share, "traces"), all(&worker, &share)).await;
+    let bytes = cache.get(cache_key(&worker, &share, "traces"), all(&worker, &share)).await;
     Ok(([(header::CONTENT_TYPE, TRACES)], bytes).into_response())
 }
 
@@ -78,18 +78,19 @@ async fn all(worker: &Worker, share: &Share) -> Vec<u8> {
     let mut known = 0;
     let mut values = vec![f32::NAN; columns.len() * frames];
     let parts = share.plan.ids().map(|id| async move {
-        let part = if id == share.id { Some(of_own_frames(share).into()) } else { ask(worker, share, id, route::TRACES, PATIENCE).await };
+        let part =
+            if id == share.id { Some(own_values(share).into()) } else { request(worker, share, id, route::TRACES, PEER_TIMEOUT).await };
         (share.plan.frames_of(id), part)
     });
-    let mut parts = std::pin::pin!(futures_util::stream::iter(parts).buffer_unordered(ASKED_AT_A_TIME));
+    let mut parts = std::pin::pin!(futures_util::stream::iter(parts).buffer_unordered(CONCURRENT_REQUESTS));
     while let Some((own, part)) = parts.next().await {
         let Some(part) = part.filter(|part| part.len() == own.len() * (1 + 4 * columns.len())) else { continue };
-        let (noted, told) = part.split_at(own.len());
-        known += noted.iter().filter(|&&noted| noted != 0).count();
-        let (told, _) = told.as_chunks::<4>();
-        for (column, told) in told.chunks(own.len().max(1)).enumerate() {
-            let place = &mut values[column * frames..][own.clone()];
-            place.iter_mut().zip(told).for_each(|(place, told)| *place = f32::from_le_bytes(*told));
+        let (flags, received) = part.split_at(own.len());
+        known += flags.iter().filter(|&&flag| flag != 0).count();
+        let (received, _) = received.as_chunks::<4>();
+        for (column, received) in received.chunks(own.len().max(1)).enumerate() {
+            let target = &mut values[column * frames..][own.clone()];
+            target.iter_mut().zip(received).for_each(|(target, value)| *target = f32::from_le_bytes(*value));
         }
     }
     let mut bytes = packed(&Header { frames, known, columns: columns.iter().map(|(name, _)| *name).collect() }, values.len() * 4);

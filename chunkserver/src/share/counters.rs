@@ -1,4 +1,4 @@
-//! How far a share is: counted where the work is done, read by whoever asks.
+//! Counters of a share's progress. Tasks update the counters; requests for progress read them.
 
 use api::phase::{Failure, Phase, PhaseProgress, Writing};
 use std::collections::BTreeSet;
@@ -25,27 +25,27 @@ impl Counter {
         Self { phase, total: total as u64, done: zero(), bytes: zero(), retries: zero(), started_ms: zero(), ended_ms: zero() }
     }
 
-    /// A unit begins.
+    /// Records the start of a unit.
     pub fn start(&self) {
         if self.started_ms.load(Ordering::Relaxed) == 0 {
             let _ = self.started_ms.compare_exchange(0, now_ms(), Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
-    /// `units` are done. True when they were the last.
+    /// Records finished units. Returns true after the last unit.
     pub fn done(&self, units: usize, bytes: u64) -> bool {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.ended_ms.fetch_max(now_ms(), Ordering::Relaxed);
-        // Release: who sees the count sees what it counts.
+        // Release: a reader of the count also sees the data of the counted units.
         self.done.fetch_add(units as u64, Ordering::AcqRel) + units as u64 == self.total
     }
 
-    /// Bytes came for units that are not done yet.
+    /// Records received bytes of units that are not finished yet.
     pub fn received(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Attempts beyond the first.
+    /// Records attempts beyond the first.
     pub fn retried(&self, times: u64) {
         self.retries.fetch_add(times, Ordering::Relaxed);
     }
@@ -68,28 +68,28 @@ impl Counter {
 pub struct Counters {
     /// Frames fetched and decoded.
     pub load: Counter,
-    /// Frames cropped; none without that phase.
+    /// Frames cropped; `None` without recentering.
     pub recenter: Option<Counter>,
-    /// Bands pulled; none when nothing is exchanged.
+    /// Bands pulled; `None` without an exchange.
     pub rechunk: Option<Counter>,
-    /// Bands transformed; none without an FFT.
+    /// Bands transformed; `None` without an FFT.
     pub fft: Option<Counter>,
-    /// Objects of outputs written; none without outputs.
+    /// Objects of outputs written; `None` without outputs.
     pub write: Option<Counter>,
-    notes: Mutex<Notes>,
-    /// What ended the work; readers that wait for its results follow it.
+    records: Mutex<Records>,
+    /// The failure that ended the work. Waiting readers subscribe to it.
     failure: watch::Sender<Option<Failure>>,
 }
 
 #[derive(Debug, Default)]
-struct Notes {
+struct Records {
     blank: BTreeSet<usize>,
     writing: BTreeSet<Writing>,
     written: BTreeSet<Writing>,
 }
 
 impl Counters {
-    /// Counters for so many frames, bands and objects; `None` for phases that the job has not.
+    /// Counters for the given numbers of frames, bands and objects; `None` for phases that the job does not have.
     pub fn new(frames: usize, recenters: bool, bands: Option<usize>, transforms: bool, objects: Option<usize>) -> Self {
         Self {
             load: Counter::new(Phase::Load, frames),
@@ -97,16 +97,16 @@ impl Counters {
             rechunk: bands.map(|bands| Counter::new(Phase::Rechunk, bands)),
             fft: bands.filter(|_| transforms).map(|bands| Counter::new(Phase::Fft, bands)),
             write: objects.map(|objects| Counter::new(Phase::Write, objects)),
-            notes: Mutex::default(),
+            records: Mutex::default(),
             failure: watch::Sender::new(None),
         }
     }
 
-    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn records(&self) -> std::sync::MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Phase by phase, those that the job has.
+    /// Progress of each phase that the job has.
     pub fn phases(&self) -> Vec<PhaseProgress> {
         [Some(&self.load), self.recenter.as_ref(), self.rechunk.as_ref(), self.fft.as_ref(), self.write.as_ref()]
             .into_iter()
@@ -115,55 +115,55 @@ impl Counters {
             .collect()
     }
 
-    /// Frame `frame` is zero because it could not be had.
-    pub fn note_blank(&self, frame: usize) {
-        self.notes().blank.insert(frame);
+    /// Records that frame `frame` is zero because the fetch or the decoder failed.
+    pub fn add_blank(&self, frame: usize) {
+        self.records().blank.insert(frame);
     }
 
-    /// Frames that are zero because they could not be had.
+    /// Frames that are zero because the fetch or the decoder failed.
     pub fn blank(&self) -> Vec<usize> {
-        self.notes().blank.iter().copied().collect()
+        self.records().blank.iter().copied().collect()
     }
 
-    /// Whether this was not begun before; it is now.
+    /// Records the start of a stage. Returns false if the stage was started before.
     pub fn start_writing(&self, writing: Writing) -> bool {
-        let mut notes = self.notes();
-        !notes.written.contains(&writing) && notes.writing.insert(writing)
+        let mut records = self.records();
+        !records.written.contains(&writing) && records.writing.insert(writing)
     }
 
-    /// This is written.
-    pub fn note_written(&self, writing: Writing) {
-        let mut notes = self.notes();
-        notes.writing.remove(&writing);
-        notes.written.insert(writing);
+    /// Records the end of a stage.
+    pub fn finish_writing(&self, writing: Writing) {
+        let mut records = self.records();
+        records.writing.remove(&writing);
+        records.written.insert(writing);
     }
 
-    /// What is being written, and what is written.
+    /// Stages that are running, and stages that are finished.
     pub fn outputs(&self) -> (Vec<Writing>, Vec<Writing>) {
-        let notes = self.notes();
-        (notes.writing.iter().copied().collect(), notes.written.iter().copied().collect())
+        let records = self.records();
+        (records.writing.iter().copied().collect(), records.written.iter().copied().collect())
     }
 
-    /// Ends the work; the first reason is kept.
+    /// Ends the work. The first failure is kept.
     pub fn fail(&self, failure: Failure) {
         self.failure.send_if_modified(|first| {
-            let news = first.is_none();
+            let changed = first.is_none();
             first.get_or_insert(failure);
-            news
+            changed
         });
     }
 
-    /// What ended the work.
+    /// The failure that ended the work.
     pub fn failure(&self) -> Option<Failure> {
         self.failure.borrow().clone()
     }
 
-    /// Waits until something ends the work.
+    /// Waits until a failure ends the work.
     pub async fn until_failed(&self) -> Failure {
         let mut failures = self.failure.subscribe();
         match failures.wait_for(Option::is_some).await.map(|failure| failure.clone()) {
             Ok(Some(failure)) => failure,
-            // The sender lives in `self`, and what was waited for is there.
+            // Not reached: the sender is part of `self`, and the value is present after the wait.
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }

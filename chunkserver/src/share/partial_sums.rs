@@ -1,5 +1,5 @@
-//! Sums over axis 0 while frames still come: compute threads have them, a few frames at a time; who wants to look at what there
-//! is so far gets every k-th pixel of it. Nobody asks, nobody copies.
+//! Sums over axis 0 while frames are being loaded. Each compute thread has its own sums. On request, each thread copies every k-th pixel of its
+//! sums between two batches of frames; without a request, threads copy nothing.
 
 use kernels::reduce::FrameSums;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,24 +8,24 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long threads in the middle of a batch are waited for; of those that take longer, what they last told is taken.
-const PATIENCE: Duration = Duration::from_millis(300);
-/// Bits of a question that say which pixels are wanted; the others are its number.
+/// Timeout of a thread that computes a batch. After the timeout, the thread's last snapshot is used.
+const THREAD_TIMEOUT: Duration = Duration::from_millis(300);
+/// Low bits of a request that contain the stride. The high bits are the number of the request.
 const STRIDE_BITS: u32 = 24;
 
-/// Frames whose sums can be looked at.
+/// The frames that are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stack {
-    /// As decoded.
+pub enum FrameKind {
+    /// Decoded frames.
     Raw,
     /// Crops.
     Recentered,
 }
 
-/// Every k-th pixel of the sums of some frames.
+/// Every k-th pixel, along both axes, of the sums of some frames.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Partial {
-    /// How many frames.
+    /// Number of frames.
     pub frames: u64,
     /// (row, column), in C order.
     pub sums: Vec<f64>,
@@ -38,7 +38,7 @@ impl Partial {
         partial
     }
 
-    /// Adds other frames.
+    /// Adds the sums of other frames.
     pub fn add(&mut self, other: &Self) {
         if self.sums.is_empty() {
             self.sums.clone_from(&other.sums);
@@ -49,48 +49,48 @@ impl Partial {
     }
 }
 
-/// The sums of one thread, lent to it for a group of frames at a time.
+/// The sums of one compute thread. A thread takes them for one group of frames at a time.
 #[derive(Debug)]
-pub struct Sums {
-    /// Which of all.
+pub struct ThreadSums {
+    /// Index of these sums among all.
     number: usize,
     /// Over raw frames.
     pub raw: FrameSums,
     /// Over crops.
     pub crops: Option<FrameSums>,
-    /// The questions it has answered.
+    /// The last request that was answered, for each [`FrameKind`].
     answered: [u64; 2],
 }
 
-impl Sums {
-    const fn of(&self, stack: Stack) -> Option<&FrameSums> {
-        match stack {
-            Stack::Raw => Some(&self.raw),
-            Stack::Recentered => self.crops.as_ref(),
+impl ThreadSums {
+    const fn of(&self, kind: FrameKind) -> Option<&FrameSums> {
+        match kind {
+            FrameKind::Raw => Some(&self.raw),
+            FrameKind::Recentered => self.crops.as_ref(),
         }
     }
 }
 
-/// What one thread's sums were when it was asked.
+/// A thread's sums at the time of a request.
 #[derive(Clone, Debug, Default)]
-struct Copied {
-    question: u64,
+struct Snapshot {
+    request: u64,
     partial: Partial,
 }
 
-/// The sums of all threads of a share.
+/// The sums of all compute threads of a share. Arrays of two elements are indexed by [`FrameKind`].
 #[derive(Debug)]
 pub struct PartialSums {
-    /// Pixels of a row, raw and cropped.
+    /// Pixels of a row.
     widths: [usize; 2],
-    idle: Mutex<Vec<Sums>>,
-    /// The latest question about either stack; 0: none.
-    questions: [AtomicU64; 2],
-    /// Copies of each thread's, raw and cropped.
-    copies: Mutex<Vec<[Copied; 2]>>,
-    copied: Notify,
-    /// One question at a time: the next one would take the place of one that is not answered yet.
-    asking: tokio::sync::Mutex<()>,
+    idle: Mutex<Vec<ThreadSums>>,
+    /// The latest request; 0 before the first.
+    requests: [AtomicU64; 2],
+    /// The last snapshots of each thread's sums.
+    snapshots: Mutex<Vec<[Snapshot; 2]>>,
+    published: Notify,
+    /// Held during a request: a second request would overwrite a request that is not answered yet.
+    collecting: tokio::sync::Mutex<()>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -98,113 +98,115 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl PartialSums {
-    /// No sums of frames whose rows, raw and cropped, have so many pixels.
+    /// No sums yet. `widths` are the pixels of a row of raw frames and of crops.
     pub fn new(widths: [usize; 2]) -> Self {
         Self {
             widths,
             idle: Mutex::default(),
-            questions: Default::default(),
-            copies: Mutex::default(),
-            copied: Notify::new(),
-            asking: tokio::sync::Mutex::default(),
+            requests: Default::default(),
+            snapshots: Mutex::default(),
+            published: Notify::new(),
+            collecting: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Sums that nobody works with; new ones when there are none.
-    pub fn take(&self, new: impl FnOnce() -> (FrameSums, Option<FrameSums>)) -> Sums {
+    /// Takes idle sums, or creates new ones with `new`.
+    pub fn take(&self, new: impl FnOnce() -> (FrameSums, Option<FrameSums>)) -> ThreadSums {
         if let Some(sums) = locked(&self.idle).pop() {
             return sums;
         }
         let (raw, crops) = new();
-        let mut copies = locked(&self.copies);
-        copies.push(Default::default());
-        Sums { number: copies.len() - 1, raw, crops, answered: [0; 2] }
+        let mut snapshots = locked(&self.snapshots);
+        snapshots.push(Default::default());
+        ThreadSums { number: snapshots.len() - 1, raw, crops, answered: [0; 2] }
     }
 
-    /// Gives them back.
-    pub fn put(&self, mut sums: Sums) {
-        self.answer(&mut sums);
+    /// Returns sums that [`Self::take`] gave.
+    pub fn put(&self, mut sums: ThreadSums) {
+        self.publish(&mut sums);
         locked(&self.idle).push(sums);
     }
 
-    /// All of them, for good.
-    pub fn drain(&self) -> Vec<Sums> {
+    /// Removes all idle sums.
+    pub fn drain(&self) -> Vec<ThreadSums> {
         std::mem::take(&mut *locked(&self.idle))
     }
 
-    /// What all of them sum up to is known now: copies are of no use any more.
+    /// Frees the snapshots after the final sums are set.
     pub fn close(&self) {
-        locked(&self.copies).iter_mut().for_each(|copies| *copies = Default::default());
-        self.copied.notify_waiters();
+        locked(&self.snapshots).iter_mut().for_each(|snapshots| *snapshots = Default::default());
+        self.published.notify_waiters();
     }
 
-    /// Tells what they are so far, if somebody wants to know. Between frames.
-    pub fn answer(&self, sums: &mut Sums) {
-        for stack in [Stack::Raw, Stack::Recentered] {
-            let question = self.questions[stack as usize].load(Ordering::Relaxed);
-            if question != sums.answered[stack as usize] {
-                sums.answered[stack as usize] = question;
-                self.copy(sums, stack, question);
+    /// Copies the sums if a request is open. Threads call this between two batches.
+    pub fn publish(&self, sums: &mut ThreadSums) {
+        for kind in [FrameKind::Raw, FrameKind::Recentered] {
+            let request = self.requests[kind as usize].load(Ordering::Relaxed);
+            if request != sums.answered[kind as usize] {
+                sums.answered[kind as usize] = request;
+                self.copy(sums, kind, request);
             }
         }
     }
 
-    fn copy(&self, sums: &Sums, stack: Stack, question: u64) {
-        let Some(of) = sums.of(stack) else { return };
-        let place = |copies: &mut Vec<[Copied; 2]>| copies.get_mut(sums.number).map(|copies| std::mem::take(&mut copies[stack as usize]));
-        // Its memory is used again, and nobody waits meanwhile.
-        let Some(Copied { mut partial, .. }) = place(&mut locked(&self.copies)) else { return };
+    fn copy(&self, sums: &ThreadSums, kind: FrameKind, request: u64) {
+        let Some(of) = sums.of(kind) else { return };
+        let take = |snapshots: &mut Vec<[Snapshot; 2]>| {
+            snapshots.get_mut(sums.number).map(|snapshots| std::mem::take(&mut snapshots[kind as usize]))
+        };
+        // Reuses the memory of the last snapshot, and copies without the lock.
+        let Some(Snapshot { mut partial, .. }) = take(&mut locked(&self.snapshots)) else { return };
         partial.frames = of.frames();
-        of.every(self.widths[stack as usize], stride_of(question), &mut partial.sums);
-        if let Some(copies) = locked(&self.copies).get_mut(sums.number) {
-            copies[stack as usize] = Copied { question, partial };
+        of.every(self.widths[kind as usize], stride_of(request), &mut partial.sums);
+        if let Some(snapshots) = locked(&self.snapshots).get_mut(sums.number) {
+            snapshots[kind as usize] = Snapshot { request, partial };
         }
-        self.copied.notify_waiters();
+        self.published.notify_waiters();
     }
 
-    /// Every `stride`-th pixel of what there is so far of `stack`, unless `finished` has it meanwhile. Of a thread that is too long
-    /// at its frames, what it last told: a little less, and as exact.
-    pub async fn so_far(&self, stack: Stack, stride: usize, finished: impl Fn() -> Option<Partial>) -> Partial {
-        let _turn = self.asking.lock().await;
-        let asked = &self.questions[stack as usize];
-        let number = (asked.load(Ordering::Relaxed) >> STRIDE_BITS) + 1;
-        let question = number << STRIDE_BITS | stride as u64 & ((1 << STRIDE_BITS) - 1);
-        asked.store(question, Ordering::Relaxed);
-        let end = Instant::now() + PATIENCE;
+    /// Every `stride`-th pixel of all threads' sums so far, or the result of `finished` once the final sums are set. For a thread slower than
+    /// [`THREAD_TIMEOUT`], the last snapshot is used, which contains fewer frames.
+    pub async fn collect(&self, kind: FrameKind, stride: usize, finished: impl Fn() -> Option<Partial>) -> Partial {
+        let _guard = self.collecting.lock().await;
+        let latest = &self.requests[kind as usize];
+        let number = (latest.load(Ordering::Relaxed) >> STRIDE_BITS) + 1;
+        let request = number << STRIDE_BITS | stride as u64 & ((1 << STRIDE_BITS) - 1);
+        latest.store(request, Ordering::Relaxed);
+        let end = Instant::now() + THREAD_TIMEOUT;
         loop {
-            let copied = self.copied.notified();
-            tokio::pin!(copied);
-            // Registered before the look, so that what is told in between wakes us.
-            copied.as_mut().enable();
+            let published = self.published.notified();
+            tokio::pin!(published);
+            // Registered before the check, so that a snapshot published in between wakes this task.
+            published.as_mut().enable();
             if let Some(partial) = finished() {
                 return partial;
             }
-            // Those at rest cannot tell it themselves.
-            locked(&self.idle).iter_mut().for_each(|sums| self.answer(sums));
+            // Idle sums have no thread that publishes them.
+            locked(&self.idle).iter_mut().for_each(|sums| self.publish(sums));
             let late = Instant::now() >= end;
-            if let Some(partial) = self.told(stack, question, late) {
-                // Copies may be gone, since all is finished.
+            if let Some(partial) = self.sum_of_snapshots(kind, request, late) {
+                // The final sums may have been set since the first check, which frees the snapshots.
                 return finished().unwrap_or(partial);
             }
-            let _ = tokio::time::timeout_at(end, copied).await;
+            let _ = tokio::time::timeout_at(end, published).await;
         }
     }
 
-    /// What has been told, if all have answered or it is late.
-    fn told(&self, stack: Stack, question: u64, late: bool) -> Option<Partial> {
-        let copies = locked(&self.copies);
-        let of_stack = || copies.iter().map(|copies| &copies[stack as usize]);
-        if !late && of_stack().any(|copied| copied.question != question) {
+    /// The sum of all snapshots, if all threads have answered the request or the timeout has passed.
+    fn sum_of_snapshots(&self, kind: FrameKind, request: u64, late: bool) -> Option<Partial> {
+        let snapshots = locked(&self.snapshots);
+        let of_kind = || snapshots.iter().map(|snapshots| &snapshots[kind as usize]);
+        if !late && of_kind().any(|snapshot| snapshot.request != request) {
             return None;
         }
         let mut all = Partial::default();
-        of_stack().filter(|copied| stride_of(copied.question) == stride_of(question)).for_each(|copied| all.add(&copied.partial));
+        of_kind().filter(|snapshot| stride_of(snapshot.request) == stride_of(request)).for_each(|snapshot| all.add(&snapshot.partial));
         Some(all)
     }
 }
 
-const fn stride_of(question: u64) -> usize {
-    (question & ((1 << STRIDE_BITS) - 1)) as usize
+const fn stride_of(request: u64) -> usize {
+    (request & ((1 << STRIDE_BITS) - 1)) as usize
 }
 
 #[cfg(test)]
@@ -222,62 +224,62 @@ mod tests {
         (FrameSums::new(Dtype::Uint8, PIXELS, Ops::of(&[Reduction::Mean])), None)
     }
 
-    /// A frame whose pixels are `base` and their own number.
+    /// A frame whose pixels are `base` plus their index.
     fn frame(base: u8) -> Vec<u8> {
         (0..PIXELS as u8).map(|pixel| base + pixel).collect()
     }
 
-    /// Every second pixel of frames of these bases.
+    /// Every second pixel of the sum of frames with these bases.
     fn expected(bases: &[u8]) -> Partial {
         let sum = |pixel: u8| bases.iter().map(|base| f64::from(base + pixel)).sum();
         Partial { frames: bases.len() as u64, sums: [0, 2, 8, 10].map(sum).to_vec() }
     }
 
     #[tokio::test]
-    async fn idle_sums_are_read_and_busy_ones_tell_between_frames() {
+    async fn idle_sums_are_read_and_busy_threads_publish_between_batches() {
         let partial_sums = Arc::new(PartialSums::new([WIDTH, 0]));
-        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, Partial::default());
+        assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || None).await, Partial::default());
         let mut busy = partial_sums.take(new);
         let mut idle = partial_sums.take(new);
         idle.raw.add(&[&frame(1), &frame(2)]);
         partial_sums.put(idle);
         busy.raw.add(&[&frame(3)]);
-        let asking = tokio::spawn({
+        let collecting = tokio::spawn({
             let partial_sums = Arc::clone(&partial_sums);
-            async move { partial_sums.so_far(Stack::Raw, 2, || None).await }
+            async move { partial_sums.collect(FrameKind::Raw, 2, || None).await }
         });
-        while partial_sums.questions[0].load(Ordering::Relaxed) >> STRIDE_BITS < 2 {
+        while partial_sums.requests[0].load(Ordering::Relaxed) >> STRIDE_BITS < 2 {
             tokio::task::yield_now().await;
         }
         busy.raw.add(&[&frame(4)]);
-        partial_sums.answer(&mut busy);
-        assert_eq!(asking.await.unwrap(), expected(&[1, 2, 3, 4]));
-        // Whoever is busy for too long is taken as he was.
+        partial_sums.publish(&mut busy);
+        assert_eq!(collecting.await.unwrap(), expected(&[1, 2, 3, 4]));
+        // After the timeout, the last snapshot of a busy thread is used.
         busy.raw.add(&[&frame(5)]);
         let began = std::time::Instant::now();
-        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, expected(&[1, 2, 3, 4]));
-        assert!(began.elapsed() >= PATIENCE);
-        // Other pixels were never told of him.
-        assert_eq!(partial_sums.so_far(Stack::Raw, 3, || None).await.frames, 2);
+        assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || None).await, expected(&[1, 2, 3, 4]));
+        assert!(began.elapsed() >= THREAD_TIMEOUT);
+        // The busy thread has no snapshot with this stride.
+        assert_eq!(partial_sums.collect(FrameKind::Raw, 3, || None).await.frames, 2);
         partial_sums.put(busy);
-        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, expected(&[1, 2, 3, 4, 5]));
+        assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || None).await, expected(&[1, 2, 3, 4, 5]));
         assert_eq!(partial_sums.drain().len(), 2);
-        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || Some(expected(&[7]))).await, expected(&[7]));
+        assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || Some(expected(&[7]))).await, expected(&[7]));
     }
 
     #[tokio::test]
-    async fn nobody_copies_when_nobody_asks() {
+    async fn threads_copy_nothing_without_a_request() {
         let partial_sums = PartialSums::new([WIDTH, 0]);
         let mut sums = partial_sums.take(new);
         sums.raw.add(&[&frame(1)]);
-        partial_sums.answer(&mut sums);
-        assert_eq!(locked(&partial_sums.copies)[0][0].partial, Partial::default());
+        partial_sums.publish(&mut sums);
+        assert_eq!(locked(&partial_sums.snapshots)[0][0].partial, Partial::default());
         partial_sums.put(sums);
-        assert_eq!(partial_sums.so_far(Stack::Raw, 2, || None).await, expected(&[1]));
+        assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || None).await, expected(&[1]));
         let mut sums = partial_sums.take(new);
         sums.raw.add(&[&frame(2)]);
-        // What was asked has been answered.
-        partial_sums.answer(&mut sums);
-        assert_eq!(locked(&partial_sums.copies)[0][0].partial, expected(&[1]));
+        // The request is already answered.
+        partial_sums.publish(&mut sums);
+        assert_eq!(locked(&partial_sums.snapshots)[0][0].partial, expected(&[1]));
     }
 }

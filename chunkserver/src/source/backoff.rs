@@ -1,23 +1,23 @@
-//! How long to wait before the next attempt: doubling, spread at random, and no shorter than the server asks.
+//! Exponential backoff with random jitter. The wait is not shorter than the server's `Retry-After`.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
-/// The longest wait of our own choice.
+/// Longest wait without a `Retry-After`.
 const LONGEST: Duration = Duration::from_secs(10);
-/// The longest wait at a server's request.
-const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// Longest wait with a `Retry-After`.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// The wait after failure number `attempt`, counted from 1.
-pub(super) fn wait(base: Duration, attempt: u32, asked: Option<Duration>, url: &str) -> Duration {
+/// The wait after failure number `attempt`, from 1.
+pub(super) fn wait(base: Duration, attempt: u32, retry_after: Option<Duration>, url: &str) -> Duration {
     let doubled = base.saturating_mul(1 << (attempt - 1).min(20)).min(LONGEST);
-    // Between half and all of it, so that hundreds of readers do not come back at once. The state is random by itself.
+    // A random value from half to all of the wait, so that hundreds of clients do not retry at the same time. The hasher's state is random.
     let hash = RandomState::new().hash_one((url, attempt, SystemTime::now()));
-    let spread = doubled.mul_f64(0.5 + (hash >> 33) as f64 / (1_u64 << 32) as f64);
-    spread.max(asked.unwrap_or_default().min(LONGEST_ASKED))
+    let jittered = doubled.mul_f64(0.5 + (hash >> 33) as f64 / (1_u64 << 32) as f64);
+    jittered.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
 }
 
-/// Reads a `Retry-After` header: seconds, or a date.
+/// Parses a `Retry-After` header: seconds or a date.
 pub(super) fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse() {
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_ask_for_a_minute_at_most() {
+    fn a_retry_after_is_limited_to_a_minute() {
         let base = Duration::from_millis(1);
         assert_eq!(wait(base, 1, Some(Duration::from_secs(5)), ""), Duration::from_secs(5));
         assert_eq!(wait(base, 1, Some(Duration::from_secs(3600)), ""), Duration::from_secs(60));

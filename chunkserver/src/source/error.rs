@@ -1,4 +1,4 @@
-//! Why bytes could not be had, in the words of whoever wrote the manifest.
+//! Why a fetch failed. Messages use the names of the manifest's fields.
 
 use api::geometry::human_bytes;
 use reqwest::StatusCode;
@@ -7,49 +7,49 @@ use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Redirects followed in a row.
+/// Most redirects of one request.
 pub(super) const REDIRECTS: usize = 5;
 
-/// A failed fetch, or options that cannot be used.
+/// A failed fetch, or options that are not valid.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// A header of the options.
-    #[error("the header {name:?} cannot be sent: a name has letters, digits and dashes, a value visible characters")]
+    /// A header of the options is not valid.
+    #[error("the header {name:?} is not valid: a name has letters, digits and dashes, a value has visible characters")]
     Header {
-        /// Its name; its value is secret.
+        /// Name of the header. The value is secret.
         name: String,
     },
-    /// A secret that is not there.
-    #[error("the source's secret cannot be read from {}", path.display())]
+    /// The secret is not readable.
+    #[error("cannot read the source's secret from {}", path.display())]
     Secret {
-        /// Its file or folder.
+        /// File or folder of the secret.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// TLS and the connection pool.
-    #[error("cannot prepare connections")]
+    /// TLS or the connection pool is not available.
+    #[error("cannot set up the HTTP client")]
     Client {
-        /// What is missing.
+        /// Error of the HTTP client.
         source: reqwest::Error,
     },
-    /// A URL that could not be fetched.
+    /// A URL was not fetched.
     #[error("cannot fetch {url}: {reason}{tried}")]
     Fetch {
         /// The URL without its query, which may hold a secret.
         url: String,
         /// Why the last attempt failed.
         reason: Reason,
-        /// What has been tried.
-        tried: Tried,
-        /// What the last attempt met.
+        /// Attempts and elapsed time.
+        tried: Attempts,
+        /// Error of the last attempt.
         #[source]
         source: Option<BoxError>,
     },
 }
 
 impl Error {
-    /// Whether trying again later is in vain.
+    /// Whether a retry cannot succeed.
     pub fn is_final(&self) -> bool {
         match self {
             Self::Header { .. } | Self::Secret { .. } | Self::Client { .. } => true,
@@ -57,22 +57,22 @@ impl Error {
         }
     }
 
-    /// Whether there is nothing of that name: 404, no such file, no such object. Anything else may be there, and is not to be had.
-    pub fn is_absence(&self) -> bool {
-        matches!(self, Self::Fetch { reason, .. } if reason.is_absence())
+    /// Whether the object does not exist: 404, no such file, no such object. After other errors, the object may exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Fetch { reason, .. } if reason.is_not_found())
     }
 }
 
-/// Attempts and time spent; shown as ` (6 attempts in 12.3 s)`, or not at all for a single one.
+/// Attempts and elapsed time, displayed as ` (6 attempts in 12.3 s)`; empty for a single attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tried {
-    /// How often.
+pub struct Attempts {
+    /// Number of attempts.
     pub attempts: u32,
     /// From the first attempt to the last failure.
     pub elapsed: Duration,
 }
 
-impl fmt::Display for Tried {
+impl fmt::Display for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.attempts {
             0 | 1 => Ok(()),
@@ -84,46 +84,46 @@ impl fmt::Display for Tried {
 /// Why one attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Reason {
-    /// No URL.
-    #[error("it is not a URL, which begins with http:// or https://")]
+    /// Not a URL.
+    #[error("not a URL: a URL begins with http:// or https://")]
     BadUrl,
-    /// A URL of a kind that is not read here.
-    #[error("{scheme}:// is not read; http:// and https:// are")]
+    /// A URL with an unsupported scheme.
+    #[error("{scheme}:// is not supported; use http:// or https://")]
     Scheme {
-        /// What stands before the colon.
+        /// The URL's scheme.
         scheme: String,
     },
-    /// A file, where files are not allowed.
+    /// A local file, where local files are not permitted.
     #[error("file:// works only where the job runs on one machine; serve the images by HTTP")]
     LocalFile,
     /// No such file.
-    #[error("the file cannot be read: there is none of this name")]
+    #[error("the file does not exist")]
     NoFile,
     /// No such object.
     #[error("the store has no such object")]
     NoObject,
-    /// A store that says no.
-    #[error("the store refuses: {what}; check its keys, in source.secretRef or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
+    /// The store refuses the request.
+    #[error("the store refuses the request: {what}; check its keys, in source.secretRef or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
     Refused {
-        /// In the words of its library.
+        /// Message of the store's client library.
         what: String,
     },
-    /// A store whose keys cannot be had.
-    #[error("no keys, neither in source.secretRef nor in the environment (AWS_…, GOOGLE_…, AZURE_…) nor the machine's own: {what}")]
-    Keyless {
-        /// In the words of its library.
+    /// No keys for the store.
+    #[error("there are no keys for the store in source.secretRef, in the environment (AWS_…, GOOGLE_…, AZURE_…) or on the machine: {what}")]
+    MissingKeys {
+        /// Message of the store's client library.
         what: String,
     },
-    /// A store that fails.
-    #[error("the store does not answer as it should: {what}")]
+    /// The store fails.
+    #[error("the store failed: {what}")]
     Store {
-        /// In the words of its library.
+        /// Message of the store's client library.
         what: String,
     },
-    /// A file that cannot be read.
-    #[error("the file cannot be read: {what}")]
+    /// The file is not readable.
+    #[error("cannot read the file: {what}")]
     File {
-        /// Forbidden, a directory.
+        /// Permission denied, a directory, or another reason.
         what: &'static str,
     },
     /// No connection.
@@ -131,49 +131,49 @@ pub enum Reason {
     Connect {
         /// Host and port.
         place: String,
-        /// Why.
+        /// Reason of the failed connection.
         cause: Cause,
     },
-    /// Nothing came, or nothing more.
+    /// A timeout without a received byte.
     #[error("no byte arrived for {} s; is the server overloaded?", .timeout.as_secs_f64())]
     Silent {
-        /// How long it was waited for.
+        /// The timeout.
         timeout: Duration,
     },
     /// Fewer bytes than announced.
-    #[error("the answer ended early, after {received} {}", .expected.map_or("bytes".to_owned(), |n| format!("of {n} bytes")))]
-    CutShort {
-        /// Bytes there were.
+    #[error("the response ended early, after {received} {}", .expected.map_or("bytes".to_owned(), |n| format!("of {n} bytes")))]
+    Truncated {
+        /// Received bytes.
         received: u64,
-        /// Bytes announced.
+        /// Announced bytes, if known.
         expected: Option<u64>,
     },
-    /// The connection broke before an answer, or the answer is not HTTP.
-    #[error("the server closed the connection or did not answer in HTTP")]
+    /// The connection broke before the response, or the response is not HTTP.
+    #[error("the server closed the connection or did not respond in HTTP")]
     Broken,
-    /// An answer other than 200.
-    #[error("the server answered {status}{}", hint(*.status))]
+    /// A status other than 200.
+    #[error("the server responded with {status}{}", hint(*.status))]
     Status {
-        /// The answer.
+        /// The status.
         status: StatusCode,
     },
-    /// More bytes than a frame can have.
+    /// The body is larger than a frame can be.
     #[error("the body is larger than {}; is this the URL of an image?", human_bytes(*.limit))]
     TooLarge {
-        /// The most that is accepted.
+        /// Largest body, in bytes.
         limit: u64,
     },
-    /// Redirected too often, or with a secret to a stranger.
-    #[error("its redirect is not followed: more than {} in a row, or to another server while the source has secret headers", REDIRECTS)]
+    /// Too many redirects, or a redirect of secret headers to another server.
+    #[error("the redirect is not followed: more than {} in a row, or to another server while the source has secret headers", REDIRECTS)]
     Redirect,
 }
 
 impl Reason {
-    /// Whether trying again later is in vain.
+    /// Whether a retry cannot succeed.
     pub fn is_final(&self) -> bool {
         match self {
             Self::Connect { cause, .. } => *cause == Cause::Certificate,
-            Self::Silent { .. } | Self::CutShort { .. } | Self::Broken | Self::Store { .. } | Self::Keyless { .. } => false,
+            Self::Silent { .. } | Self::Truncated { .. } | Self::Broken | Self::Store { .. } | Self::MissingKeys { .. } => false,
             Self::Status { status } => !matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::BadUrl
             | Self::Scheme { .. }
@@ -187,8 +187,8 @@ impl Reason {
         }
     }
 
-    /// Whether there is nothing of that name, and the one who would have it says so.
-    fn is_absence(&self) -> bool {
+    /// Whether the server, the store or the file system reports that the object does not exist.
+    fn is_not_found(&self) -> bool {
         match self {
             Self::Status { status } => *status == StatusCode::NOT_FOUND,
             reason => matches!(reason, Self::NoFile | Self::NoObject),
@@ -205,43 +205,43 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
-/// Why there is no connection.
+/// Why a connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Cause {
-    /// Nobody listens there.
-    #[error("connection refused; is the server up, and reachable from here?")]
+    /// The port is closed.
+    #[error("connection refused; is the server running and reachable?")]
     Refused,
-    /// No way there.
-    #[error("no route to it from here")]
+    /// No route.
+    #[error("there is no route to the host")]
     Unreachable,
-    /// No answer.
-    #[error("no answer; is the server up, and does a firewall or network policy let this through?")]
+    /// A timeout.
+    #[error("no response; is the server running, and does a firewall or network policy block the connection?")]
     TimedOut,
     /// The name is unknown.
-    #[error("the host name is unknown here; on a cluster, names are those that its DNS knows")]
+    #[error("the host name is unknown; on a cluster, use a name that the cluster's DNS resolves")]
     UnknownHost,
     /// TLS: the server's certificate.
-    #[error("its certificate is not trusted; SSL_CERT_FILE may name the certificate of a private authority")]
+    #[error("the server's certificate is not trusted; set SSL_CERT_FILE to the certificate of a private authority")]
     Certificate,
-    /// TLS: anything else.
-    #[error("TLS failed; does the server speak https on this port?")]
+    /// TLS: all other errors.
+    #[error("TLS failed; does the server support https on this port?")]
     Tls,
-    /// Opened and lost.
+    /// The connection was opened and closed.
     #[error("the connection was closed at once")]
     Closed,
-    /// Anything else.
+    /// All other network errors.
     #[error("the network failed")]
     Other,
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What one attempt met.
+/// The failure of one attempt.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: Reason,
     pub(super) source: Option<BoxError>,
-    /// The wait that the server asks for.
+    /// The wait that the server requests.
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -250,7 +250,7 @@ impl Failure {
         Self { reason, source: Some(source.into()), retry_after: None }
     }
 
-    pub(super) fn after(self, url: String, tried: Tried) -> Error {
+    pub(super) fn after(self, url: String, tried: Attempts) -> Error {
         Error::Fetch { url, reason: self.reason, tried, source: self.source }
     }
 }

@@ -1,7 +1,7 @@
-//! One GET: a URL comes in, its body goes out, or the reason there is none.
+//! One HTTP GET.
 
 use super::error::{Cause, Error, Failure, REDIRECTS, Reason};
-use super::{Options, Part, backoff};
+use super::{BodyRange, Options, backoff};
 use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, COOKIE, HeaderMap, HeaderName, HeaderValue, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
@@ -10,29 +10,29 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use url::Url;
 
-/// An error page shorter than this is read to its end, which keeps the connection.
+/// Error bodies up to this size, in bytes, are read to the end, so that the connection can be reused.
 const SHORT_PAGE: u64 = 16 << 10;
 
 pub(super) fn client(options: &Options) -> Result<Client, Error> {
     transport::crypto::install_crypto();
     let headers = headers(options)?;
     let build = || builder(options, headers.clone());
-    // A bare container has no certificates at all. That is no reason to refuse plain HTTP: trust nobody then.
-    let trusting_nobody = || {
+    // A minimal container has no certificates. Plain HTTP still works with an empty list of trusted certificates.
+    let without_certificates = || {
         let tls = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
         build().tls_backend_preconfigured(tls).build()
     };
-    build().build().or_else(|_| trusting_nobody()).map_err(|source| Error::Client { source })
+    build().build().or_else(|_| without_certificates()).map_err(|source| Error::Client { source })
 }
 
 fn builder(options: &Options, headers: HeaderMap) -> ClientBuilder {
-    // The library keeps Authorization and Cookie from strangers by itself, but knows no other secrets.
+    // The library removes Authorization and Cookie from redirects to other servers, but not other secret headers.
     let secrets = headers.keys().any(|name| name != AUTHORIZATION && name != COOKIE);
     let policy = Policy::custom(move |attempt| {
-        let stranger = attempt.previous().last().is_some_and(|from| from.origin() != attempt.url().origin());
+        let other_server = attempt.previous().last().is_some_and(|from| from.origin() != attempt.url().origin());
         if attempt.previous().len() > REDIRECTS {
             attempt.error("too many redirects")
-        } else if secrets && stranger {
+        } else if secrets && other_server {
             attempt.error("a redirect to another server")
         } else {
             attempt.follow()
@@ -42,7 +42,7 @@ fn builder(options: &Options, headers: HeaderMap) -> ClientBuilder {
         .user_agent(concat!("arrayjob/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
         .redirect(policy)
-        // It would carry the query of one server to another.
+        // The Referer header would send the query of one server to another.
         .referer(false)
         .no_proxy()
         .http1_only()
@@ -56,7 +56,7 @@ fn headers(options: &Options) -> Result<HeaderMap, Error> {
     for (name, value) in &options.headers {
         let bad = || Error::Header { name: name.clone() };
         let key = HeaderName::try_from(name.as_str()).map_err(|_| bad())?;
-        // Secrets made from files often end in a newline.
+        // Secrets created from files often end with a newline.
         let mut value = HeaderValue::try_from(value.trim()).map_err(|_| bad())?;
         value.set_sensitive(true);
         headers.append(key, value);
@@ -64,22 +64,28 @@ fn headers(options: &Options) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-/// Fetches a body, or a part of it; whether nothing else came.
-pub(super) async fn get(client: &Client, url: Url, part: Option<Part>, options: &Options, into: &mut Vec<u8>) -> Result<bool, Failure> {
+/// Fetches a body or a range of it. Returns whether only the requested range was sent.
+pub(super) async fn get(
+    client: &Client,
+    url: Url,
+    range: Option<BodyRange>,
+    options: &Options,
+    into: &mut Vec<u8>,
+) -> Result<bool, Failure> {
     let silent = || Reason::Silent { timeout: options.progress_timeout };
     let too_large = || Reason::TooLarge { limit: options.max_bytes };
     let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
 
     let mut request = client.get(url);
-    if let Some(part) = part {
-        request = request.header(RANGE, range(part));
+    if let Some(range) = range {
+        request = request.header(RANGE, range_header(range));
     }
-    let answer = timeout(options.progress_timeout, request.send()).await.map_err(|_| silent())?;
-    let mut response = answer.map_err(|e| unanswered(e, place, options))?;
-    let exact = match (response.status(), part) {
-        (StatusCode::OK, part) => part.is_none(),
-        (StatusCode::PARTIAL_CONTENT, Some(part)) if begins_there(&response, part) => true,
-        _ => return Err(refused(response).await),
+    let response = timeout(options.progress_timeout, request.send()).await.map_err(|_| silent())?;
+    let mut response = response.map_err(|e| request_failed(e, place, options))?;
+    let exact = match (response.status(), range) {
+        (StatusCode::OK, range) => range.is_none(),
+        (StatusCode::PARTIAL_CONTENT, Some(range)) if starts_at(&response, range) => true,
+        _ => return Err(status_failed(response).await),
     };
     let expected = response.content_length();
     if expected.is_some_and(|length| length > options.max_bytes) {
@@ -95,51 +101,51 @@ pub(super) async fn get(client: &Client, url: Url, part: Option<Part>, options: 
             }
             Ok(Some(bytes)) => into.extend_from_slice(&bytes),
             Ok(None) if expected.is_none_or(|length| length == received) => break,
-            Ok(None) => return Err(Reason::CutShort { received, expected }.into()),
+            Ok(None) => return Err(Reason::Truncated { received, expected }.into()),
             Err(error) => {
-                return Err(Failure::caused(Reason::CutShort { received, expected }, error.without_url()));
+                return Err(Failure::caused(Reason::Truncated { received, expected }, error.without_url()));
             }
         }
     }
-    if let Some(part) = part.filter(|_| !exact) {
-        part.cut(into);
+    if let Some(range) = range.filter(|_| !exact) {
+        range.cut(into);
     }
     Ok(exact)
 }
 
-/// The header that asks for a part.
-fn range(part: Part) -> String {
-    match part {
-        Part::From(start, None) => format!("bytes={start}-"),
-        Part::From(start, Some(length)) => format!("bytes={start}-{}", start.saturating_add(length.max(1)) - 1),
-        Part::Last(length) => format!("bytes=-{length}"),
+/// The value of the `Range` header.
+fn range_header(range: BodyRange) -> String {
+    match range {
+        BodyRange::From(start, None) => format!("bytes={start}-"),
+        BodyRange::From(start, Some(length)) => format!("bytes={start}-{}", start.saturating_add(length.max(1)) - 1),
+        BodyRange::Last(length) => format!("bytes=-{length}"),
     }
 }
 
-/// Whether the answer holds the part, as far as it says.
-fn begins_there(response: &Response, part: Part) -> bool {
-    let said = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()?.strip_prefix("bytes ")?.split('-').next());
-    match (part, said.and_then(|said| said.parse::<u64>().ok())) {
-        (Part::From(start, _), Some(said)) => start == said,
+/// Whether the response starts at the start of the range, as far as its `Content-Range` states.
+fn starts_at(response: &Response, range: BodyRange) -> bool {
+    let start = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()?.strip_prefix("bytes ")?.split('-').next());
+    match (range, start.and_then(|start| start.parse::<u64>().ok())) {
+        (BodyRange::From(requested, _), Some(start)) => requested == start,
         _ => true,
     }
 }
 
-/// The failure of an answer other than 200.
-async fn refused(response: Response) -> Failure {
-    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = asked.and_then(|header| backoff::retry_after(header, SystemTime::now()));
+/// The failure for a status other than 200.
+async fn status_failed(response: Response) -> Failure {
+    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = header.and_then(|header| backoff::retry_after(header, SystemTime::now()));
     let reason = Reason::Status { status: response.status() };
     if response.content_length().is_some_and(|length| length <= SHORT_PAGE) {
-        // Whether this works does not matter: the page is not shown, only the connection is kept.
+        // The result is ignored: the read only keeps the connection reusable.
         let _ = timeout(Duration::from_secs(1), response.bytes()).await;
     }
     Failure { reason, source: None, retry_after }
 }
 
-/// The failure of a request without an answer.
-fn unanswered(error: reqwest::Error, place: String, options: &Options) -> Failure {
-    // The cause must not repeat the URL, whose query may be secret.
+/// The failure of a request without a response.
+fn request_failed(error: reqwest::Error, place: String, options: &Options) -> Failure {
+    // Removes the URL from the error, because its query may be secret.
     let error = error.without_url();
     let reason = if error.is_redirect() {
         Reason::Redirect
@@ -155,7 +161,7 @@ fn unanswered(error: reqwest::Error, place: String, options: &Options) -> Failur
     Failure::caused(reason, error)
 }
 
-/// Looks for the error of the operating system or of TLS in the chain.
+/// Finds the error of the operating system or of TLS in the chain of sources.
 fn cause(error: &reqwest::Error) -> Cause {
     if error.is_dns() {
         return Cause::UnknownHost;
@@ -171,7 +177,7 @@ fn cause(error: &reqwest::Error) -> Cause {
 }
 
 fn cause_of_io(error: &io::Error) -> Option<Cause> {
-    // TLS errors travel inside, sometimes two deep.
+    // TLS errors are nested in I/O errors, sometimes twice.
     if let Some(inner) = error.get_ref() {
         return match inner.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidCertificate(_)) => Some(Cause::Certificate),

@@ -1,17 +1,16 @@
-//! A folder of secrets comes in; HTTP headers and keys of object stores go out: a file's name is the header's or the key's, its
-//! text is the value.
+//! Reads HTTP headers and keys of object stores from a folder. The name of a file is the name of the header or key; the text is its value.
 
 use super::Error;
 use crate::objects;
 use std::fmt;
 use std::path::Path;
 
-/// What a secret holds.
+/// The content of a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret {
     /// Headers, by name.
     pub headers: Vec<(String, String)>,
-    /// Keys of object stores: those whose names [`crate::objects::is_key`] knows.
+    /// Keys of object stores, as [`crate::objects::is_key`] recognises them.
     pub keys: Vec<(String, String)>,
 }
 
@@ -23,10 +22,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secret in `folder`. Hidden files are no part of it: a mounted secret keeps its versions in such.
+/// The secret in `folder`. Ignores hidden files, in which a mounted Kubernetes secret stores its versions.
 ///
 /// # Errors
-/// When the folder or a file in it cannot be read, or is not text.
+/// When the folder or a file is not readable, or a file is not UTF-8.
 pub fn secret(folder: &Path) -> Result<Secret, Error> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -36,7 +35,7 @@ pub fn secret(folder: &Path) -> Result<Secret, Error> {
     for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
         let path = entry.map_err(failed(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Links are followed: the files of a mounted secret are such.
+        // Follows links: the files of a mounted secret are links.
         if name.starts_with('.') || !std::fs::metadata(&path).map_err(failed(&path))?.is_file() {
             continue;
         }

@@ -1,10 +1,10 @@
-//! Servers that fail in every way, and what the source makes of them.
+//! The source with servers that fail in many ways.
 
 mod server;
 
 use super::{Cause, Error, Options, Reason, Source};
 use crate::objects::redacted;
-use server::Answer::{Bytes, Close, Stall};
+use server::Reply::{Bytes, Close, Stall};
 use server::{Server, ok, status};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,7 +47,7 @@ async fn one_connection_serves_many_frames_into_one_buffer() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn temporary_failures_are_retried() {
     let cases = [
         status("503 Service Unavailable", "Retry-After: 0\r\n"),
         status("503 Service Unavailable", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
@@ -66,7 +66,7 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_stays_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     for (line, hint) in [
         ("404 Not Found", "check the URL template"),
         ("410 Gone", "check the URL template"),
@@ -75,27 +75,27 @@ async fn what_stays_is_not_tried_again() {
         ("304 Not Modified", "304"),
         ("204 No Content", "204"),
     ] {
-        let server = Server::start([Bytes(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n")), ok("never asked for")]).await;
+        let server = Server::start([Bytes(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n")), ok("never requested")]).await;
         let error = fetch(options(), &server.url()).await.unwrap_err();
         assert!(error.is_final());
         let text = error.to_string();
-        assert!(text.starts_with(&format!("cannot fetch http://{}/0.png?…: the server answered {line}", server.address)), "{text}");
+        assert!(text.starts_with(&format!("cannot fetch http://{}/0.png?…: the server responded with {line}", server.address)), "{text}");
         assert!(text.contains(hint) && !text.contains("secret=") && !text.contains("key"), "{text}");
         assert_eq!(server.requests().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn the_last_attempt_says_how_many_there_were() {
+async fn the_last_error_states_the_number_of_attempts() {
     let server = Server::start((0..3).map(|_| status("502 Bad Gateway", ""))).await;
     let error = fetch(options(), &server.url()).await.unwrap_err();
     assert!(!error.is_final());
-    assert!(error.to_string().contains("the server answered 502 Bad Gateway (3 attempts in "), "{error}");
+    assert!(error.to_string().contains("the server responded with 502 Bad Gateway (3 attempts in "), "{error}");
     assert_eq!(server.requests().len(), 3);
 }
 
 #[tokio::test]
-async fn silence_ends_after_the_progress_timeout() {
+async fn a_silent_server_ends_with_the_progress_timeout() {
     let short = Duration::from_millis(50);
     let options = Options { progress_timeout: short, attempts: 2, ..options() };
     for stalled in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"] {
@@ -107,11 +107,11 @@ async fn silence_ends_after_the_progress_timeout() {
 }
 
 #[tokio::test]
-async fn a_large_body_is_refused_before_and_while_it_is_read() {
+async fn a_large_body_is_refused_by_its_length_and_while_it_is_read() {
     let chunk = format!("40\r\n{}\r\n", "x".repeat(64));
     let endless = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(10));
-    for answer in [ok(&"x".repeat(101)), Bytes(endless)] {
-        let server = Server::start([answer]).await;
+    for reply in [ok(&"x".repeat(101)), Bytes(endless)] {
+        let server = Server::start([reply]).await;
         let mut body = Vec::new();
         let error = Source::new(options()).unwrap().fetch(&server.url(), &mut body).await.unwrap_err();
         assert!(error.is_final() && error.to_string().contains("larger than 100 B"), "{error}");
@@ -122,32 +122,32 @@ async fn a_large_body_is_refused_before_and_while_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_is_named() {
+async fn a_refused_connection_names_the_server() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = unused.local_addr().unwrap();
     drop(unused);
     let error = fetch(options(), &format!("http://user:password@{address}/x?key=secret")).await.unwrap_err();
-    let expected = format!("cannot fetch http://{address}/x?…: cannot connect to {address}: connection refused; is the server up");
+    let expected = format!("cannot fetch http://{address}/x?…: cannot connect to {address}: connection refused; is the server running");
     assert!(error.to_string().starts_with(&expected), "{error}");
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
     while let Some(link) = cause {
         assert!(!link.to_string().contains("secret") && !link.to_string().contains("password"), "{link}");
         cause = link.source();
     }
-    // No resolver knows names under .invalid.
+    // No resolver resolves names under .invalid (RFC 2606).
     let unknown = reason(fetch(options(), "http://stack.invalid/").await);
     assert_eq!(unknown, (Reason::Connect { place: "stack.invalid:80".into(), cause: Cause::UnknownHost }, 3));
 }
 
 #[tokio::test]
-async fn https_to_a_plain_server_says_so() {
+async fn https_to_a_plain_server_is_a_tls_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let mut server = JoinSet::new();
     server.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
-        // Until the client gives up: closing with unread bytes would reset the connection before it has read ours.
+        // Reads until the client closes: closing with unread bytes would reset the connection before the client has read the response.
         while stream.read_u8().await.is_ok() {}
     });
     let once = Options { attempts: 1, ..options() };
@@ -169,7 +169,7 @@ async fn secret_headers_are_sent_and_never_shown() {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_but_not_with_secrets_to_strangers() {
+async fn redirects_with_secrets_to_other_servers_are_not_followed() {
     let to = |url: &str| Bytes(format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"));
     let server = Server::start([to("/there"), ok("frame")]).await;
     assert_eq!(fetch(options(), &server.url()).await.unwrap().0, b"frame");
@@ -181,15 +181,15 @@ async fn redirects_are_followed_but_not_with_secrets_to_strangers() {
 
     let keyed = Options { headers: vec![("X-Api-Key".into(), "hidden".into())], ..options() };
     for (options, allowed) in [(options(), true), (keyed, false)] {
-        let stranger = Server::start([ok("frame")]).await;
-        let server = Server::start([to(&stranger.url())]).await;
+        let other = Server::start([ok("frame")]).await;
+        let server = Server::start([to(&other.url())]).await;
         assert_eq!(fetch(options, &server.url()).await.is_ok(), allowed);
-        assert_eq!(stranger.requests().len(), usize::from(allowed));
+        assert_eq!(other.requests().len(), usize::from(allowed));
     }
 }
 
 #[tokio::test]
-async fn local_files_are_read_where_allowed() {
+async fn local_files_are_read_where_permitted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("frame 0.raw");
     std::fs::write(&path, [7; 100]).unwrap();
@@ -208,13 +208,13 @@ async fn local_files_are_read_where_allowed() {
     let small = Options { max_bytes: 99, ..options() };
     assert_eq!(reason(fetch(small, &url).await).0, Reason::TooLarge { limit: 99 });
     let missing = fetch(options(), &url.replace("%200", "1")).await.unwrap_err();
-    assert!(missing.to_string().contains("there is none of this name") && missing.is_final(), "{missing}");
+    assert!(missing.to_string().contains("the file does not exist") && missing.is_final(), "{missing}");
     let folder = url::Url::from_file_path(directory.path()).unwrap().to_string();
     assert!(matches!(reason(fetch(options(), &folder).await).0, Reason::File { .. }));
 }
 
 #[tokio::test]
-async fn other_urls_are_refused() {
+async fn urls_with_unsupported_schemes_are_refused() {
     assert_eq!(reason(fetch(options(), "data/0.png").await), (Reason::BadUrl, 1));
     assert_eq!(reason(fetch(options(), "s3://bucket/0.png").await), (Reason::Scheme { scheme: "s3".into() }, 1));
     assert_eq!(redacted("http://u:p@host/a?b#c"), "http://host/a?…");
@@ -222,7 +222,7 @@ async fn other_urls_are_refused() {
 }
 
 #[tokio::test]
-async fn trouble_lasts_until_a_fetch_succeeds() {
+async fn the_last_error_is_kept_until_a_fetch_succeeds() {
     let server =
         Server::start([status("503 Service Unavailable", ""), status("503 Service Unavailable", ""), ok("whole"), ok("again")]).await;
     let source = Source::new(Options { backoff: Duration::from_secs(1), ..options() }).unwrap();
@@ -230,13 +230,13 @@ async fn trouble_lasts_until_a_fetch_succeeds() {
     let fetch = tokio::spawn(async move { fetching.fetch(&url, &mut Vec::new()).await });
     while source.last_error().is_none() {
         assert!(!fetch.is_finished());
-        // One failure is no trouble yet.
+        // One failure is not reported.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(server.requests().len(), 2);
-    let trouble = source.last_error().unwrap();
-    assert!(trouble.contains("503 Service Unavailable (2 attempts in") && !trouble.contains("secret"), "{trouble}");
-    // Another fetch succeeds while the first still waits.
+    let error = source.last_error().unwrap();
+    assert!(error.contains("503 Service Unavailable (2 attempts in") && !error.contains("secret"), "{error}");
+    // Another fetch succeeds while the first fetch still waits.
     source.fetch(&server.url(), &mut Vec::new()).await.unwrap();
     assert_eq!(source.last_error(), None);
     fetch.await.unwrap().unwrap();

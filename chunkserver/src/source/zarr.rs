@@ -1,9 +1,10 @@
-//! The URL of a Zarr store comes in, frames of one of its arrays go out. Versions 2 and 3, axes (t, y, x).
+//! Reads frames from an array of a Zarr store, versions 2 and 3 (<https://zarr-specs.readthedocs.io>), axes (t, y, x).
 //!
-//! What a store has no key for is the array's fill value: that is how Zarr stores say it. A store that refuses, fails or is silent
-//! is an error after as many attempts as any source gets, never a fill value. Requests run where the source's run, decoding runs on
-//! the compute pool.
+//! A missing key means the array's fill value, as in the Zarr specification. A store that refuses, fails or does not respond is an error after
+//! the retries of the source, never a fill value. Requests run on the source's runtime; decoding runs on the compute pool.
 
+#[cfg(feature = "zarr")]
+mod frame_array;
 #[cfg(feature = "zarr")]
 mod keys;
 #[cfg(feature = "zarr")]
@@ -11,34 +12,32 @@ mod metadata;
 #[cfg(feature = "zarr")]
 mod pieces;
 #[cfg(feature = "zarr")]
-mod stack;
-#[cfg(feature = "zarr")]
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(not(feature = "zarr"))]
 mod without;
 
 #[cfg(not(feature = "zarr"))]
-pub use without::{Keys, Stack};
+pub use without::{FrameArray, Keys};
 #[cfg(feature = "zarr")]
-pub use {keys::Keys, stack::Stack};
+pub use {frame_array::FrameArray, keys::Keys};
 
 use crate::source;
 use api::phase::reason;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Why there is no such array, or not these frames of it.
+/// Why an array cannot be opened, or frames cannot be read.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The store cannot be opened.
-    #[error("the store cannot be opened")]
+    #[error("cannot open the store")]
     Store(#[from] crate::objects::Error),
-    /// A key cannot be had.
-    #[error("the store cannot be read")]
+    /// A key cannot be fetched.
+    #[error("cannot read the store")]
     Fetch(#[from] Arc<source::Error>),
-    /// Neither version's metadata are there.
-    #[error("{place} is no Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
+    /// No metadata of either version.
+    #[error("{place} is not a Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
     Absent {
         /// The array's URL.
         place: String,
@@ -46,31 +45,31 @@ pub enum Error {
     /// A group where an array is needed.
     #[error("{place} is a group of a Zarr store; {advice}")]
     Group {
-        /// Its URL.
+        /// The group's URL.
         place: String,
-        /// Which arrays there are, as far as its metadata say.
+        /// The arrays of the group, as far as its metadata list them.
         advice: String,
     },
-    /// Metadata that cannot be understood.
-    #[error("the metadata of {place} cannot be used: {what}")]
+    /// Metadata that are not valid or not supported.
+    #[error("cannot use the metadata of {place}: {what}")]
     Metadata {
         /// The array's URL.
         place: String,
-        /// Why.
+        /// The reason.
         what: String,
     },
     /// A chunk that cannot be decoded.
-    #[error("chunk {chunk} of {place} cannot be decoded: {what}")]
+    #[error("cannot decode chunk {chunk} of {place}: {what}")]
     Decode {
         /// The array's URL.
         place: String,
         /// The chunk's key.
         chunk: String,
-        /// Why.
+        /// The reason.
         what: String,
     },
-    /// The array is not what was planned for.
-    #[error("{place} has changed since it was looked at; start the job again")]
+    /// The array differs from the planned array.
+    #[error("{place} has changed since the job was planned; start the job again")]
     Changed {
         /// The array's URL.
         place: String,
@@ -78,8 +77,8 @@ pub enum Error {
     /// The program has no decoder of Zarr arrays.
     #[error("this program is built without source.zarr; cargo install --path cli installs all of it")]
     NotBuilt,
-    /// A panic, which is printed where it happens.
-    #[error("chunk {chunk} of {place} made the decoder fail: it is damaged, or there is a bug of ours; the server's log has it")]
+    /// The decoder panicked. The panic is already printed.
+    #[error("the decoder panicked at chunk {chunk} of {place}: the chunk is damaged, or ArrayJob has a bug; see the server's log")]
     Lost {
         /// The array's URL.
         place: String,
@@ -89,7 +88,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The machine's word for it, as in [`api::phase::reason`].
+    /// The reason for programs, one of [`api::phase::reason`].
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Fetch(_) | Self::Absent { .. } | Self::Changed { .. } => reason::SOURCE_UNAVAILABLE,
@@ -99,14 +98,14 @@ impl Error {
     }
 }
 
-/// What has crossed the wire.
+/// Received bytes and retries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct Transferred {
     /// Bytes of all bodies.
     pub bytes: u64,
     /// Attempts beyond the first.
     pub retries: u64,
 }
 
-/// A frame's pixels, or why there are none. One error may be that of many frames.
+/// The pixels of a frame, or the error. Several frames may share one error.
 pub type Frame = Result<Vec<u8>, Arc<Error>>;

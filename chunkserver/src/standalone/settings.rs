@@ -1,36 +1,35 @@
-//! The environment comes in, checked settings go out.
+//! Reads and checks the settings in the environment.
 
 use std::num::NonZero;
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// What a server is told by its environment. A variable that is empty counts as not set.
+/// Settings of a server. An empty variable counts as not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `ARRAYJOB_TLS_DIR`: folder with `ca.crt`, `tls.crt` and `tls.key` (see [`transport::tls::Identity`]) and `token`, the readers'
-    /// token. A server runs as one of a cluster when this is set.
+    /// token. If the variable is set, the server is a server of a cluster.
     pub tls: PathBuf,
-    /// `ARRAYJOB_SOURCE_DIR`: folder of secret headers for the source; every file is one, or a store's key (see
-    /// [`crate::source::secret`]). None without it.
+    /// `ARRAYJOB_SOURCE_DIR`: folder of the source's secret; each file is a header or a key of a store (see [`crate::source::secret`]).
     pub source: Option<PathBuf>,
-    /// `ARRAYJOB_SCRATCH_DIR`: folder for scratch files; without it, jobs that store on disk are refused.
+    /// `ARRAYJOB_SCRATCH_DIR`: folder for scratch files. Without it, jobs that store arrays on disk are refused.
     pub scratch: Option<PathBuf>,
-    /// `ARRAYJOB_THREADS`: compute threads; without it, as many as the machine (or the container's limit) runs at once.
+    /// `ARRAYJOB_THREADS`: compute threads. Default: the processors of the machine, or the container's limit.
     pub threads: usize,
-    /// `ARRAYJOB_AFTER`: what became of the server in whose place this one is started; none for the first.
+    /// `ARRAYJOB_AFTER`: why the previous start of this server ended; `None` for the first start.
     pub after: Option<String>,
     /// The ports.
     pub ports: Ports,
 }
 
-/// Where to listen; 0 takes any free port.
+/// Port numbers; 0 selects any free port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
-    /// `ARRAYJOB_PEER_PORT`: peers and the operator, mutual TLS; 7443 without it.
+    /// `ARRAYJOB_PEER_PORT`: peers and the operator, mutual TLS. Default: 7443.
     pub peers: u16,
-    /// `ARRAYJOB_HTTP_PORT`: readers, HTTP with the token; 8080 without it.
+    /// `ARRAYJOB_HTTP_PORT`: readers, HTTP with the token. Default: 8080.
     pub readers: u16,
-    /// `ARRAYJOB_METRICS_PORT`: probes and metrics, HTTP; 9090 without it.
+    /// `ARRAYJOB_METRICS_PORT`: probes and metrics, HTTP. Default: 9090.
     pub metrics: u16,
 }
 
@@ -40,9 +39,9 @@ impl Default for Ports {
     }
 }
 
-/// A variable that makes no sense.
+/// A variable with an invalid value.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{name} is '{value}', and has to be {rule}")]
+#[error("{name} is '{value}' and must be {rule}")]
 pub struct SettingsError {
     name: &'static str,
     value: String,
@@ -53,7 +52,7 @@ impl Settings {
     /// The settings of this process's environment; `None` without `ARRAYJOB_TLS_DIR`.
     ///
     /// # Errors
-    /// When a variable makes no sense.
+    /// When the value of a variable is not valid.
     pub fn from_environment() -> Result<Option<Self>, SettingsError> {
         Self::from_variables(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
@@ -68,7 +67,7 @@ impl Settings {
         let threads = match given("ARRAYJOB_THREADS") {
             None => std::thread::available_parallelism().map_or(1, NonZero::get),
             Some(value) => match value.parse() {
-                Ok(threads @ 1..=MOST_THREADS) => threads,
+                Ok(threads @ 1..=MAX_THREADS) => threads,
                 _ => return Err(SettingsError { name: "ARRAYJOB_THREADS", value, rule: "a number of threads from 1 to 4096" }),
             },
         };
@@ -88,8 +87,8 @@ impl Settings {
     }
 }
 
-/// No machine has more processors.
-const MOST_THREADS: usize = 4096;
+/// More than the processors of any machine.
+const MAX_THREADS: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_a_default() {
+    fn unset_variables_have_defaults() {
         assert_eq!(of(&[]), Ok(None));
         assert_eq!(of(&[("ARRAYJOB_TLS_DIR", ""), ("ARRAYJOB_THREADS", "x")]), Ok(None));
         let settings = of(&[("ARRAYJOB_TLS_DIR", "/tls"), ("ARRAYJOB_SOURCE_DIR", "")]).unwrap().unwrap();
@@ -128,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_named() {
+    fn the_error_names_the_variable_and_its_value() {
         let refusal = |name, value| of(&[("ARRAYJOB_TLS_DIR", "/tls"), (name, value)]).unwrap_err().to_string();
-        assert_eq!(refusal("ARRAYJOB_HTTP_PORT", "65536"), "ARRAYJOB_HTTP_PORT is '65536', and has to be a port: a number from 0 to 65535");
+        assert_eq!(refusal("ARRAYJOB_HTTP_PORT", "65536"), "ARRAYJOB_HTTP_PORT is '65536' and must be a port: a number from 0 to 65535");
         assert!(refusal("ARRAYJOB_PEER_PORT", "https").contains("ARRAYJOB_PEER_PORT is 'https'"));
         assert!(refusal("ARRAYJOB_METRICS_PORT", "-1").contains("a port"));
         assert!(refusal("ARRAYJOB_THREADS", "0").contains("from 1 to 4096"));

@@ -101,7 +101,7 @@ impl Loader {
             let frames: Vec<(usize, &Delivery)> = some.iter().flat_map(|d| d.frames.clone().map(move |frame| (frame, d))).collect();
             for eight in frames.chunks(GROUP) {
                 result = result.and_then(|()| batch::compute(&self.share, &self.source, eight, &mut scratch, &mut sums));
-                self.share.partial_sums.answer(&mut sums);
+                self.share.partial_sums.publish(&mut sums);
             }
         }
         self.source.reuse(deliveries);

@@ -1,9 +1,9 @@
-//! Outputs: a selection is gathered, encoded and written, all or nothing. A file is made whole by one server. A Zarr array is
-//! written by all, each the objects that it owns; nobody can read it before its metadata, which is written last.
+//! Outputs: gathers, encodes and writes selections. An output is readable only when it is complete. One server writes a file. All servers write a
+//! Zarr array, each the objects that it owns; the metadata, which make the array readable, are written last.
 
 mod array;
 mod file;
-mod fill;
+mod object;
 mod sink;
 
 pub use file::write_whole;
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Why an output is not there.
+/// Why an output was not written.
 #[derive(Debug, Error)]
 pub(super) enum Error {
     #[error("cannot read the selection")]
@@ -32,17 +32,17 @@ pub(super) enum Error {
     Selection(#[from] api::selection::Error),
     #[error(transparent)]
     Grid(#[from] output_grid::Error),
-    #[error("it cannot be written in that format")]
+    #[error("cannot encode the selection")]
     Encode(#[from] encode::Error),
     #[error(transparent)]
     Secret(#[from] source::Error),
     #[error(transparent)]
     Open(#[from] objects::Error),
-    #[error("{0} holds something that is no Zarr array; name another place, or remove it")]
+    #[error("{0} contains data other than a Zarr array; choose another URL, or remove the data")]
     Foreign(String),
-    #[error("{0} is a Zarr group, whose arrays would be lost; name an array in it, as in {0}/power")]
+    #[error("{0} is a Zarr group, and its arrays would be lost; name an array in the group, for example {0}/power")]
     Group(String),
-    #[error("{key} of {place}, which the servers have written, is gone; somebody else has removed it, or writes there too")]
+    #[error("{key} of {place} is missing although the servers have written it; another program has removed it, or writes to the same URL")]
     Gone { place: String, key: String },
     #[error("cannot write {}", path.display())]
     Io {
@@ -50,22 +50,22 @@ pub(super) enum Error {
         #[source]
         source: std::io::Error,
     },
-    #[error("cannot write {key}: {said}")]
-    Store { key: String, said: String },
-    #[error("the store refuses {key}; check its keys, in the secret or the environment (AWS_…, GOOGLE_…, AZURE_…): {said}")]
-    Refused { key: String, said: String },
-    #[error("no keys for {key}, neither in the secret nor in the environment (AWS_…, GOOGLE_…, AZURE_…) nor the machine's own: {said}")]
-    Keyless { key: String, said: String },
-    #[error("the thread that wrote has ended")]
+    #[error("cannot write {key}: {message}")]
+    Store { key: String, message: String },
+    #[error("the store refuses {key}; check the keys of the store, in the secret or the environment (AWS_…, GOOGLE_…, AZURE_…): {message}")]
+    Refused { key: String, message: String },
+    #[error("there are no keys for {key} in the secret, in the environment (AWS_…, GOOGLE_…, AZURE_…) or on the machine: {message}")]
+    MissingKeys { key: String, message: String },
+    #[error("the writing thread has ended early; see the server's log")]
     Thread,
 }
 
-/// Writes a part of an output, or fails the job.
+/// Runs one stage of an output, or fails the job.
 pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, writing: Writing) {
     let Some(output) = share.job.outputs.get(writing.output) else { return };
     match write(&worker, &share, output, writing.output, writing.stage).await {
         Ok(()) => {
-            share.counters.note_written(writing);
+            share.counters.finish_writing(writing);
             worker.notify();
         }
         Err(error) => worker.fail(
@@ -80,11 +80,11 @@ async fn write(worker: &Worker, share: &Arc<Share>, output: &Output, number: usi
     let access = worker.environment.access()?;
     let task = || share.journal.begin(Kind::Write, number);
     match stage {
-        Stage::Open => noted(task(), array::open(&access, output, &share.job.uid).await.map(|()| 0)),
-        Stage::Close => noted(task(), array::close(&access, share, output).await.map(|()| 0)),
+        Stage::Open => recorded(task(), array::open(&access, output, &share.job.uid).await.map(|()| 0)),
+        Stage::Close => recorded(task(), array::close(&access, share, output).await.map(|()| 0)),
         Stage::Part | Stage::Whole => {
-            // One after another: the plan has memory for the largest, not for all. It fails only when closed, which nobody does.
-            let _turn = worker.writing.acquire().await;
+            // In sequence: the plan has memory for the largest output, not for all. Fails only if the semaphore is closed, which never happens.
+            let _permit = worker.writing.acquire().await;
             if let Some(counter) = &share.counters.write {
                 counter.start();
             }
@@ -94,13 +94,13 @@ async fn write(worker: &Worker, share: &Arc<Share>, output: &Output, number: usi
             } else {
                 file::write(&worker.client, share, &access, output, Format::from_path(output.path())?).await
             };
-            noted(task, written)
+            recorded(task, written)
         }
     }
 }
 
-/// The end of a stage that has written so many bytes.
-fn noted(task: Task<'_>, written: Result<u64, Error>) -> Result<(), Error> {
+/// Ends the journal's task of a stage, with the written bytes.
+fn recorded(task: Task<'_>, written: Result<u64, Error>) -> Result<(), Error> {
     match &written {
         Ok(bytes) => task.done(*bytes),
         Err(_) => task.failed(0),
@@ -108,16 +108,16 @@ fn noted(task: Task<'_>, written: Result<u64, Error>) -> Result<(), Error> {
     written.map(drop)
 }
 
-/// Removes what a job that has ended has left of an output that is not there. What cannot be removed stays.
+/// Removes the incomplete data of an output after the end of a job. Errors are ignored, and the data remain.
 pub async fn discard(access: &Access, output: &Output, uid: &str) {
     let discarded = if output.is_zarr() { array::discard(access, output, uid).await } else { file::discard(output, uid) };
     if let Err(error) = discarded {
-        tracing::debug!(error = chain(&error), "left as it is");
+        tracing::debug!(error = chain(&error), "incomplete data of an output remain");
     }
 }
 
-/// Runs file work apart from the threads that answer HTTP.
+/// Runs file operations on a blocking thread, so that the HTTP threads are not blocked.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    // It ends early only when it panics or the runtime ends.
+    // Fails only if the work panics or the runtime shuts down.
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Thread))
 }

@@ -58,9 +58,9 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
     let plan = &share.plan;
     let spectrum =
         plan.fft.map(|fft| Spectrum::new(plan.partition.frames, plan.partition.stack.dtype, fft.window, fft.detrend, fft.output));
-    let window = plan.bands_in_flight.max(1);
+    let in_flight = plan.bands_in_flight.max(1);
     let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch: Pool::default(), buffers: Pool::default() });
-    let work = futures_util::stream::iter(share.bands()).map(|band| Arc::clone(&bands).band(band)).buffer_unordered(window);
+    let work = futures_util::stream::iter(share.bands()).map(|band| Arc::clone(&bands).band(band)).buffer_unordered(in_flight);
     let mut work = std::pin::pin!(work);
     while let Some(done) = work.next().await {
         if let Err(error) = done {

@@ -1,4 +1,5 @@
-//! What the server takes, and what it waits for: read when somebody asks, and again and again while there is work.
+//! CPU time, memory and traffic of the server, and what its idle compute threads wait for. Sampled on request, and periodically while there is
+//! work.
 
 use super::Worker;
 use crate::share::Share;
@@ -8,21 +9,21 @@ use journal::system::{Usage, memory_limit_bytes, usage};
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The system is not asked again before.
-const FRESH: Duration = Duration::from_millis(200);
+/// Lifetime of a sample. Within this time, the system is not queried again.
+const LIFETIME: Duration = Duration::from_millis(200);
 
-/// What the system said last.
+/// The last sample of the process's resource usage.
 #[derive(Debug, Default)]
-pub(super) struct Gauge {
+pub(super) struct UsageCache {
     latest: Mutex<Option<(Instant, u64, Usage)>>,
 }
 
-impl Gauge {
-    /// When in milliseconds of Unix time, and what the process had taken by then; not long ago.
+impl UsageCache {
+    /// A sample that is at most [`LIFETIME`] old, and its time in milliseconds of Unix time.
     fn read(&self) -> (u64, Usage) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, at_ms, usage)) = *latest
-            && at.elapsed() < FRESH
+            && at.elapsed() < LIFETIME
         {
             return (at_ms, usage);
         }
@@ -34,9 +35,9 @@ impl Gauge {
 }
 
 impl Worker {
-    /// What it takes and waits for now.
+    /// CPU time, memory, traffic and waits of this server.
     pub(crate) fn vitals(&self) -> Vitals {
-        let (at_ms, Usage { cpu_ms, resident_bytes }) = self.gauge.read();
+        let (at_ms, Usage { cpu_ms, resident_bytes }) = self.usage.read();
         let (received_bytes, sent_bytes) = self.client.traffic.bytes();
         Vitals {
             at_ms,
@@ -52,24 +53,24 @@ impl Worker {
 }
 
 impl Share {
-    /// What there is more work to do for, but nothing to compute with right now.
+    /// What idle compute threads wait for; empty while a thread computes.
     fn waits(&self) -> Vec<Wait> {
         if self.journal.computes() || self.counters.failure().is_some() {
             return Vec::new();
         }
-        let begun = self.counters.outputs().0.len();
-        waits(&self.counters.phases(), begun, self.journal.running(Kind::Write))
+        let started = self.counters.outputs().0.len();
+        waits(&self.counters.phases(), started, self.journal.running(Kind::Write))
     }
 
-    /// Whether there is nothing to do, unless somebody says so.
-    fn rests(&self) -> bool {
+    /// Whether the share has no work until the next command.
+    fn is_idle(&self) -> bool {
         let computed = self.counters.phases().iter().filter(|phase| phase.phase != Phase::Write).all(PhaseProgress::complete);
         self.counters.failure().is_some() || (computed && self.counters.outputs().0.is_empty())
     }
 }
 
-/// What a server waits for whose threads do nothing, with `begun` stages of outputs of which so many write.
-fn waits(phases: &[PhaseProgress], begun: usize, writing: usize) -> Vec<Wait> {
+/// What a server with idle threads waits for. `started` is the number of started stages of outputs; `writing` of them are writing.
+fn waits(phases: &[PhaseProgress], started: usize, writing: usize) -> Vec<Wait> {
     let open = |phase| phases.iter().any(|of| of.phase == phase && !of.complete());
     let mut waits = Vec::new();
     if open(Phase::Load) {
@@ -80,25 +81,25 @@ fn waits(phases: &[PhaseProgress], begun: usize, writing: usize) -> Vec<Wait> {
     if writing > 0 {
         waits.push(Wait::Store);
     }
-    // There is memory for one at a time.
-    if begun > writing {
+    // The plan has memory for one stage at a time.
+    if started > writing {
         waits.push(Wait::Memory);
     }
     waits
 }
 
-/// Notes in the share's journal what the process takes, for as long as it is there; at rest, nothing new until something happens.
+/// Records the process's resource usage in the share's journal until the share is dropped. An idle share is sampled after the next milestone.
 pub(super) async fn watch(worker: Weak<Worker>, share: Weak<Share>) {
     let Some(mut milestones) = worker.upgrade().map(|worker| worker.milestones()) else { return };
     loop {
-        // Neither is held while nothing is done: memory of a share that is over is wanted by the next one.
-        let (pause, rests) = {
+        // The references are released during the pause, so that a replaced share frees its memory.
+        let (pause, idle) = {
             let (Some(worker), Some(share)) = (worker.upgrade(), share.upgrade()) else { return };
             milestones.mark_unchanged();
-            let rests = share.rests();
-            (share.journal.sample(&worker.gauge.read().1, &worker.client.traffic), rests)
+            let idle = share.is_idle();
+            (share.journal.sample(&worker.usage.read().1, &worker.client.traffic), idle)
         };
-        if rests && milestones.changed().await.is_err() {
+        if idle && milestones.changed().await.is_err() {
             return;
         }
         tokio::time::sleep(pause).await;
@@ -112,9 +113,9 @@ mod tests {
     #[test]
     fn a_server_waits_for_what_its_next_work_needs() {
         let phase = |phase, done| PhaseProgress { phase, done, total: 2, bytes: 0, retries: 0, started_ms: 0, ended_ms: 0 };
-        let check = |loaded, pulled, begun, writing, expected: &[Wait]| {
+        let check = |loaded, pulled, started, writing, expected: &[Wait]| {
             let phases = [phase(Phase::Load, loaded), phase(Phase::Rechunk, pulled), phase(Phase::Fft, pulled)];
-            assert_eq!(waits(&phases, begun, writing), expected, "{loaded} {pulled} {begun} {writing}");
+            assert_eq!(waits(&phases, started, writing), expected, "{loaded} {pulled} {started} {writing}");
         };
         check(1, 0, 0, 0, &[Wait::Source]);
         check(2, 1, 0, 0, &[Wait::Peers]);
@@ -124,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn the_system_is_not_asked_twice_at_once() {
-        let gauge = Gauge::default();
-        let first = gauge.read();
+    fn the_system_is_not_queried_twice_within_the_lifetime() {
+        let cache = UsageCache::default();
+        let first = cache.read();
         assert!(first.0 > 0 && first.1.resident_bytes > 0);
-        assert_eq!(gauge.read(), first);
+        assert_eq!(cache.read(), first);
     }
 }

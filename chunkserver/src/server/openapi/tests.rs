@@ -8,26 +8,30 @@ fn names(object: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_committed_document_is_the_generated_one() {
+fn the_committed_document_equals_the_generated_document() {
     let committed: Value = serde_json::from_str(include_str!("../../../../docs/openapi.json")).unwrap();
-    assert!(committed == document(), "routes changed: make openapi");
+    assert!(committed == document(), "the routes have changed: run make openapi");
 }
 
 #[test]
 fn every_parameter_of_a_path_is_described() {
     for route in READERS {
-        let in_path: Vec<&str> =
-            route.parameters.iter().filter(|parameter| parameter.place == Place::Path).map(|parameter| parameter.name).collect();
+        let in_path: Vec<&str> = route
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.location == ParameterLocation::Path)
+            .map(|parameter| parameter.name)
+            .collect();
         let path = documented(route.path);
         let written: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         assert_eq!(in_path, written, "{path}");
-        assert!(route.answers.iter().any(|answer| answer.status == 200), "{path} never succeeds");
+        assert!(route.responses.iter().any(|response| response.status == 200), "{path} has no response 200");
     }
     assert_eq!(documented("/a/{*key}"), "/a/{key}");
 }
 
 #[test]
-fn programs_find_what_they_ask_for() {
+fn the_routes_of_our_programs_are_in_the_table() {
     use api::wire::route::{PEEK, SLICE, STATUS, ZARR};
     for path in [format!("{SLICE}/{{array}}"), format!("{PEEK}/{{index}}"), STATUS.to_owned(), format!("{ZARR}/{{*key}}")] {
         assert!(READERS.iter().any(|route| route.path == path), "{path}");
@@ -35,17 +39,17 @@ fn programs_find_what_they_ask_for() {
 }
 
 #[test]
-fn every_route_has_a_section() {
+fn the_http_api_document_describes_every_route() {
     let text = include_str!("../../../../docs/http-api.md");
     for route in READERS {
         let request = format!("GET {}", documented(route.path));
-        // A section of its own, or named in that of another.
+        // A section of the route, or a mention in another section.
         assert!(text.contains(&format!("\n### {request}\n")) || text.contains(&format!("`{request}`")), "docs/http-api.md lacks {request}");
     }
 }
 
 #[test]
-fn every_schema_that_is_named_is_there() {
+fn every_referenced_schema_exists() {
     fn named<'a>(value: &'a Value, into: &mut BTreeSet<&'a str>) {
         match value {
             Value::Object(fields) => fields.iter().for_each(|(name, field)| match field.as_str().filter(|_| name == "$ref") {
@@ -66,7 +70,7 @@ fn every_schema_that_is_named_is_there() {
 }
 
 #[test]
-fn a_servers_progress_is_described_as_it_is_sent() {
+fn the_schema_of_progress_matches_the_json() {
     let failure = || Some(Failure { reason: "r".into(), message: "m".into() });
     let phase = PhaseProgress { phase: Phase::Load, done: 1, total: 2, bytes: 3, retries: 0, started_ms: 4, ended_ms: 5 };
     let progress = Progress {

@@ -1,6 +1,6 @@
-//! A server of a few lines that answers what each test tells it to.
+//! A minimal server that sends the replies of a test.
 
-use Answer::{Bytes, Close, Stall};
+use Reply::{Bytes, Close, Stall};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,24 +8,24 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-pub(super) enum Answer {
+pub(super) enum Reply {
     /// These bytes; the connection stays open.
     Bytes(String),
-    /// These bytes, and no more.
+    /// These bytes, then the end of the connection.
     Close(String),
     /// These bytes, then silence.
     Stall(&'static str),
 }
 
-pub(super) fn ok(body: &str) -> Answer {
+pub(super) fn ok(body: &str) -> Reply {
     Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
 }
 
-pub(super) fn status(status: &str, headers: &str) -> Answer {
+pub(super) fn status(status: &str, headers: &str) -> Reply {
     Bytes(format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 4\r\n\r\noops"))
 }
 
-/// Answers one request after the other, over any number of connections, until dropped.
+/// Sends one reply for each request, over any number of connections, until dropped.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) seen: Arc<Mutex<Seen>>,
@@ -39,18 +39,18 @@ pub(super) struct Seen {
 }
 
 impl Server {
-    pub(super) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(super) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let answers = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
+        let replies = Arc::new(Mutex::new(replies.into_iter().collect::<VecDeque<_>>()));
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut tasks = JoinSet::new();
-        let watched = Arc::clone(&seen);
+        let recorder = Arc::clone(&seen);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                watched.lock().unwrap().connections += 1;
-                connections.spawn(converse(stream, Arc::clone(&answers), Arc::clone(&watched)));
+                recorder.lock().unwrap().connections += 1;
+                connections.spawn(serve(stream, Arc::clone(&replies), Arc::clone(&recorder)));
             }
         });
         Self { address, seen, _tasks: tasks }
@@ -65,7 +65,7 @@ impl Server {
     }
 }
 
-async fn converse(mut stream: TcpStream, answers: Arc<Mutex<VecDeque<Answer>>>, seen: Arc<Mutex<Seen>>) {
+async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, seen: Arc<Mutex<Seen>>) {
     loop {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -75,8 +75,8 @@ async fn converse(mut stream: TcpStream, answers: Arc<Mutex<VecDeque<Answer>>>, 
             }
         }
         seen.lock().unwrap().requests.push(String::from_utf8(head).unwrap());
-        let answer = answers.lock().unwrap().pop_front();
-        match answer {
+        let reply = replies.lock().unwrap().pop_front();
+        match reply {
             Some(Bytes(text)) => stream.write_all(text.as_bytes()).await.unwrap(),
             Some(Close(text)) => return stream.write_all(text.as_bytes()).await.unwrap(),
             Some(Stall(text)) => {

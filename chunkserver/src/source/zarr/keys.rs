@@ -1,9 +1,9 @@
-//! Keys of a Zarr store as objects of a store, files, or paths below a URL; and the view of them that a decoder has.
+//! Keys of a Zarr store as objects of a store, files, or paths below a URL, and the storage that the decoder reads from.
 
-use super::Taken;
+use super::Transferred;
 use crate::objects::redacted;
 use crate::objects::{Access, Error as StoreError, Location};
-use crate::source::{Error, Part, Source};
+use crate::source::{BodyRange, Error, Source};
 use async_trait::async_trait;
 use journal::Journal;
 use std::fmt;
@@ -15,21 +15,21 @@ use url::Url;
 use zarrs::storage::byte_range::{ByteRange, ByteRangeIterator};
 use zarrs::storage::{AsyncMaybeBytesIterator, AsyncReadableStorageTraits, Bytes, MaybeBytes, StorageError, StoreKey};
 
-/// Bytes between two wanted ranges that are fetched with them: less than another request takes.
+/// Largest gap between two ranges, in bytes, that is fetched with them: cheaper than another request.
 const GAP: u64 = 64 << 10;
 
 /// The keys of one array.
 pub struct Keys {
     source: Source,
-    place: Place,
-    /// Where requests run: what asks for them is polled on other threads.
+    root: KeyRoot,
+    /// Runs the requests. Callers are polled on compute threads.
     runtime: Handle,
     bytes: AtomicU64,
     retries: AtomicU64,
 }
 
 #[derive(Clone)]
-enum Place {
+enum KeyRoot {
     /// http, https and file.
     Url(Url),
     /// s3, gs, az.
@@ -42,122 +42,122 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What one GET gave.
-pub(super) struct Got {
+/// The value of a key, or a range of it.
+pub(super) struct Value {
     pub(super) body: Vec<u8>,
-    /// Whether no more came than was asked for.
+    /// Whether only the requested range was sent.
     pub(super) exact: bool,
 }
 
 impl Keys {
-    /// The keys of array `array` in the store at `url`, fetched by `source` and, of object stores, with the keys of `access`. To be
-    /// called on the runtime that requests shall use.
+    /// The keys of array `array` in the store at `url`. `source` fetches; `access` contains the keys of object stores. The current runtime runs the
+    /// requests.
     ///
     /// # Errors
-    /// When no store has such URLs, or its keys make no sense.
+    /// When the URL is not a URL of a store, or a key of the store is not valid.
     pub fn new(source: Source, access: &Access, url: &str, array: &str) -> Result<Self, StoreError> {
         let mut parsed = Url::parse(url).map_err(|_| StoreError::Url(redacted(url)))?;
         append(&mut parsed, array);
-        let place = match parsed.scheme() {
-            // Which of these may be read is for the source to say.
-            "http" | "https" | "file" => Place::Url(parsed),
-            _ => Place::Objects(access.open_bare(parsed.as_str())?),
+        let root = match parsed.scheme() {
+            // The source checks which of these schemes are permitted.
+            "http" | "https" | "file" => KeyRoot::Url(parsed),
+            _ => KeyRoot::Objects(access.open_without_retries(parsed.as_str())?),
         };
-        Ok(Self { source, place, runtime: Handle::current(), bytes: AtomicU64::default(), retries: AtomicU64::default() })
+        Ok(Self { source, root, runtime: Handle::current(), bytes: AtomicU64::default(), retries: AtomicU64::default() })
     }
 
     /// The array's URL, without secrets.
     pub(super) fn shown(&self) -> String {
-        match &self.place {
-            Place::Url(url) => redacted(url.as_str()),
-            Place::Objects(location) => location.shown.clone(),
+        match &self.root {
+            KeyRoot::Url(url) => redacted(url.as_str()),
+            KeyRoot::Objects(location) => location.shown.clone(),
         }
     }
 
-    /// Where fetches are noted, if anywhere.
+    /// The source's journal, if set.
     pub(super) const fn journal(&self) -> Option<&Arc<Journal>> {
         self.source.journal()
     }
 
-    /// Whether every store of this kind sends parts of what it holds.
-    pub(super) const fn knows_ranges(&self) -> Option<bool> {
-        // Of web servers some do.
-        match &self.place {
-            Place::Url(_) => None,
-            Place::Objects(_) => Some(true),
+    /// Whether the store supports ranges; `None` if unknown.
+    pub(super) const fn supports_ranges(&self) -> Option<bool> {
+        // Some web servers do.
+        match &self.root {
+            KeyRoot::Url(_) => None,
+            KeyRoot::Objects(_) => Some(true),
         }
     }
 
-    /// What has crossed the wire since the last call.
-    pub(super) fn taken(&self) -> Taken {
-        Taken { bytes: self.bytes.swap(0, Ordering::Relaxed), retries: self.retries.swap(0, Ordering::Relaxed) }
+    /// Bytes received and retries since the last call.
+    pub(super) fn take_transferred(&self) -> Transferred {
+        Transferred { bytes: self.bytes.swap(0, Ordering::Relaxed), retries: self.retries.swap(0, Ordering::Relaxed) }
     }
 
-    /// The value of `key`, or a part of it, for frame `frame`; none when there is no such key.
-    pub(super) async fn get(self: &Arc<Self>, key: &str, part: Option<Part>, frame: usize) -> Result<Option<Got>, Error> {
+    /// The value of `key`, or a range of it, for frame `frame`; `None` if the key does not exist.
+    pub(super) async fn get(self: &Arc<Self>, key: &str, range: Option<BodyRange>, frame: usize) -> Result<Option<Value>, Error> {
         let (this, key) = (Arc::clone(self), key.to_owned());
-        // In a set, since that aborts the request when nobody waits for it any more.
+        // A set aborts the request if the caller is cancelled.
         let mut request = JoinSet::new();
-        request.spawn_on(async move { this.get_here(&key, part, frame).await }, &self.runtime);
+        request.spawn_on(async move { this.fetch(&key, range, frame).await }, &self.runtime);
         match request.join_next().await {
-            Some(Ok(got)) => got,
-            // The runtime ends, and everything with it.
+            Some(Ok(value)) => value,
+            // The runtime shuts down, which also cancels this future.
             _ => std::future::pending().await,
         }
     }
 
-    async fn get_here(&self, key: &str, part: Option<Part>, frame: usize) -> Result<Option<Got>, Error> {
+    async fn fetch(&self, key: &str, range: Option<BodyRange>, frame: usize) -> Result<Option<Value>, Error> {
         let source = self.source.of_frame(frame);
         let mut body = Vec::new();
-        let fetched = match &self.place {
-            Place::Url(url) => {
+        let fetched = match &self.root {
+            KeyRoot::Url(url) => {
                 let mut url = url.clone();
                 append(&mut url, key);
-                source.fetch_part(url.as_str(), part, &mut body).await
+                source.fetch_range(url.as_str(), range, &mut body).await
             }
-            Place::Objects(location) => source.fetch_object(location, key, part, &mut body).await,
+            KeyRoot::Objects(location) => source.fetch_object(location, key, range, &mut body).await,
         };
         match fetched {
             Ok(fetched) => {
                 self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
                 self.retries.fetch_add(u64::from(fetched.retries), Ordering::Relaxed);
-                Ok(Some(Got { body, exact: fetched.exact }))
+                Ok(Some(Value { body, exact: fetched.exact }))
             }
-            Err(error) if error.is_absence() => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Goes `path` further down; the query, which may hold a key, stays.
+/// Appends `path` to the URL's path and keeps the query, which may contain a secret.
 fn append(url: &mut Url, path: &str) {
-    // URLs without a path, as mailto:, have been refused.
+    // Fails only for URLs without a path, for example mailto:, which are refused before.
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().extend(path.split('/').filter(|part| !part.is_empty()));
     }
 }
 
-/// The keys as the decoder of one piece sees them. It keeps the failure, which the decoder knows as text only.
-pub(super) struct View {
+/// The storage that the decoder of one piece reads from. Keeps the source's error, which the decoder returns only as text.
+pub(super) struct ChunkStorage {
     keys: Arc<Keys>,
-    /// The first frame that the piece is of.
+    /// The first frame that needs the piece.
     frame: usize,
     failure: Mutex<Option<Arc<Error>>>,
 }
 
-impl View {
+impl ChunkStorage {
     pub(super) fn new(keys: Arc<Keys>, frame: usize) -> Self {
         Self { keys, frame, failure: Mutex::default() }
     }
 
-    /// Why a key could not be had.
+    /// The first failed fetch.
     pub(super) fn failure(&self) -> Option<Arc<Error>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn part(&self, key: &StoreKey, part: Option<Part>) -> Result<MaybeBytes, StorageError> {
-        match self.keys.get(key.as_str(), part, self.frame).await {
-            Ok(got) => Ok(got.map(|got| got.body.into())),
+    async fn read(&self, key: &StoreKey, range: Option<BodyRange>) -> Result<MaybeBytes, StorageError> {
+        match self.keys.get(key.as_str(), range, self.frame).await {
+            Ok(value) => Ok(value.map(|value| value.body.into())),
             Err(error) => {
                 let text = error.to_string();
                 self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(Arc::new(error));
@@ -168,9 +168,9 @@ impl View {
 }
 
 #[async_trait]
-impl AsyncReadableStorageTraits for View {
+impl AsyncReadableStorageTraits for ChunkStorage {
     async fn get(&self, key: &StoreKey) -> Result<MaybeBytes, StorageError> {
-        self.part(key, None).await
+        self.read(key, None).await
     }
 
     async fn get_partial_many<'a>(
@@ -179,12 +179,12 @@ impl AsyncReadableStorageTraits for View {
         byte_ranges: ByteRangeIterator<'a>,
     ) -> Result<AsyncMaybeBytesIterator<'a>, StorageError> {
         let wanted: Vec<ByteRange> = byte_ranges.collect();
-        let (runs, places) = together(&wanted);
-        let fetched = futures_util::future::try_join_all(runs.into_iter().map(|run| self.part(key, Some(run)))).await?;
+        let (runs, positions) = merged(&wanted);
+        let fetched = futures_util::future::try_join_all(runs.into_iter().map(|run| self.read(key, Some(run)))).await?;
         let Some(fetched) = fetched.into_iter().collect::<Option<Vec<Bytes>>>() else { return Ok(None) };
-        let parts = places.into_iter().map(move |(run, start, length)| {
+        let parts = positions.into_iter().map(move |(run, start, length)| {
             let whole = &fetched[run];
-            // What ends too early stays too short, which the decoder sees.
+            // A value that ends early gives a short range, which the decoder detects.
             let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(whole.len());
             Ok(whole.slice(within(start)..length.map_or(whole.len(), |length| within(start.saturating_add(length)))))
         });
@@ -200,39 +200,39 @@ impl AsyncReadableStorageTraits for View {
     }
 }
 
-/// Where a range lies: in which run, from where on, how long.
-type Within = (usize, u64, Option<u64>);
+/// The position of a range: index of the run, offset in the run, length (`None`: to the end).
+type Position = (usize, u64, Option<u64>);
 
-/// Ranges that lie close together as few runs, and where each range lies in them.
-fn together(wanted: &[ByteRange]) -> (Vec<Part>, Vec<Within>) {
+/// Merges ranges that are close to each other into runs. Returns the runs and the position of each range.
+fn merged(wanted: &[ByteRange]) -> (Vec<BodyRange>, Vec<Position>) {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|&index| match wanted[index] {
         ByteRange::FromStart(start, _) => start,
         ByteRange::Suffix(_) => u64::MAX,
     });
-    let mut runs: Vec<Part> = Vec::new();
-    let mut places = vec![(0, 0, None); wanted.len()];
+    let mut runs: Vec<BodyRange> = Vec::new();
+    let mut positions = vec![(0, 0, None); wanted.len()];
     for index in order {
-        let (part, length) = match wanted[index] {
-            ByteRange::FromStart(start, length) => (Part::From(start, length), length),
-            ByteRange::Suffix(length) => (Part::Last(length), None),
+        let (range, length) = match wanted[index] {
+            ByteRange::FromStart(start, length) => (BodyRange::From(start, length), length),
+            ByteRange::Suffix(length) => (BodyRange::Last(length), None),
         };
-        if let (Some(Part::From(first, Some(held))), Part::From(start, Some(length))) = (runs.last_mut(), part)
+        if let (Some(BodyRange::From(first, Some(held))), BodyRange::From(start, Some(length))) = (runs.last_mut(), range)
             && start <= first.saturating_add(*held).saturating_add(GAP)
         {
             *held = (*held).max(start.saturating_add(length) - *first);
-            places[index] = (runs.len() - 1, start - first_of(&runs), Some(length));
+            positions[index] = (runs.len() - 1, start - first_of(&runs), Some(length));
             continue;
         }
-        runs.push(part);
-        places[index] = (runs.len() - 1, 0, length);
+        runs.push(range);
+        positions[index] = (runs.len() - 1, 0, length);
     }
-    (runs, places)
+    (runs, positions)
 }
 
-fn first_of(runs: &[Part]) -> u64 {
+fn first_of(runs: &[BodyRange]) -> u64 {
     match runs.last() {
-        Some(Part::From(first, _)) => *first,
+        Some(BodyRange::From(first, _)) => *first,
         _ => 0,
     }
 }
@@ -242,17 +242,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_that_lie_close_are_fetched_together() {
+    fn close_ranges_are_fetched_together() {
         let at = |start, length| ByteRange::FromStart(start, Some(length));
         let far = GAP * 3;
-        let (runs, places) =
-            together(&[at(far, 5), at(0, 10), at(10, 10), at(30, 2), ByteRange::Suffix(4), ByteRange::FromStart(far * 2, None)]);
-        assert_eq!(runs, [Part::From(0, Some(32)), Part::From(far, Some(5)), Part::From(far * 2, None), Part::Last(4)]);
-        assert_eq!(places, [(1, 0, Some(5)), (0, 0, Some(10)), (0, 10, Some(10)), (0, 30, Some(2)), (3, 0, None), (2, 0, None)]);
+        let (runs, positions) =
+            merged(&[at(far, 5), at(0, 10), at(10, 10), at(30, 2), ByteRange::Suffix(4), ByteRange::FromStart(far * 2, None)]);
+        assert_eq!(runs, [BodyRange::From(0, Some(32)), BodyRange::From(far, Some(5)), BodyRange::From(far * 2, None), BodyRange::Last(4)]);
+        assert_eq!(positions, [(1, 0, Some(5)), (0, 0, Some(10)), (0, 10, Some(10)), (0, 30, Some(2)), (3, 0, None), (2, 0, None)]);
     }
 
     #[test]
-    fn keys_go_into_the_path_and_secrets_stay_in_the_query() {
+    fn keys_extend_the_path_and_the_query_is_kept() {
         for (url, key, expected) in [
             ("http://h/a.zarr?key=1", "c/0/1", "http://h/a.zarr/c/0/1?key=1"),
             ("http://h/a.zarr/", "recentered/zarr.json", "http://h/a.zarr/recentered/zarr.json"),

@@ -1,8 +1,8 @@
-//! What a store says of an array, in either version's words; and whether that can be a stack of frames.
+//! Reads and checks the metadata of an array, version 2 or 3: whether the array is a supported stack of frames.
 
 use super::Error;
-use super::keys::{Got, Keys};
-use crate::source::Part;
+use super::keys::{Keys, Value as KeyValue};
+use crate::source::BodyRange;
 use api::geometry::Dtype;
 use api::job::ArrayLayout;
 use serde::de::DeserializeOwned;
@@ -10,23 +10,23 @@ use serde_json::Value;
 use std::sync::Arc;
 use zarrs::array::{Array, ArrayMetadata};
 
-/// Names of a group's arrays that are listed when none was chosen.
+/// Most array names in the message about a group.
 const LISTED: usize = 20;
 
 /// Reads the metadata of the array behind `keys`.
 pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, ArrayLayout), Error> {
     let place = keys.shown();
-    if let Some(got) = get(keys, "zarr.json").await? {
-        let found: Value = parse(&place, &got.body)?;
+    if let Some(value) = get(keys, "zarr.json").await? {
+        let found: Value = parse(&place, &value.body)?;
         return match found["node_type"].as_str() {
-            Some("array") => Reader { place, ranges: ranges(keys, &got) }.v3(found),
+            Some("array") => Reader { place, ranges: ranges(keys, &value) }.v3(found),
             Some("group") => Err(Error::Group { place, advice: advice(&arrays_v3(&found)) }),
             _ => Err(Error::Metadata { place, what: "zarr.json has no node_type".into() }),
         };
     }
-    if let Some(got) = get(keys, ".zarray").await? {
-        let found: Value = parse(&place, &got.body)?;
-        return Reader { place, ranges: ranges(keys, &got) }.v2(found);
+    if let Some(value) = get(keys, ".zarray").await? {
+        let found: Value = parse(&place, &value.body)?;
+        return Reader { place, ranges: ranges(keys, &value) }.v2(found);
     }
     if let Some(listing) = get(keys, ".zmetadata").await? {
         let arrays = arrays_v2(&parse(&place, &listing.body)?);
@@ -38,23 +38,23 @@ pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, ArrayLayout), E
     Err(Error::Absent { place })
 }
 
-/// A document. Asked for as a range from its first byte on, which says whether the server knows ranges.
-async fn get(keys: &Arc<Keys>, key: &str) -> Result<Option<Got>, Error> {
-    keys.get(key, Some(Part::From(0, None)), 0).await.map_err(|error| Error::Fetch(Arc::new(error)))
+/// A metadata document. The request is a range from the first byte; the response shows whether the server supports ranges.
+async fn get(keys: &Arc<Keys>, key: &str) -> Result<Option<KeyValue>, Error> {
+    keys.get(key, Some(BodyRange::From(0, None)), 0).await.map_err(|error| Error::Fetch(Arc::new(error)))
 }
 
-fn ranges(keys: &Keys, got: &Got) -> bool {
-    keys.knows_ranges().unwrap_or(got.exact)
+fn ranges(keys: &Keys, value: &KeyValue) -> bool {
+    keys.supports_ranges().unwrap_or(value.exact)
 }
 
 fn parse<T: DeserializeOwned>(place: &str, body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| Error::Metadata { place: place.to_owned(), what: error.to_string() })
 }
 
-/// Makes sense of one array's metadata.
+/// Parses the metadata of one array.
 struct Reader {
     place: String,
-    /// Whether parts of chunks can be had.
+    /// Whether the store supports ranges, so that parts of chunks can be fetched.
     ranges: bool,
 }
 
@@ -69,7 +69,7 @@ impl Reader {
         let dtype = self.dtype(dtype, Dtype::parse(name(dtype)))?;
         let grid = &found["chunk_grid"];
         if grid["name"] != "regular" {
-            return Err(self.wrong(format!("its chunk grid is {}; regular ones can be read", grid["name"])));
+            return Err(self.wrong(format!("its chunk grid is {}; only regular grids are supported", grid["name"])));
         }
         let chunks = self.chunks(&grid["configuration"]["chunk_shape"])?;
         let names: Vec<&str> = found["codecs"].as_array().into_iter().flatten().map(name).collect();
@@ -102,7 +102,7 @@ impl Reader {
         self.open(metadata, ArrayLayout { shape, dtype, chunks, parts })
     }
 
-    /// The decoder is made now, so that a codec that it does not know is named before anything else is done.
+    /// Creates the decoder, so that an unknown codec is an error before any chunk is read.
     fn open(&self, metadata: ArrayMetadata, layout: ArrayLayout) -> Result<(Array<()>, ArrayLayout), Error> {
         let array = Array::new_with_metadata(Arc::new(()), "/", metadata).map_err(|error| self.wrong(error.to_string()))?;
         let divides = layout.chunks.iter().zip(layout.parts).all(|(chunk, part)| chunk.is_multiple_of(part));
@@ -122,11 +122,11 @@ impl Reader {
             let axes = sizes.len();
             let plural = if axes == 1 { "axis" } else { "axes" };
             if axes == 3 {
-                return self.wrong(format!("its shape {shape} has an empty axis, or too large a one"));
+                return self.wrong(format!("its shape {shape} has an empty axis or is too large"));
             }
-            self.wrong(format!("it has {axes} {plural}{named}, shape {shape}; a stack of frames has 3: (t, y, x)"))
+            self.wrong(format!("it has {axes} {plural}{named}, shape {shape}; a stack of frames has 3 axes: (t, y, x)"))
         })?;
-        // Names are no more than that, but these would be read in a wrong order.
+        // Names of axes have no fixed meaning, but these names indicate another order of axes.
         let first = names.and_then(|names| names.first()?.as_str()).unwrap_or("t").to_ascii_lowercase();
         if ["x", "y"].contains(&first.as_str()) {
             return Err(self.wrong(format!("its axes are{named}; a stack of frames has (t, y, x)")));
@@ -136,18 +136,18 @@ impl Reader {
 
     fn chunks(&self, chunks: &Value) -> Result<[usize; 3], Error> {
         let sizes = chunks.as_array().and_then(|sizes| three(sizes));
-        sizes.ok_or_else(|| self.wrong(format!("its chunks are {chunks}; three sizes of at least 1 are needed")))
+        sizes.ok_or_else(|| self.wrong(format!("its chunks are {chunks}; three sizes of at least 1 are required")))
     }
 
     fn dtype(&self, found: &Value, known: Option<Dtype>) -> Result<Dtype, Error> {
         known.ok_or_else(|| {
             let name = found.as_str().or_else(|| found["name"].as_str()).map_or_else(|| found.to_string(), str::to_owned);
-            self.wrong(format!("its elements are {name}; uint8, uint16 and float32 can be read"))
+            self.wrong(format!("its elements are {name}; supported types: uint8, uint16 and float32"))
         })
     }
 }
 
-/// Three sizes, none of them 0, whose product can be counted.
+/// Three sizes of at least 1, whose total size does not overflow.
 fn three(sizes: &[Value]) -> Option<[usize; 3]> {
     let sizes: Vec<usize> = sizes.iter().map(|size| usize::try_from(size.as_u64()?).ok()).collect::<Option<_>>()?;
     let sizes: [usize; 3] = sizes.try_into().ok()?;
@@ -155,7 +155,7 @@ fn three(sizes: &[Value]) -> Option<[usize; 3]> {
     bytes.filter(|bytes| *bytes > 0 && isize::try_from(*bytes).is_ok()).map(|_| sizes)
 }
 
-/// A codec's name, which stands alone or in an object.
+/// The name of a codec: a string, or the field `name` of an object.
 fn name(codec: &Value) -> &str {
     codec.as_str().or_else(|| codec["name"].as_str()).unwrap_or_default()
 }
@@ -173,7 +173,7 @@ fn arrays_v2(listing: &Value) -> Vec<String> {
 
 fn advice(arrays: &[String]) -> String {
     if arrays.is_empty() {
-        return "set source.zarr.array to the path of one of its arrays (its metadata do not list them)".into();
+        return "set source.zarr.array to the path of one of its arrays (the group's metadata do not list them)".into();
     }
     let more = if arrays.len() > LISTED { ", …" } else { "" };
     format!("set source.zarr.array to one of its arrays: {}{more}", arrays[..arrays.len().min(LISTED)].join(", "))

@@ -1,8 +1,8 @@
-//! Stores as other programs write them, whole and damaged, on a disk and behind servers.
+//! Stores as other programs write them: complete and damaged, on disk and behind HTTP servers.
 
-pub(crate) mod shelf;
+pub(crate) mod store_server;
 
-use super::{Error, Keys, Stack, Taken};
+use super::{Error, FrameArray, Keys, Transferred};
 use crate::compute::Compute;
 use crate::objects::Access;
 use crate::source::{Options, Source};
@@ -11,11 +11,11 @@ use api::job::ArrayLayout;
 use api::phase::reason;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shelf::Shelf;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use store_server::StoreServer;
 use zarrs::array::{Array, ArrayMetadata};
 use zarrs::storage::store::MemoryStore;
 use zarrs::storage::{ListableStorageTraits as _, ReadableStorageTraits as _};
@@ -77,12 +77,12 @@ fn options() -> Options {
     Options { backoff: Duration::from_millis(1), attempts: 3, max_bytes: 1 << 20, allow_local_files: true, ..Options::default() }
 }
 
-async fn open_with(access: &Access, url: &str, array: &str) -> Result<Arc<Stack>, Error> {
+async fn open_with(access: &Access, url: &str, array: &str) -> Result<Arc<FrameArray>, Error> {
     let keys = Keys::new(Source::new(options()).unwrap(), access, url, array)?;
-    Stack::open(keys, 3).await.map(Arc::new)
+    FrameArray::open(keys, 3).await.map(Arc::new)
 }
 
-async fn open(url: &str) -> Result<Arc<Stack>, Error> {
+async fn open(url: &str) -> Result<Arc<FrameArray>, Error> {
     open_with(&Access::new([], true), url, "").await
 }
 
@@ -90,13 +90,13 @@ fn file(folder: &Path) -> String {
     url::Url::from_file_path(folder).unwrap().to_string()
 }
 
-async fn read(stack: &Arc<Stack>, frames: Range<usize>) -> Result<Vec<Vec<u16>>, Arc<Error>> {
+async fn read(stack: &Arc<FrameArray>, frames: Range<usize>) -> Result<Vec<Vec<u16>>, Arc<Error>> {
     let compute = Compute::new(2).unwrap();
     let found = stack.read(&compute, frames, vec![vec![1, 2, 3]], true, || ()).await.map_err(|(_, error)| error)?;
     found.into_iter().map(|frame| Ok(frame?.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())).collect()
 }
 
-/// Frame `t`, its pixels in `missing` rows and columns being the fill value.
+/// Frame `t`, with the fill value in the rows and columns of `missing`.
 fn expected(t: usize, missing: &[(Range<usize>, Range<usize>)]) -> Vec<u16> {
     let is_missing = |y, x| missing.iter().any(|(rows, columns)| rows.contains(&y) && columns.contains(&x));
     let pixel = |y, x| if is_missing(y, x) { FILL } else { value(t, y, x) };
@@ -115,7 +115,7 @@ async fn check(url: &str, what: &Value) {
 }
 
 #[tokio::test]
-async fn every_usual_codec_of_both_versions_is_read() {
+async fn common_codecs_of_both_versions_are_read() {
     let big = json!({"name": "bytes", "configuration": {"endian": "big"}});
     let blosc = |cname| json!({"name": "blosc", "configuration": {"cname": cname, "clevel": 5, "shuffle": "shuffle", "typesize": 2, "blocksize": 0}});
     let transpose = json!({"name": "transpose", "configuration": {"order": [2, 0, 1]}});
@@ -150,7 +150,7 @@ async fn every_usual_codec_of_both_versions_is_read() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_there_is_the_fill_value() {
+async fn a_missing_key_means_the_fill_value() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &v3([4, 3, 4], json!([little()])));
     std::fs::remove_file(folder.path().join("c/1/0/2")).unwrap();
@@ -158,8 +158,8 @@ async fn a_key_that_is_not_there_is_the_fill_value() {
     write(sharded_folder.path(), &v3([4, 6, 6], sharded([2, 2, 3])));
     std::fs::remove_file(sharded_folder.path().join("c/1/0/1")).unwrap();
     for (folder, columns, rows) in [(&folder, 8..9, 0..3), (&sharded_folder, 6..9, 0..6)] {
-        let shelf = Shelf::start(folder.path().to_owned(), true).await;
-        for url in [file(folder.path()), shelf.url()] {
+        let store_server = StoreServer::start(folder.path().to_owned(), true).await;
+        for url in [file(folder.path()), store_server.url()] {
             let found = read(&open(&url).await.unwrap(), 3..9).await.unwrap();
             for (t, found) in (3..9).zip(found) {
                 let missing = if (4..8).contains(&t) { vec![(rows.clone(), columns.clone())] } else { vec![] };
@@ -170,13 +170,13 @@ async fn a_key_that_is_not_there_is_the_fill_value() {
 }
 
 #[tokio::test]
-async fn what_can_be_read_apart_depends_on_the_codecs_and_on_the_server() {
+async fn parts_of_chunks_depend_on_the_codecs_and_on_the_server() {
     let parts = async |metadata: &Value, ranges| {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), metadata);
-        let shelf = Shelf::start(folder.path().to_owned(), ranges).await;
-        check(&shelf.url(), metadata).await;
-        open(&shelf.url()).await.unwrap().layout()
+        let store_server = StoreServer::start(folder.path().to_owned(), ranges).await;
+        check(&store_server.url(), metadata).await;
+        open(&store_server.url()).await.unwrap().layout()
     };
     let layout = |chunks, parts| ArrayLayout { shape: SHAPE, dtype: Dtype::Uint16, chunks, parts };
     let shards = v3([4, 4, 6], sharded([2, 2, 3]));
@@ -189,38 +189,41 @@ async fn what_can_be_read_apart_depends_on_the_codecs_and_on_the_server() {
 }
 
 #[tokio::test]
-async fn no_more_is_fetched_than_is_needed() {
+async fn only_needed_bytes_are_fetched() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &v3([20, 7, 9], json!([little()])));
-    let shelf = Shelf::start(folder.path().to_owned(), true).await;
-    let stack = open(&shelf.url()).await.unwrap();
-    assert!(stack.taken().bytes > 0 && stack.taken() == Taken::default(), "what is taken is told once");
-    shelf.log();
+    let store_server = StoreServer::start(folder.path().to_owned(), true).await;
+    let stack = open(&store_server.url()).await.unwrap();
+    assert!(
+        stack.take_transferred().bytes > 0 && stack.take_transferred() == Transferred::default(),
+        "transferred bytes are reported once"
+    );
+    store_server.log();
     read(&stack, 2..4).await.unwrap();
-    assert_eq!(shelf.log(), ["/c/0/0/0 bytes=252-503"]);
-    assert_eq!(stack.taken(), Taken { bytes: 252, retries: 0 });
-    // All of a chunk is one request, though each of its inner chunks could be had apart.
+    assert_eq!(store_server.log(), ["/c/0/0/0 bytes=252-503"]);
+    assert_eq!(stack.take_transferred(), Transferred { bytes: 252, retries: 0 });
+    // A whole shard is one request, although inner chunks can be fetched separately.
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &v3([11, 7, 9], sharded([1, 7, 9])));
-    let shelf = Shelf::start(folder.path().to_owned(), true).await;
-    let stack = open(&shelf.url()).await.unwrap();
-    shelf.log();
+    let store_server = StoreServer::start(folder.path().to_owned(), true).await;
+    let stack = open(&store_server.url()).await.unwrap();
+    store_server.log();
     read(&stack, 0..11).await.unwrap();
-    assert_eq!(shelf.log(), ["/c/0/0/0"]);
+    assert_eq!(store_server.log(), ["/c/0/0/0"]);
     read(&stack, 3..5).await.unwrap();
-    // The index, then two inner chunks.
-    assert_eq!(shelf.log().len(), 3);
+    // Requests for the index and for two inner chunks.
+    assert_eq!(store_server.log().len(), 3);
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_or_fails_is_no_fill_value() {
+async fn a_refusing_or_failing_store_does_not_give_the_fill_value() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("bucket"), &v3([4, 4, 6], sharded([2, 2, 3])));
-    let shelf = Shelf::start(folder.path().to_owned(), true).await;
+    let store_server = StoreServer::start(folder.path().to_owned(), true).await;
     let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let access = Access::new(
         [
-            own("AWS_ENDPOINT", &shelf.url()),
+            own("AWS_ENDPOINT", &store_server.url()),
             own("AWS_ACCESS_KEY_ID", "id"),
             own("AWS_SECRET_ACCESS_KEY", "hidden"),
             own("AWS_REGION", "here"),
@@ -228,19 +231,19 @@ async fn a_store_that_refuses_or_fails_is_no_fill_value() {
         ],
         false,
     );
-    for url in [format!("{}/bucket", shelf.url()), "s3://bucket".into()] {
+    for url in [format!("{}/bucket", store_server.url()), "s3://bucket".into()] {
         let stack = open_with(&access, &url, "/").await.unwrap();
-        let told = |status: &[StatusCode]| shelf.refuse("c/1/0/0", status);
-        told(&[StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK]);
-        stack.taken();
+        let set_status = |status: &[StatusCode]| store_server.refuse("c/1/0/0", status);
+        set_status(&[StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK]);
+        stack.take_transferred();
         for (t, found) in (0..11).zip(read(&stack, 0..11).await.unwrap()) {
             assert_eq!(found, expected(t, &[]), "frame {t} of {url}");
         }
-        assert_eq!(stack.taken().retries, 1, "{url}");
-        told(&[StatusCode::NOT_FOUND]);
+        assert_eq!(stack.take_transferred().retries, 1, "{url}");
+        set_status(&[StatusCode::NOT_FOUND]);
         assert_eq!(read(&stack, 4..5).await.unwrap()[0], expected(4, &[(0..4, 0..6)]), "{url}");
-        for (status, said) in [(StatusCode::FORBIDDEN, "source.secretRef"), (StatusCode::SERVICE_UNAVAILABLE, "3 attempts in")] {
-            told(&[status]);
+        for (status, message) in [(StatusCode::FORBIDDEN, "source.secretRef"), (StatusCode::SERVICE_UNAVAILABLE, "3 attempts in")] {
+            set_status(&[status]);
             let compute = Compute::new(1).unwrap();
             let found = stack.read(&compute, 2..10, vec![], true, || ()).await.unwrap();
             let lost: Vec<usize> = (2..10).zip(&found).filter(|(_, frame)| frame.is_err()).map(|(t, _)| t).collect();
@@ -248,18 +251,18 @@ async fn a_store_that_refuses_or_fails_is_no_fill_value() {
             let (frame, error) = stack.read(&compute, 2..10, vec![], false, || ()).await.unwrap_err();
             assert_eq!((frame, error.reason()), (4, reason::SOURCE_UNAVAILABLE));
             let text = api::words::chain(&*error);
-            assert!(text.contains(said) && text.contains("/c/1/0/0") && !text.contains("hidden"), "{text}");
+            assert!(text.contains(message) && text.contains("/c/1/0/0") && !text.contains("hidden"), "{text}");
         }
-        shelf.refuse("c/1/0/0", &[StatusCode::OK]);
-        shelf.refuse("zarr.json", &[StatusCode::FORBIDDEN]);
+        store_server.refuse("c/1/0/0", &[StatusCode::OK]);
+        store_server.refuse("zarr.json", &[StatusCode::FORBIDDEN]);
         let error = open_with(&access, &url, "").await.unwrap_err();
         assert_eq!(error.reason(), reason::SOURCE_UNAVAILABLE, "{error}");
-        shelf.refuse("zarr.json", &[StatusCode::OK]);
+        store_server.refuse("zarr.json", &[StatusCode::OK]);
     }
 }
 
 #[tokio::test]
-async fn a_damaged_chunk_is_named() {
+async fn the_error_names_the_damaged_chunk() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &v3([4, 7, 9], json!([little(), {"name": "gzip", "configuration": {"level": 1}}])));
     std::fs::write(folder.path().join("c/1/0/0"), b"no gzip").unwrap();
@@ -276,13 +279,13 @@ async fn a_damaged_chunk_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_no_stack_is_refused_in_words() {
+async fn arrays_that_are_not_stacks_are_refused() {
     let cases = [
         (json!({"shape": [3, 2, 4, 5], "dimension_names": ["t", "c", "y", "x"]}), "it has 4 axes (t, c, y, x), shape [3,2,4,5]"),
         (json!({"shape": [3], "dimension_names": null}), "it has 1 axis, shape [3]"),
         (json!({"shape": [3, 0, 4]}), "has an empty axis"),
         (json!({"dimension_names": ["x", "y", "t"]}), "its axes are (x, y, t)"),
-        (json!({"data_type": "int64"}), "its elements are int64; uint8, uint16 and float32 can be read"),
+        (json!({"data_type": "int64"}), "its elements are int64; supported types: uint8, uint16 and float32"),
         (json!({"codecs": [little(), {"name": "bz2", "configuration": {"level": 1}}]}), "bz2"),
         (json!({"codecs": sharded([3, 3, 3])}), "do not divide shards"),
         (json!({"chunk_grid": {"name": "rectilinear", "configuration": {}}}), "its chunk grid is \"rectilinear\""),
@@ -292,25 +295,25 @@ async fn what_is_no_stack_is_refused_in_words() {
         ),
         (json!({"node_type": "group"}), "set source.zarr.array to the path of one of its arrays"),
     ];
-    for (other, said) in cases {
+    for (other, message) in cases {
         let folder = tempfile::tempdir().unwrap();
         let mut metadata = v3([4, 4, 4], json!([little()]));
         metadata.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
         std::fs::write(folder.path().join("zarr.json"), metadata.to_string()).unwrap();
         let error = open(&file(folder.path())).await.unwrap_err();
-        assert!(error.to_string().contains(said) && error.reason() == reason::INVALID_SPEC, "{said}: {error}");
+        assert!(error.to_string().contains(message) && error.reason() == reason::INVALID_SPEC, "{message}: {error}");
     }
     let folder = tempfile::tempdir().unwrap();
     let error = open(&file(folder.path())).await.unwrap_err();
     assert!(error.to_string().contains("it has neither zarr.json nor .zarray") && error.reason() == reason::SOURCE_UNAVAILABLE, "{error}");
-    for (file_name, text, said) in [
+    for (file_name, text, message) in [
         (".zgroup", "{}", "do not list them"),
         (".zmetadata", r#"{"metadata": {"0/.zarray": {}, "1/.zarray": {}, ".zgroup": {}}}"#, "one of its arrays: 0, 1"),
         (".zarray", r#"{"shape": [3, 4, 5], "dtype": "|b1"}"#, "its elements are |b1"),
-        ("zarr.json", "<html>", "cannot be used: expected value"),
+        ("zarr.json", "<html>", "cannot use the metadata of"),
     ] {
         std::fs::write(folder.path().join(file_name), text).unwrap();
         let error = open(&file(folder.path())).await.unwrap_err().to_string();
-        assert!(error.contains(said), "{said}: {error}");
+        assert!(error.contains(message), "{message}: {error}");
     }
 }

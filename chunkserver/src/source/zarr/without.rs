@@ -1,6 +1,6 @@
 //! The place of the decoder in a program that is built without the feature `zarr`: no array opens.
 
-use super::{Error, Frame, Taken};
+use super::{Error, Frame, Transferred};
 use crate::compute::Compute;
 use crate::objects::{Access, Error as StoreError};
 use crate::source::Source;
@@ -24,9 +24,9 @@ impl Keys {
 
 /// An opened array. No value exists.
 #[derive(Debug)]
-pub struct Stack(Infallible);
+pub struct FrameArray(Infallible);
 
-impl Stack {
+impl FrameArray {
     /// # Errors
     /// Always [`Error::NotBuilt`].
     pub async fn open(_: Keys, _: usize) -> Result<Self, Error> {
@@ -50,7 +50,7 @@ impl Stack {
     }
 
     /// No array, no bytes.
-    pub const fn taken(&self) -> Taken {
+    pub const fn take_transferred(&self) -> Transferred {
         match self.0 {}
     }
 

@@ -1,25 +1,25 @@
-//! A job over two servers that know each other by their certificates, from a source with a secret.
+//! A job on two servers that authenticate each other by certificates, with a source that needs a secret.
 
 use super::source::{FrameServer, SECRET, pixels};
-use super::support::{Answer, Cluster, FRAME, FRAMES, job};
+use super::support::{Cluster, FRAME, FRAMES, HttpResponse, job};
 use api::job::Storage;
 use api::phase::{Phase, reason};
 use api::plan::{Allowance, Budget, Plan};
 use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, VERSION, VERSION_HEADER, route};
 
 #[tokio::test]
-async fn two_servers_do_a_job_and_keep_its_secret() {
+async fn two_servers_compute_a_job_and_reveal_no_secret() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET), ("X-Other", "second-secret")]));
     let job = job(&frames);
-    let mut said: Vec<String> = cluster.assign(&job).await.iter().map(Answer::text).collect();
+    let mut texts: Vec<String> = cluster.assign(&job).await.iter().map(HttpResponse::text).collect();
     cluster.until_computed().await;
     let stack: Vec<Vec<u8>> = (0..FRAMES).map(|frame| pixels(100 + 2 * frame)).collect();
     let mut spectra = Vec::new();
     for server in 0..2 {
         let raw = cluster.read(server, "/slice/raw?format=raw").await;
         assert_eq!(raw.status, 200, "{}", raw.text());
-        assert!(raw.body == stack.concat(), "server {server} gives other frames than the source");
-        // More than a megabyte: copied apart, in both servers.
+        assert!(raw.body == stack.concat(), "server {server} returns other frames than the source");
+        // More than a megabyte: both servers copy on a blocking thread.
         let power = cluster.read(server, "/slice/power?format=raw").await.body;
         assert_eq!(power.len(), FRAMES * FRAME.pixels() * 4);
         for (pixel, power) in power.chunks_exact(4).take(FRAME.pixels()).enumerate() {
@@ -31,28 +31,28 @@ async fn two_servers_do_a_job_and_keep_its_secret() {
         let turned = cluster.read(server, "/slice/raw?sel=::-3,1,::2&format=raw").await.body;
         let row = |frame: &Vec<u8>| frame[FRAME.width..2 * FRAME.width].iter().copied().step_by(2).collect::<Vec<_>>();
         assert_eq!(turned, stack.iter().rev().step_by(3).flat_map(row).collect::<Vec<_>>());
-        said.push(cluster.read(server, route::STATUS).await.text());
-        said.push(cluster.read(server, "/slice/nothing").await.text());
-        said.push(cluster.read(server, &format!("/api/v1/servers/{server}/tasks")).await.text());
-        said.push(serde_json::to_string(&cluster.progress(server).await).unwrap());
-        said.push(cluster.get(cluster.metrics_url(server, "/metrics")).await.text());
+        texts.push(cluster.read(server, route::STATUS).await.text());
+        texts.push(cluster.read(server, "/slice/nothing").await.text());
+        texts.push(cluster.read(server, &format!("/api/v1/servers/{server}/tasks")).await.text());
+        texts.push(serde_json::to_string(&cluster.progress(server).await).unwrap());
+        texts.push(cluster.get(cluster.metrics_url(server, "/metrics")).await.text());
     }
-    assert!(spectra[0] == spectra[1], "the answer depends on who is asked");
-    for text in said {
-        assert!(!text.contains(SECRET) && !text.contains("second-secret"), "a secret is told: {text}");
+    assert!(spectra[0] == spectra[1], "the response depends on the server");
+    for text in texts {
+        assert!(!text.contains(SECRET) && !text.contains("second-secret"), "a secret is revealed: {text}");
     }
 }
 
 #[tokio::test]
-async fn trouble_with_the_source_is_told_while_it_lasts() {
+async fn an_error_of_the_source_is_reported_while_it_lasts() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
     frames.set_down(true);
     cluster.assign(&job(&frames)).await;
-    let troubled = cluster.until(0, |progress| progress.last_error.is_some()).await;
-    let trouble = troubled.last_error.unwrap();
-    assert_eq!(trouble.reason, reason::SOURCE_UNAVAILABLE);
-    assert!(trouble.message.contains("503 Service Unavailable") && trouble.message.contains("attempts"), "{}", trouble.message);
-    assert_eq!(troubled.failure, None);
+    let retrying = cluster.until(0, |progress| progress.last_error.is_some()).await;
+    let error = retrying.last_error.unwrap();
+    assert_eq!(error.reason, reason::SOURCE_UNAVAILABLE);
+    assert!(error.message.contains("503 Service Unavailable") && error.message.contains("attempts"), "{}", error.message);
+    assert_eq!(retrying.failure, None);
     frames.set_down(false);
     cluster.until_computed().await;
     assert_eq!(cluster.progress(0).await.last_error, None);
@@ -77,12 +77,12 @@ async fn a_server_of_a_cluster_writes_no_file() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_is_refused_with_a_reason() {
+async fn an_unusable_assignment_is_refused_with_a_reason() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("no header", SECRET)]));
     let mut job = job(&frames);
     let (status, reason, error) = cluster.assign(&job).await[0].problem();
     assert_eq!((status, reason.as_deref()), (400, Some(reason::SOURCE_UNAVAILABLE)));
-    assert!(error.contains("\"no header\" cannot be sent") && !error.contains(SECRET), "{error}");
+    assert!(error.contains("\"no header\" is not valid") && !error.contains(SECRET), "{error}");
 
     job.storage = Storage::Disk;
     let plan = Plan::new(&job, Some(1), &Budget { memory: Allowance::PerServer(2 << 30), cores: 2 }).unwrap();

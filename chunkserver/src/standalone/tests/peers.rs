@@ -1,7 +1,7 @@
-//! Who may command, and what else is asked for through the peers' port.
+//! The port for peers: certificates, and probes.
 
 use super::source::{FrameServer, SECRET};
-use super::support::{Answer, Authority, Cluster, FRAME, FRAMES, Place, TOKEN, builder, client_of, source_of};
+use super::support::{Authority, Cluster, FRAME, FRAMES, HttpResponse, ServerFolders, TOKEN, builder, client_of, source_of};
 use crate::standalone::Server;
 use api::geometry::FrameSpec;
 use api::job::{Images, Source};
@@ -10,8 +10,8 @@ use api::wire::{ProbeRequest, route};
 use transport::client::Client;
 use transport::tls::{Identity, SERVER_NAME};
 
-async fn progress(client: &reqwest::Client, address: &str) -> Result<Answer, reqwest::Error> {
-    Answer::to(client.get(format!("https://{address}{}", route::PROGRESS))).await
+async fn progress(client: &reqwest::Client, address: &str) -> Result<HttpResponse, reqwest::Error> {
+    HttpResponse::to(client.get(format!("https://{address}{}", route::PROGRESS))).await
 }
 
 #[tokio::test]
@@ -19,32 +19,32 @@ async fn only_a_certificate_of_the_jobs_authority_opens_the_peers_port() {
     let cluster = Cluster::start(1, &[]);
     let address = cluster.peer(0);
     let ours = cluster.authority.leaf(SERVER_NAME);
-    let friend = progress(&client_of(&ours), &address).await.unwrap();
-    assert_eq!(friend.status, 200, "{}", friend.text());
-    // Whatever name a friend's own certificate has: the authority is what counts.
+    let accepted = progress(&client_of(&ours), &address).await.unwrap();
+    assert_eq!(accepted.status, 200, "{}", accepted.text());
+    // The name in a client's certificate has no effect; only the authority counts.
     assert_eq!(progress(&client_of(&cluster.authority.leaf("operator.example")), &address).await.unwrap().status, 200);
 
-    let nobody = builder().tls_danger_accept_invalid_certs(true).build().unwrap();
-    progress(&nobody, &address).await.unwrap_err();
-    let stranger = Authority::new().leaf(SERVER_NAME);
-    // It knows our authority, but is not of it.
-    let mixed = Identity { authority: ours.authority.clone(), ..stranger.clone() };
+    let without_certificate = builder().tls_danger_accept_invalid_certs(true).build().unwrap();
+    progress(&without_certificate, &address).await.unwrap_err();
+    let other = Authority::new().leaf(SERVER_NAME);
+    // A client that trusts our authority, with a certificate of another authority.
+    let mixed = Identity { authority: ours.authority.clone(), ..other.clone() };
     progress(&client_of(&mixed), &address).await.unwrap_err();
-    // It would not believe us either.
-    progress(&client_of(&Identity { authority: stranger.authority, ..ours }), &address).await.unwrap_err();
-    let plain = Answer::to(builder().build().unwrap().get(format!("http://{address}{}", route::PROGRESS))).await;
-    assert!(plain.is_err() || plain.is_ok_and(|answer| answer.status >= 400));
-    // None of them has harmed it.
+    // A client with our certificate that trusts only another authority.
+    progress(&client_of(&Identity { authority: other.authority, ..ours }), &address).await.unwrap_err();
+    let plain = HttpResponse::to(builder().build().unwrap().get(format!("http://{address}{}", route::PROGRESS))).await;
+    assert!(plain.is_err() || plain.is_ok_and(|response| response.status >= 400));
+    // The server still works.
     assert_eq!(cluster.progress(0).await.assignment, None);
 }
 
 #[tokio::test]
-async fn a_server_of_another_name_or_authority_is_not_believed() {
+async fn a_server_of_another_name_or_authority_is_refused() {
     let authority = Authority::new();
-    let place = Place::new(&authority, TOKEN, &[]);
+    let folders = ServerFolders::new(&authority, TOKEN, &[]);
     for impostor in [authority.leaf("operator.example"), Authority::new().leaf(SERVER_NAME)] {
-        place.identify(&impostor);
-        let server = Server::bind(&place.settings()).unwrap();
+        folders.identify(&impostor);
+        let server = Server::bind(&folders.settings()).unwrap();
         let address = format!("127.0.0.1:{}", server.addresses().peers.port());
         let task = tokio::spawn(server.serve(std::future::pending()));
         let error = progress(&client_of(&authority.leaf(SERVER_NAME)), &address).await.unwrap_err();
@@ -55,7 +55,7 @@ async fn a_server_of_another_name_or_authority_is_not_believed() {
     assert_eq!(format!("{:?}", authority.leaf(SERVER_NAME)), "Identity");
 }
 
-async fn probe(cluster: &Cluster, source: Images) -> Answer {
+async fn probe(cluster: &Cluster, source: Images) -> HttpResponse {
     let body = serde_json::to_vec(&ProbeRequest { source: Source::Images(source), frames: FRAMES }).unwrap();
     cluster.command(0, |client, url| client.post(url + route::PROBE).header("content-type", "application/json").body(body)).await
 }
@@ -63,10 +63,10 @@ async fn probe(cluster: &Cluster, source: Images) -> Answer {
 #[tokio::test]
 async fn the_first_frame_is_probed_with_the_servers_secret() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
-    let answer = probe(&cluster, source_of(frames.url("frame/{index}"))).await;
-    assert_eq!((answer.status, answer.json::<FrameSpec>()), (200, FRAME));
-    assert_eq!(answer.json::<serde_json::Value>(), serde_json::json!({"height": 120, "width": 100, "dtype": "uint8"}));
-    // The secret stands for a header of the manifest, however that is written.
+    let response = probe(&cluster, source_of(frames.url("frame/{index}"))).await;
+    assert_eq!((response.status, response.json::<FrameSpec>()), (200, FRAME));
+    assert_eq!(response.json::<serde_json::Value>(), serde_json::json!({"height": 120, "width": 100, "dtype": "uint8"}));
+    // The secret replaces a header of the manifest; names of headers are not case-sensitive.
     let overridden = Images { headers: vec![("x-api-key".into(), "wrong".into())], ..source_of(frames.url("frame/{index}")) };
     assert_eq!(probe(&cluster, overridden).await.status, 200);
 
@@ -84,9 +84,9 @@ async fn the_first_frame_is_probed_with_the_servers_secret() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_sent_is_named_and_not_shown() {
+async fn an_invalid_secret_header_is_named_without_its_value() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", "a\u{1}b")]));
     let (status, reason, error) = probe(&cluster, source_of(frames.url("frame/{index}"))).await.problem();
     assert_eq!((status, reason.as_deref()), (422, Some(reason::SOURCE_UNAVAILABLE)));
-    assert!(error.contains("\"X-Api-Key\" cannot be sent") && !error.contains('\u{1}'), "{error}");
+    assert!(error.contains("\"X-Api-Key\" is not valid") && !error.contains('\u{1}'), "{error}");
 }

@@ -1,7 +1,7 @@
-//! What readers and watchers may ask for, and what they may not.
+//! Permissions of readers and monitoring, and the metrics.
 
 use super::source::{FrameServer, SECRET, pixels};
-use super::support::{Answer, Cluster, FRAME, FRAMES, TOKEN, builder, job};
+use super::support::{Cluster, FRAME, FRAMES, HttpResponse, TOKEN, builder, job};
 use api::wire::route;
 
 #[tokio::test]
@@ -20,15 +20,15 @@ async fn each_port_has_its_own_routes() {
         route::TRACES,
     ];
     for path in commands {
-        assert_eq!(cluster.read(0, path).await.status, 404, "{path} is no reader's");
-        assert_eq!(cluster.get(cluster.metrics_url(0, path)).await.status, 404, "{path} is no watcher's");
+        assert_eq!(cluster.read(0, path).await.status, 404, "{path} is available to readers");
+        assert_eq!(cluster.get(cluster.metrics_url(0, path)).await.status, 404, "{path} is available to monitoring");
     }
     let reading = ["/slice/raw", "/api/v1/peek/0", route::STATUS];
     for path in reading {
-        // Without a job there is nothing to read yet.
+        // 503: the server has no job yet.
         assert_eq!(cluster.read(0, path).await.status, 503, "{path}");
-        assert_eq!(cluster.command(0, |client, url| client.get(url + path)).await.status, 404, "{path} is no peer's");
-        assert_eq!(cluster.get(cluster.metrics_url(0, path)).await.status, 404, "{path} is no watcher's");
+        assert_eq!(cluster.command(0, |client, url| client.get(url + path)).await.status, 404, "{path} is available to peers");
+        assert_eq!(cluster.get(cluster.metrics_url(0, path)).await.status, 404, "{path} is available to monitoring");
     }
     for path in ["/livez", "/readyz"] {
         assert_eq!(cluster.get(cluster.metrics_url(0, path)).await.status, 200, "{path}");
@@ -36,7 +36,7 @@ async fn each_port_has_its_own_routes() {
 }
 
 #[tokio::test]
-async fn readers_show_the_token() {
+async fn readers_need_the_token() {
     let cluster = Cluster::start(1, &[]);
     for path in [route::STATUS, "/slice/raw", "/api/v1/peek/0", route::PROGRESS, "/"] {
         let url = cluster.reader_url(0, path);
@@ -47,12 +47,12 @@ async fn readers_show_the_token() {
     let url = cluster.reader_url(0, route::STATUS);
     assert_eq!(cluster.get(format!("{url}?token={TOKEN}")).await.status, 503);
     let client = builder().build().unwrap();
-    assert_eq!(Answer::to(client.get(&url).header("cookie", format!("a=b; token={TOKEN}"))).await.unwrap().status, 503);
-    assert_eq!(Answer::to(client.get(&url).bearer_auth(TOKEN)).await.unwrap().status, 503);
+    assert_eq!(HttpResponse::to(client.get(&url).header("cookie", format!("a=b; token={TOKEN}"))).await.unwrap().status, 503);
+    assert_eq!(HttpResponse::to(client.get(&url).bearer_auth(TOKEN)).await.unwrap().status, 503);
 }
 
 #[tokio::test]
-async fn a_frame_can_be_looked_at_beside_the_work() {
+async fn a_peek_returns_a_frame_of_the_source() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
     cluster.assign(&job(&frames)).await;
     cluster.until_computed().await;
@@ -73,7 +73,7 @@ async fn a_frame_can_be_looked_at_beside_the_work() {
     assert_eq!(cluster.get(cluster.reader_url(0, "/api/v1/peek/0")).await.status, 401);
 }
 
-/// `name{labels} value` of every line that is no comment.
+/// `name{labels} value` of every line that is not a comment.
 fn samples(text: &str) -> Vec<(String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.rsplit_once(' ').map(|(name, value)| (name.to_owned(), value.parse().unwrap())).unwrap()).collect()

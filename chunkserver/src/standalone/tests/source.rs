@@ -1,4 +1,4 @@
-//! Frames behind HTTP, for whoever shows the right header.
+//! An HTTP server of frames that requires a secret header.
 
 use super::support::FRAME;
 use axum::Router;
@@ -14,10 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// What every request has to carry in the header `X-Api-Key`.
+/// The required value of the header `X-Api-Key`.
 pub(super) const SECRET: &str = "a-secret-of-the-source";
 
-/// The pixels of the frame of that index.
+/// The pixels of frame `index`.
 pub(super) fn pixels(index: usize) -> Vec<u8> {
     (0..FRAME.pixels()).map(|pixel| (index * 7 + pixel * 3 + pixel / FRAME.width) as u8).collect()
 }
@@ -26,8 +26,8 @@ struct Shared {
     down: AtomicBool,
     served: AtomicUsize,
     /// Requests for frames so far.
-    asked: AtomicUsize,
-    /// How many of them are answered; the others wait.
+    requested: AtomicUsize,
+    /// Number of requests that are answered; later requests wait.
     answered: watch::Sender<usize>,
 }
 
@@ -47,8 +47,8 @@ impl FrameServer {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (down, served, asked) = Default::default();
-        let shared = Arc::new(Shared { down, served, asked, answered: watch::Sender::new(usize::MAX) });
+        let (down, served, requested) = Default::default();
+        let shared = Arc::new(Shared { down, served, requested, answered: watch::Sender::new(usize::MAX) });
         let router = Router::new()
             .route("/frame/{index}", get(frame))
             .route("/page/{index}", get(|| async { "<html>no such specimen</html>" }))
@@ -61,17 +61,17 @@ impl FrameServer {
         format!("http://{}/{path}", self.address)
     }
 
-    /// Whether it refuses all requests from now on.
+    /// Refuses all requests from now on, or accepts them again.
     pub(super) fn set_down(&self, down: bool) {
         self.shared.down.store(down, Ordering::Relaxed);
     }
 
-    /// Only so many requests for frames are answered, counted from the first, and the others wait.
+    /// Answers only the first `requests` requests for frames; later requests wait.
     pub(super) fn answer_only(&self, requests: usize) {
         self.shared.answered.send_replace(requests);
     }
 
-    /// Frames it has given away.
+    /// Number of served frames.
     pub(super) fn served(&self) -> usize {
         self.shared.served.load(Ordering::Relaxed)
     }
@@ -84,7 +84,7 @@ async fn frame(State(shared): State<Arc<Shared>>, Path(index): Path<usize>, head
     if headers.get("x-api-key").is_none_or(|key| key != SECRET) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let number = shared.asked.fetch_add(1, Ordering::Relaxed);
+    let number = shared.requested.fetch_add(1, Ordering::Relaxed);
     let _ = shared.answered.subscribe().wait_for(|&answered| number < answered).await;
     shared.served.fetch_add(1, Ordering::Relaxed);
     let array = ArrayRef { element: FRAME.dtype.into(), shape: &[FRAME.height, FRAME.width], data: &pixels(index) };

@@ -1,4 +1,4 @@
-//! Certificates, folders and servers for the tests, and what speaks to them.
+//! Certificates, folders, servers and clients for the tests.
 
 use super::super::{Addresses, Ports, Server, Settings};
 use super::source::FrameServer;
@@ -21,7 +21,7 @@ pub(super) const TOKEN: &str = "a-token-for-readers";
 pub(super) const FRAMES: usize = 23;
 pub(super) const FRAME: FrameSpec = FrameSpec { height: 120, width: 100, dtype: Dtype::Uint8 };
 
-/// A job's authority.
+/// A job's certificate authority.
 pub(super) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -44,12 +44,12 @@ impl Authority {
     }
 }
 
-/// The folders that a server is given.
-pub(super) struct Place {
+/// The folders of a server's secrets.
+pub(super) struct ServerFolders {
     folder: TempDir,
 }
 
-impl Place {
+impl ServerFolders {
     pub(super) fn new(authority: &Authority, token: &str, headers: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for part in ["tls", "source"] {
@@ -58,10 +58,10 @@ impl Place {
         for (name, value) in headers {
             std::fs::write(folder.path().join("source").join(name), value).unwrap();
         }
-        let place = Self { folder };
-        place.identify(&authority.leaf(SERVER_NAME));
-        place.write("token", token);
-        place
+        let folders = Self { folder };
+        folders.identify(&authority.leaf(SERVER_NAME));
+        folders.write("token", token);
+        folders
     }
 
     pub(super) fn identify(&self, identity: &Identity) {
@@ -90,22 +90,22 @@ impl Place {
     }
 }
 
-/// An HTTP answer, read whole.
+/// A complete HTTP response.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpResponse {
     pub(super) async fn to(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
     }
 
-    /// The header of that name; empty without it.
+    /// The header with this name; empty if it is missing.
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -126,7 +126,7 @@ impl Answer {
     }
 }
 
-/// A client that shows `identity`.
+/// A client with the certificate of `identity`.
 pub(super) fn client_of(identity: &Identity) -> reqwest::Client {
     transport::crypto::install_crypto();
     builder().tls_backend_preconfigured(client_config(identity).unwrap()).build().unwrap()
@@ -136,15 +136,15 @@ pub(super) fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().http1_only().timeout(Duration::from_secs(20))
 }
 
-/// Some servers of one job, and what speaks to them.
+/// Servers of one job, and clients.
 pub(super) struct Cluster {
     pub(super) authority: Authority,
     pub(super) servers: Vec<Addresses>,
-    /// What is behind each of them.
+    /// The workers of the servers.
     pub(super) workers: Vec<Arc<Worker>>,
     operator: reqwest::Client,
     reader: reqwest::Client,
-    _place: Place,
+    _folders: ServerFolders,
     _tasks: JoinSet<()>,
     running: Vec<AbortHandle>,
 }
@@ -152,61 +152,65 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn start(servers: usize, headers: &[(&str, &str)]) -> Self {
         let authority = Authority::new();
-        let place = Place::new(&authority, &format!("{TOKEN}\n"), headers);
+        let folders = ServerFolders::new(&authority, &format!("{TOKEN}\n"), headers);
         let mut tasks = JoinSet::new();
         let started = (0..servers).map(|_| {
-            let server = Server::bind(&place.settings()).unwrap();
+            let server = Server::bind(&folders.settings()).unwrap();
             let (addresses, worker) = (server.addresses(), Arc::clone(&server.worker));
             (addresses, (worker, tasks.spawn(server.serve(std::future::pending()))))
         });
         let (servers, (workers, running)) = started.unzip();
         let operator = client_of(&authority.leaf("operator.example"));
-        Self { authority, servers, workers, operator, reader: builder().build().unwrap(), _place: place, _tasks: tasks, running }
+        Self { authority, servers, workers, operator, reader: builder().build().unwrap(), _folders: folders, _tasks: tasks, running }
     }
 
-    /// Ends server `server`, as if its machine were gone.
+    /// Ends server `server`, as after the loss of its machine.
     pub(super) fn lose(&self, server: usize) {
         self.running[server].abort();
     }
 
-    /// Where peers find server `server`.
+    /// The address of server `server` for peers.
     pub(super) fn peer(&self, server: usize) -> String {
         format!("127.0.0.1:{}", self.servers[server].peers.port())
     }
 
-    /// Asks as the operator does.
-    pub(super) async fn command(&self, server: usize, ask: impl FnOnce(&reqwest::Client, String) -> reqwest::RequestBuilder) -> Answer {
-        Answer::to(ask(&self.operator, format!("https://{}", self.peer(server)))).await.unwrap()
+    /// A request of the operator.
+    pub(super) async fn command(
+        &self,
+        server: usize,
+        request: impl FnOnce(&reqwest::Client, String) -> reqwest::RequestBuilder,
+    ) -> HttpResponse {
+        HttpResponse::to(request(&self.operator, format!("https://{}", self.peer(server)))).await.unwrap()
     }
 
-    /// A GET as readers do, with the token.
-    pub(super) async fn read(&self, server: usize, path: &str) -> Answer {
-        Answer::to(self.reader.get(self.reader_url(server, path)).bearer_auth(TOKEN)).await.unwrap()
+    /// A GET of a reader, with the token.
+    pub(super) async fn read(&self, server: usize, path: &str) -> HttpResponse {
+        HttpResponse::to(self.reader.get(self.reader_url(server, path)).bearer_auth(TOKEN)).await.unwrap()
     }
 
-    /// A request as readers make them, with the token.
-    pub(super) async fn ask(
+    /// A GET of a reader, with the token and the additions of `with`.
+    pub(super) async fn read_with(
         &self,
         server: usize,
         path: &str,
         with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
-    ) -> Answer {
-        Answer::to(with(self.reader.get(self.reader_url(server, path)).bearer_auth(TOKEN))).await.unwrap()
+    ) -> HttpResponse {
+        HttpResponse::to(with(self.reader.get(self.reader_url(server, path)).bearer_auth(TOKEN))).await.unwrap()
     }
 
-    /// A HEAD as readers make them, with the token.
-    pub(super) async fn request_head(&self, server: usize, path: &str) -> Answer {
-        Answer::to(self.reader.head(self.reader_url(server, path)).bearer_auth(TOKEN)).await.unwrap()
+    /// A HEAD of a reader, with the token.
+    pub(super) async fn request_head(&self, server: usize, path: &str) -> HttpResponse {
+        HttpResponse::to(self.reader.head(self.reader_url(server, path)).bearer_auth(TOKEN)).await.unwrap()
     }
 
-    /// A request of any method by anybody.
-    pub(super) async fn request(&self, method: reqwest::Method, url: String) -> Answer {
-        Answer::to(self.reader.request(method, url)).await.unwrap()
+    /// A request of any method without the token.
+    pub(super) async fn request(&self, method: reqwest::Method, url: String) -> HttpResponse {
+        HttpResponse::to(self.reader.request(method, url)).await.unwrap()
     }
 
-    /// A GET by anybody.
-    pub(super) async fn get(&self, url: String) -> Answer {
-        Answer::to(self.reader.get(url)).await.unwrap()
+    /// A GET without the token.
+    pub(super) async fn get(&self, url: String) -> HttpResponse {
+        HttpResponse::to(self.reader.get(url)).await.unwrap()
     }
 
     pub(super) fn reader_url(&self, server: usize, path: &str) -> String {
@@ -221,30 +225,30 @@ impl Cluster {
         self.command(server, |client, url| client.get(url + route::PROGRESS)).await.json()
     }
 
-    /// Where everybody is.
+    /// The addresses and boot ids of all servers.
     pub(super) fn table(&self) -> Vec<Option<Peer>> {
         let peers = self.workers.iter().enumerate();
         peers.map(|(server, worker)| Some(Peer { address: self.peer(server), boot: worker.boot.clone() })).collect()
     }
 
-    /// Gives every server its share.
-    pub(super) async fn assign(&self, job: &Job) -> Vec<Answer> {
+    /// Assigns the job to every server.
+    pub(super) async fn assign(&self, job: &Job) -> Vec<HttpResponse> {
         self.assign_among(job, self.table()).await
     }
 
-    /// Gives every server its share, and tells it of these peers.
-    pub(super) async fn assign_among(&self, job: &Job, peers: Vec<Option<Peer>>) -> Vec<Answer> {
+    /// Assigns the job to every server, with these peers.
+    pub(super) async fn assign_among(&self, job: &Job, peers: Vec<Option<Peer>>) -> Vec<HttpResponse> {
         let budget = Budget { memory: Allowance::PerServer(2 << 30), cores: 2 };
         let plan = Plan::new(job, Some(peers.len()), &budget).unwrap();
         let assignment = Assignment { job: job.clone(), plan, peers, goal: Phase::Fft };
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for server in 0..self.servers.len() {
-            answers.push(self.assign_one(server, &assignment).await);
+            responses.push(self.assign_one(server, &assignment).await);
         }
-        answers
+        responses
     }
 
-    pub(super) async fn assign_one(&self, server: usize, assignment: &Assignment) -> Answer {
+    pub(super) async fn assign_one(&self, server: usize, assignment: &Assignment) -> HttpResponse {
         let body = serde_json::to_vec(assignment).unwrap();
         let put = |client: &reqwest::Client, url: String| {
             let request = client.put(format!("{url}{}?server={server}", route::ASSIGNMENT)).header(VERSION_HEADER, VERSION);
@@ -253,19 +257,19 @@ impl Cluster {
         self.command(server, put).await
     }
 
-    /// Waits until server `server` says something that pleases `enough`.
-    pub(super) async fn until(&self, server: usize, enough: impl Fn(&Progress) -> bool) -> Progress {
+    /// Waits until the progress of server `server` meets `condition`.
+    pub(super) async fn until(&self, server: usize, condition: impl Fn(&Progress) -> bool) -> Progress {
         for _ in 0..1500 {
             let progress = self.progress(server).await;
-            if enough(&progress) {
+            if condition(&progress) {
                 return progress;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("server {server} does not get there: {:?}", self.progress(server).await);
+        panic!("server {server} does not meet the condition: {:?}", self.progress(server).await);
     }
 
-    /// Waits until all is computed.
+    /// Waits until all servers have computed their arrays.
     pub(super) async fn until_computed(&self) {
         for server in 0..self.servers.len() {
             self.until(server, |progress| !progress.phases.is_empty() && progress.complete_through(Phase::Fft)).await;
@@ -277,7 +281,7 @@ pub(super) fn source_of(url_template: String) -> Images {
     Images { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
 }
 
-/// Spectra of all frames of `source`.
+/// A job that computes the spectra of all frames of `source`.
 pub(super) fn job(source: &FrameServer) -> Job {
     Job {
         name: "movie".into(),

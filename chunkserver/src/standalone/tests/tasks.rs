@@ -1,12 +1,12 @@
-//! What servers note of their work, asked of any of them.
+//! The recorded tasks of servers, from any server.
 
 use super::source::{FrameServer, SECRET, pixels};
-use super::support::{Answer, Cluster, FRAME, FRAMES, job};
+use super::support::{Cluster, FRAME, FRAMES, HttpResponse, job};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// One record of an answer.
+/// One record of a response.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Record {
     start: f64,
@@ -26,7 +26,7 @@ impl Record {
     }
 }
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Clone, Debug)]
 pub(super) struct Tasks {
     pub(super) header: Value,
@@ -35,11 +35,11 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    fn of(answer: &Answer) -> Self {
-        assert_eq!((answer.status, answer.header("content-type")), (200, "application/vnd.arrayjob.tasks"), "{}", answer.text());
-        let line = answer.body.iter().position(|&byte| byte == b'\n').unwrap();
+    fn of(response: &HttpResponse) -> Self {
+        assert_eq!((response.status, response.header("content-type")), (200, "application/vnd.arrayjob.tasks"), "{}", response.text());
+        let line = response.body.iter().position(|&byte| byte == b'\n').unwrap();
         assert_eq!((line + 1) % 8, 0);
-        let header: Value = serde_json::from_slice(&answer.body[..line]).unwrap();
+        let header: Value = serde_json::from_slice(&response.body[..line]).unwrap();
         let name = |list: &str, index: usize| header[list][index].as_str().unwrap_or_else(|| panic!("no {index} in {list}")).to_owned();
         let record = |bytes: &[u8]| Record {
             start: f64::from_le_bytes(bytes[..8].try_into().unwrap()),
@@ -52,35 +52,35 @@ impl Tasks {
             kind: name("kinds", usize::from(bytes[30])),
             flags: bytes[31],
         };
-        let mut finished: Vec<Record> = answer.body[line + 1..].chunks_exact(32).map(record).collect();
+        let mut finished: Vec<Record> = response.body[line + 1..].chunks_exact(32).map(record).collect();
         let running = finished.split_off(header["finished"].as_u64().unwrap() as usize);
         assert_eq!(header["running"], running.len());
-        assert_eq!((answer.body.len() - line - 1) % 32, 0);
+        assert_eq!((response.body.len() - line - 1) % 32, 0);
         Self { header, finished, running }
     }
 
-    /// Of server `server`, asked of `asked`.
-    pub(super) async fn ask(cluster: &Cluster, asked: usize, server: usize, query: &str) -> Self {
-        Self::of(&cluster.read(asked, &format!("/api/v1/servers/{server}/tasks{query}")).await)
+    /// The tasks of server `server`, requested from server `from`.
+    pub(super) async fn request(cluster: &Cluster, from: usize, server: usize, query: &str) -> Self {
+        Self::of(&cluster.read(from, &format!("/api/v1/servers/{server}/tasks{query}")).await)
     }
 
     pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Record> {
         self.finished.iter().filter(move |record| record.kind == kind)
     }
 
-    /// Frames or bands of which there are finished tasks that did not fail.
+    /// Frames or bands with successful tasks.
     pub(super) fn items(&self, kind: &str) -> BTreeSet<usize> {
         self.of_kind(kind).filter(|record| record.flags == 0).flat_map(|record| record.item..record.item + record.count as usize).collect()
     }
 
-    /// What is asked to have what is new since this.
-    fn again(&self) -> String {
+    /// The query for newer records.
+    fn newer(&self) -> String {
         format!("?log={}&after={}", self.header["log"].as_str().unwrap(), self.header["next"])
     }
 }
 
 #[tokio::test]
-async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
+async fn every_server_records_its_frames_and_bands() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     let mut job = job(&frames);
     job.outputs.clear();
@@ -90,7 +90,7 @@ async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
     let plan = cluster.workers[0].share().unwrap().plan.clone();
     let mut fetched = 0.0;
     for id in plan.ids() {
-        let all = Tasks::ask(&cluster, 0, id.0, "").await;
+        let all = Tasks::request(&cluster, 0, id.0, "").await;
         assert_eq!((&all.header["server"], all.running.len()), (&Value::from(id.0), 0));
         assert_eq!(all.header["boot"], cluster.workers[id.0].boot.0);
         let vitals = all.header["vitals"].as_array().unwrap();
@@ -110,38 +110,38 @@ async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
         assert_eq!(
             bytes("gather"),
             ((plan.partition.stack.pixels() - plan.pixels_of(id).len()) * own.len()) as f64,
-            "what the other one pulled"
+            "the bytes that the other server pulled"
         );
         assert_eq!(bytes("fft"), (plan.pixels_of(id).len() * plan.spectrum_bytes()) as f64);
         fetched += bytes("load");
         for record in &all.finished {
-            let place = record.lane.split(' ').next().unwrap();
+            let lane = record.lane.split(' ').next().unwrap();
             let expected = match record.kind.as_str() {
                 "load" => "fetch",
                 "transfer" => "transfer",
                 "gather" => "serve",
                 _ => "compute",
             };
-            // A peer that has no job yet is asked again.
+            // A transfer from a peer without a job fails and is retried.
             let failed = record.flags == 2 && record.kind == "transfer" && record.bytes == 0.0;
-            assert!(place == expected && (record.flags == 0 || failed), "{record:?}");
+            assert!(lane == expected && (record.flags == 0 || failed), "{record:?}");
             assert!(record.start >= 0.0 && record.duration >= 0.0 && record.busy == record.duration, "{record:?}");
         }
-        // A lane has one task at a time.
+        // Tasks of one lane do not overlap.
         for lane in all.header["lanes"].as_array().unwrap() {
             let mut of_lane: Vec<&Record> = all.finished.iter().filter(|record| lane == &record.lane).collect();
             of_lane.sort_by(|a, b| a.start.total_cmp(&b.start));
             let apart = |pair: &[&Record]| pair[0].start + f64::from(pair[0].duration) <= pair[1].start + 1.0;
             assert!(of_lane.windows(2).all(apart), "{lane}");
         }
-        // Whoever is asked, the answer is the same.
-        let other = Tasks::ask(&cluster, 1, id.0, "").await;
+        // Every server returns the same response.
+        let other = Tasks::request(&cluster, 1, id.0, "").await;
         assert_eq!((&other.finished, &other.header["log"]), (&all.finished, &all.header["log"]));
-        // Nothing is new since.
-        let again = Tasks::ask(&cluster, 1, id.0, &all.again()).await;
-        assert_eq!((again.finished.len(), again.running.len(), &again.header["log"]), (0, 0, &all.header["log"]));
-        // More coarsely, it is as much.
-        let coarse = Tasks::ask(&cluster, 0, id.0, "?resolution=1e9").await;
+        // There are no newer records.
+        let newer = Tasks::request(&cluster, 1, id.0, &all.newer()).await;
+        assert_eq!((newer.finished.len(), newer.running.len(), &newer.header["log"]), (0, 0, &all.header["log"]));
+        // Merged records have the same totals.
+        let coarse = Tasks::request(&cluster, 0, id.0, "?resolution=1e9").await;
         let sum = |tasks: &Tasks, of: fn(&Record) -> f64| tasks.finished.iter().map(of).sum::<f64>();
         assert!(coarse.finished.len() < all.finished.len() && coarse.finished.iter().any(|record| record.count > 8));
         let amounts: [fn(&Record) -> f64; 3] = [|r| f64::from(r.count), |r| f64::from(r.busy), |r| f64::from(r.bytes)];
@@ -161,52 +161,52 @@ async fn every_frame_and_every_band_is_noted_by_whoever_worked_on_it() {
 }
 
 #[tokio::test]
-async fn what_goes_on_is_seen_and_then_what_is_new() {
+async fn running_tasks_are_returned_and_then_newer_tasks() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     frames.answer_only(3);
     let mut job = job(&frames);
     job.outputs.clear();
     cluster.assign(&job).await;
-    let mut seen = Tasks::ask(&cluster, 1, 0, "").await;
+    let mut seen = Tasks::request(&cluster, 1, 0, "").await;
     for _ in 0..500 {
         if !seen.running.is_empty() && frames.served() == 3 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
-        seen = Tasks::ask(&cluster, 1, 0, "").await;
+        seen = Tasks::request(&cluster, 1, 0, "").await;
     }
     let running = &seen.running[0];
     assert_eq!((running.kind.as_str(), running.flags, running.lane.split(' ').next()), ("load", 1, Some("fetch")));
     let now = seen.header["now_us"].as_u64().unwrap() - seen.header["epoch_us"].as_u64().unwrap();
-    assert!((running.start + f64::from(running.duration) - now as f64).abs() < 2.0, "it goes on until now");
+    assert!((running.start + f64::from(running.duration) - now as f64).abs() < 2.0, "the running task lasts until now");
     frames.answer_only(usize::MAX);
     cluster.until_computed().await;
-    let new = Tasks::ask(&cluster, 1, 0, &seen.again()).await;
-    let all = Tasks::ask(&cluster, 1, 0, "").await;
+    let new = Tasks::request(&cluster, 1, 0, &seen.newer()).await;
+    let all = Tasks::request(&cluster, 1, 0, "").await;
     assert_eq!(new.header["log"], seen.header["log"]);
-    assert_eq!([seen.finished, new.finished].concat(), all.finished, "told once each, in order");
+    assert_eq!([seen.finished, new.finished].concat(), all.finished, "each record is returned once, in order");
     assert!(new.running.is_empty());
 }
 
 #[tokio::test]
-async fn a_job_that_is_new_has_a_log_of_its_own() {
+async fn a_new_job_has_a_new_log() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
     assert_eq!(cluster.read(0, "/api/v1/servers/0/tasks").await.status, 503);
     let mut job = job(&frames);
     job.outputs.clear();
     cluster.assign(&job).await;
     cluster.until_computed().await;
-    let first = Tasks::ask(&cluster, 0, 0, "").await;
+    let first = Tasks::request(&cluster, 0, 0, "").await;
     job.generation = 2;
     cluster.assign(&job).await;
     cluster.until_computed().await;
-    let second = Tasks::ask(&cluster, 0, 0, &first.again()).await;
+    let second = Tasks::request(&cluster, 0, 0, &first.newer()).await;
     assert_ne!(first.header["log"], second.header["log"]);
-    assert_eq!(second.items("load"), (0..FRAMES).collect(), "all of it is told, whatever was known of the other");
+    assert_eq!(second.items("load"), (0..FRAMES).collect(), "the response contains all records of the new log");
 }
 
 #[tokio::test]
-async fn what_is_tried_again_is_noted_with_its_reason() {
+async fn retries_are_recorded_with_their_reason() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
     frames.set_down(true);
     let mut job = job(&frames);
@@ -215,19 +215,19 @@ async fn what_is_tried_again_is_noted_with_its_reason() {
     cluster.until(0, |progress| progress.last_error.is_some()).await;
     frames.set_down(false);
     cluster.until_computed().await;
-    let all = Tasks::ask(&cluster, 0, 0, "").await;
+    let all = Tasks::request(&cluster, 0, 0, "").await;
     let failed: Vec<&Record> = all.finished.iter().filter(|record| record.flags == 2).collect();
     assert!(failed.len() >= 2 && failed.iter().all(|record| record.kind == "load"), "{failed:?}");
     let marks = all.header["marks"].as_array().unwrap();
-    let told: u64 = marks.iter().filter(|mark| mark["kind"] == "retry").map(|mark| mark["count"].as_u64().unwrap()).sum();
-    assert_eq!(told, failed.len() as u64, "{marks:?}");
+    let retries: u64 = marks.iter().filter(|mark| mark["kind"] == "retry").map(|mark| mark["count"].as_u64().unwrap()).sum();
+    assert_eq!(retries, failed.len() as u64, "{marks:?}");
     assert!(marks.iter().all(|mark| mark["text"].as_str().unwrap().contains("503 Service Unavailable")), "{marks:?}");
-    assert!(marks.len() < failed.len(), "equal ones are one: {marks:?}");
+    assert!(marks.len() < failed.len(), "equal marks are merged: {marks:?}");
     assert_eq!(all.items("load"), (0..FRAMES).collect());
 }
 
 #[tokio::test]
-async fn what_becomes_of_peers_is_noted() {
+async fn lost_and_recovered_peers_are_recorded() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     let mut job = job(&frames);
     job.outputs.clear();
@@ -238,14 +238,14 @@ async fn what_becomes_of_peers_is_noted() {
     cluster.assign(&job).await;
     peers[1] = cluster.table()[1].clone().map(|peer| api::wire::Peer { boot: api::phase::BootId("another".into()), ..peer });
     cluster.assign_among(&job, peers).await;
-    let all = Tasks::ask(&cluster, 0, 0, "").await;
+    let all = Tasks::request(&cluster, 0, 0, "").await;
     let marks = all.header["marks"].as_array().unwrap();
-    let told: Vec<&str> = marks.iter().map(|mark| mark["kind"].as_str().unwrap()).filter(|kind| *kind != "retry").collect();
-    // Why one was started anew is its own to say.
-    assert_eq!(told, ["lost", "recovered"], "{marks:?}");
+    let kinds: Vec<&str> = marks.iter().map(|mark| mark["kind"].as_str().unwrap()).filter(|kind| *kind != "retry").collect();
+    // The restarted server records the restart itself.
+    assert_eq!(kinds, ["lost", "recovered"], "{marks:?}");
     let share = cluster.workers[0].share().unwrap();
     cluster.workers[0].fail(&share, "Because", "the lens cap is on".into());
-    let new = Tasks::ask(&cluster, 0, 0, &all.again()).await;
+    let new = Tasks::request(&cluster, 0, 0, &all.newer()).await;
     let marks = new.header["marks"].as_array().unwrap();
     let last = marks.last().unwrap();
     assert_eq!((&last["kind"], &last["text"]), (&"failure".into(), &"the lens cap is on".into()));

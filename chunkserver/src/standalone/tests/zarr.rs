@@ -1,13 +1,13 @@
-//! The arrays as Zarr: the same elements on every grid, from every server; what a reader has or wants; who may.
+//! The arrays as Zarr: equal elements on every grid and from every server, conditional requests, and permissions.
 
 use super::source::{FrameServer, SECRET};
-use super::support::{Answer, Cluster, FRAME, FRAMES, TOKEN, builder, job};
+use super::support::{Cluster, FRAME, FRAMES, HttpResponse, TOKEN, builder, job};
 use api::job::{FftOutput, Job, Recenter, Reduction};
 use formats::zarr::Grid;
 use reqwest::Method;
 use serde_json::Value;
 
-/// Crops, spectra of them as `output`, and their means, computed by two servers.
+/// Crops, spectra of the crops as `output`, and means, computed by two servers.
 async fn computed(output: FftOutput) -> (Cluster, Job) {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     let mut job = job(&frames);
@@ -23,7 +23,7 @@ async fn computed(output: FftOutput) -> (Cluster, Job) {
     (cluster, job)
 }
 
-/// An array put together from its chunks under `name`, whose padding has to be zero.
+/// The array `name`, joined from its chunks. Asserts that the padding is zero.
 async fn whole(cluster: &Cluster, server: usize, name: &str, version: u32) -> Vec<u8> {
     let metadata: Value = cluster.read(server, &format!("/arrays.zarr/{name}/zarr.json")).await.json();
     let numbers = |value: &Value| value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect::<Vec<_>>();
@@ -48,13 +48,13 @@ async fn whole(cluster: &Cluster, server: usize, name: &str, version: u32) -> Ve
         let chunk = cluster.read(server, &format!("/arrays.zarr/{name}/{key}")).await;
         assert_eq!(chunk.status, 200, "{name}/{key}: {}", chunk.text());
         assert_eq!(chunk.body.len() as u64, grid.chunk_bytes(item), "{name}/{key}");
-        place(&mut data, &shape, &chunk.body, grid.chunks(), &grid.region(&index).unwrap(), item);
+        copy(&mut data, &shape, &chunk.body, grid.chunks(), &grid.region(&index).unwrap(), item);
     }
     data
 }
 
-/// Element by element, which is slow and plain.
-fn place(data: &mut [u8], shape: &[usize], chunk: &[u8], chunks: &[usize], region: &[std::ops::Range<usize>], item: usize) {
+/// Copies a chunk element by element: slow, but simple.
+fn copy(data: &mut [u8], shape: &[usize], chunk: &[u8], chunks: &[usize], region: &[std::ops::Range<usize>], item: usize) {
     for (number, element) in chunk.chunks_exact(item).enumerate() {
         let (mut rest, mut at, mut scale, mut inside) = (number, 0, 1, true);
         for axis in (0..shape.len()).rev() {
@@ -71,7 +71,7 @@ fn place(data: &mut [u8], shape: &[usize], chunk: &[u8], chunks: &[usize], regio
 }
 
 #[tokio::test]
-async fn every_grid_has_the_elements_of_the_slice() {
+async fn every_grid_contains_the_elements_of_the_slice() {
     let (cluster, _) = computed(FftOutput::Power).await;
     let names = [
         "raw",
@@ -107,7 +107,7 @@ async fn every_grid_has_the_elements_of_the_slice() {
 }
 
 #[tokio::test]
-async fn complex_arrays_are_given_as_real_numbers_too() {
+async fn complex_arrays_are_also_available_as_real_numbers() {
     let (cluster, _) = computed(FftOutput::Complex).await;
     let spectrum = cluster.read(1, "/slice/spectrum?format=raw").await.body;
     for (server, name) in [(0, "spectrum@-1,11,13"), (1, "spectrum"), (0, "spectrum@1,-1,-1")] {
@@ -128,16 +128,16 @@ async fn complex_arrays_are_given_as_real_numbers_too() {
 }
 
 #[tokio::test]
-async fn a_reader_gets_what_it_lacks_and_no_more() {
+async fn conditional_requests_return_only_missing_bytes() {
     let (cluster, job) = computed(FftOutput::Power).await;
-    // A peer's chunk, one of our own frames, one that both have, a small array, and metadata.
+    // A chunk of a peer, a frame of this server, a chunk of both, a small array, and metadata.
     for key in ["power/c/0/7/0", "recentered@4,-1,-1/c/0/0/0", "raw@-1,10,10/c/0/1/1", "centroids/c/0/0", "power/zarr.json", ""] {
         let path = format!("/arrays.zarr/{key}");
         let all = cluster.read(0, &path).await;
         assert_eq!((all.status, all.header("accept-ranges"), all.header("cache-control")), (200, "bytes", "private, no-cache"), "{key}");
         let (tag, length) = (all.header("etag").to_owned(), all.body.len());
         assert_eq!(all.header("content-length"), length.to_string(), "{key}");
-        assert_eq!(cluster.read(1, &path).await.header("etag"), tag, "{key}: the tag depends on who is asked");
+        assert_eq!(cluster.read(1, &path).await.header("etag"), tag, "{key}: the tag depends on the server");
 
         let head = cluster.request_head(0, &path).await;
         assert_eq!(
@@ -147,9 +147,9 @@ async fn a_reader_gets_what_it_lacks_and_no_more() {
         );
         assert_eq!((head.body.len(), head.header("content-type")), (0, all.header("content-type")));
 
-        let same = cluster.ask(0, &path, |request| request.header("if-none-match", &tag)).await;
+        let same = cluster.read_with(0, &path, |request| request.header("if-none-match", &tag)).await;
         assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, tag.as_str()), "{key}");
-        let other = cluster.ask(0, &path, |request| request.header("if-none-match", "\"other\"")).await;
+        let other = cluster.read_with(0, &path, |request| request.header("if-none-match", "\"other\"")).await;
         assert_eq!(other.status, 200);
 
         let end = length.min(60);
@@ -158,17 +158,17 @@ async fn a_reader_gets_what_it_lacks_and_no_more() {
             (format!("bytes={}-", length - 3), length - 3..length),
             ("bytes=-7".into(), length - 7..length),
         ] {
-            let part = cluster.ask(0, &path, |request| request.header("range", &range).header("if-range", &tag)).await;
+            let part = cluster.read_with(0, &path, |request| request.header("range", &range).header("if-range", &tag)).await;
             assert_eq!(part.status, 206, "{key} {range}");
             assert_eq!(part.header("content-range"), format!("bytes {}-{}/{length}", expected.start, expected.end - 1), "{key} {range}");
             assert!(part.body == all.body[expected], "{key} {range}");
-            let changed = cluster.ask(0, &path, |request| request.header("range", &range).header("if-range", "\"other\"")).await;
+            let changed = cluster.read_with(0, &path, |request| request.header("range", &range).header("if-range", "\"other\"")).await;
             assert!(changed.status == 200 && changed.body == all.body, "{key} {range}");
         }
-        let beyond = cluster.ask(0, &path, |request| request.header("range", format!("bytes={length}-"))).await;
+        let beyond = cluster.read_with(0, &path, |request| request.header("range", format!("bytes={length}-"))).await;
         assert_eq!((beyond.status, beyond.header("content-range")), (416, format!("bytes */{length}").as_str()), "{key}");
     }
-    // The same key of a later generation is another thing.
+    // The tag of a key changes with the generation.
     let tag = cluster.read(0, "/arrays.zarr/power/c/0/0/0").await.header("etag").to_owned();
     let again = Job { generation: job.generation + 1, ..job };
     cluster.assign(&again).await;
@@ -176,7 +176,7 @@ async fn a_reader_gets_what_it_lacks_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_paths_may_be_encoded() {
+async fn unknown_keys_are_404_and_paths_are_decoded() {
     let (cluster, _) = computed(FftOutput::Power).await;
     for key in [
         "nothing/zarr.json",
@@ -187,9 +187,9 @@ async fn what_is_not_there_is_404_and_paths_may_be_encoded() {
         "ome/centroids/zarr.json",
         "power/x%00y",
     ] {
-        let answer = cluster.read(1, &format!("/arrays.zarr/{key}")).await;
-        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (404, "*"), "{key}");
-        assert!(!answer.problem().2.is_empty());
+        let response = cluster.read(1, &format!("/arrays.zarr/{key}")).await;
+        assert_eq!((response.status, response.header("access-control-allow-origin")), (404, "*"), "{key}");
+        assert!(!response.problem().2.is_empty());
     }
     let plain = cluster.read(0, "/arrays.zarr/power@1,-1,-1/c/3/0/0").await;
     let encoded = cluster.read(1, "/arrays.zarr/power%401%2C-1%2c-1/c/3/0/0").await;
@@ -199,7 +199,7 @@ async fn what_is_not_there_is_404_and_paths_may_be_encoded() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_may_read() {
+async fn pages_of_other_origins_can_read() {
     let cluster = Cluster::start(1, &[]);
     for path in ["/arrays.zarr/power/c/0/0/0", "/slice/raw", "/api/v1/status", "/t/wrong/arrays.zarr/zarr.json", "/nothing"] {
         let preflight = cluster.request(Method::OPTIONS, cluster.reader_url(0, path)).await;
@@ -217,7 +217,7 @@ async fn pages_of_other_origins_may_read() {
 }
 
 #[tokio::test]
-async fn the_token_may_stand_in_front_of_the_path_or_be_a_password() {
+async fn the_token_can_be_a_path_prefix_or_a_password() {
     let (cluster, _) = computed(FftOutput::Power).await;
     let url = |path: &str| cluster.reader_url(0, path);
     for path in ["arrays.zarr/zarr.json", "arrays.zarr/raw@1,-1,-1/c/0/0/0", "arrays.zarr/", "slice/raw?sel=0&format=raw", "api/v1/status"]
@@ -227,12 +227,12 @@ async fn the_token_may_stand_in_front_of_the_path_or_be_a_password() {
             assert_eq!(cluster.get(url(&format!("/t/{wrong}/{path}"))).await.status, 401, "{wrong} {path}");
         }
     }
-    // Who shows a wrong one there does not get in by another.
+    // A wrong token in the path is refused, even with the right token in a header.
     assert_eq!(cluster.read(0, "/t/wrong/api/v1/status").await.status, 401);
     assert_eq!(cluster.get(url(&format!("/{TOKEN}/api/v1/status"))).await.status, 401);
     let with = |user: &str, password: &str| {
         let request = builder().build().unwrap().get(url("/arrays.zarr/.zmetadata")).basic_auth(user, Some(password));
-        Answer::to(request)
+        HttpResponse::to(request)
     };
     assert_eq!(with("anyone", TOKEN).await.unwrap().status, 200);
     assert_eq!(with("", TOKEN).await.unwrap().status, 200);

@@ -3,7 +3,7 @@
 use super::error::FrameError;
 use super::frame_source::{Delivery, FrameSource};
 use super::tasks::BatchTasks;
-use crate::share::{FrameNotes, Share, Sums};
+use crate::share::{FrameNotes, Share, ThreadSums};
 use api::job::{GROUP, Method, OnError, Recenter};
 use api::words::chain;
 use formats::decode::Decoder;
@@ -32,7 +32,7 @@ pub(super) fn compute(
     source: &FrameSource,
     frames: &[Delivered<'_>],
     scratch: &mut Scratch,
-    sums: &mut Sums,
+    sums: &mut ThreadSums,
 ) -> Result<(), FrameError> {
     let Scratch { decoder, centroid, frames: unkept } = scratch;
     let mut tasks = BatchTasks::new(share, frames[0].0, frames.len());
@@ -99,7 +99,7 @@ fn decode(
                 tracing::warn!(frame, error = chain(&error), "the frame is blank");
                 share.journal.mark_as(Event::Blank, error.reason(), &format!("frame {frame} is blank: {}", chain(&error)));
                 target.fill(0);
-                share.counters.note_blank(frame);
+                share.counters.add_blank(frame);
             }
             Err(error) => {
                 tasks.fail();
@@ -117,7 +117,7 @@ fn recentered(
     frames: &[Delivered<'_>],
     decoded: &[&[u8]],
     scratch: &mut recenter::Scratch,
-    sums: &mut Sums,
+    sums: &mut ThreadSums,
     tasks: &mut BatchTasks<'_>,
 ) -> Result<Vec<FrameNotes>, FrameError> {
     if let Some(counter) = &share.counters.recenter {

@@ -3,7 +3,7 @@
 use super::error::FrameError;
 use crate::compute::Pool;
 use crate::share::Share;
-use crate::source::zarr::{Frame, Keys, Stack, Taken};
+use crate::source::zarr::{Frame, FrameArray, Keys, Transferred};
 use crate::source::{self, zarr};
 use crate::worker::Worker;
 use api::job::{Images, OnError, Source, Zarr};
@@ -16,10 +16,10 @@ use std::sync::Arc;
 pub(super) struct Delivery {
     /// Their numbers in the job.
     pub(super) frames: Range<usize>,
-    content: Content,
+    payload: Payload,
 }
 
-enum Content {
+enum Payload {
     /// One response of the source: its body, or why the fetch failed.
     Response { url: String, body: Result<Vec<u8>, Arc<source::Error>> },
     /// The pixels of one frame.
@@ -29,7 +29,7 @@ enum Content {
 /// The source of a share's frames.
 #[derive(Debug)]
 pub(super) struct FrameSource {
-    kind: Kind,
+    backend: Backend,
     /// Fetches, and records each request in the journal.
     source: source::Source,
     /// Buffers of responses and frames, reused.
@@ -37,35 +37,35 @@ pub(super) struct FrameSource {
 }
 
 #[derive(Debug)]
-enum Kind {
+enum Backend {
     Images(Images, Template),
-    Array(Zarr, Arc<Stack>),
+    Array(Zarr, Arc<FrameArray>),
 }
 
 impl FrameSource {
     /// Opens the source of the share's job.
     pub(super) async fn open(worker: &Worker, share: &Share) -> Result<Self, FrameError> {
         let source = share.source.recording_in(&share.journal);
-        let kind = match &share.job.source {
-            Source::Images(images) => Kind::Images(images.clone(), Template::parse(&images.url_template)?),
+        let backend = match &share.job.source {
+            Source::Images(images) => Backend::Images(images.clone(), Template::parse(&images.url_template)?),
             Source::Zarr(zarr) => {
                 let access = worker.environment.access()?;
                 let keys = Keys::new(source.clone(), &access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
-                let stack = Stack::open_known(keys, zarr, share.plan.pace.requests).await?;
-                Kind::Array(zarr.clone(), Arc::new(stack))
+                let array = FrameArray::open_known(keys, zarr, share.plan.pace.requests).await?;
+                Backend::Array(zarr.clone(), Arc::new(array))
             }
         };
-        Ok(Self { kind, source, buffers: Pool::default() })
+        Ok(Self { backend, source, buffers: Pool::default() })
     }
 
     /// Fetches the frames `group`, side by side.
     pub(super) async fn fetch(&self, worker: &Worker, share: &Share, group: Range<usize>) -> Result<Vec<Delivery>, FrameError> {
-        match &self.kind {
-            Kind::Images(images, template) => {
+        match &self.backend {
+            Backend::Images(images, template) => {
                 let responses = api::geometry::cut(group.len(), images.depth).map(|part| group.start + part.start..group.start + part.end);
                 Ok(futures_util::future::join_all(responses.map(|frames| self.response(share, images, template, frames))).await)
             }
-            Kind::Array(zarr, stack) => self.chunks(worker, share, (zarr, stack), group).await,
+            Backend::Array(zarr, array) => self.chunks(worker, share, (zarr, array), group).await,
         }
     }
 
@@ -80,26 +80,26 @@ impl FrameSource {
             }
             Err(error) => Err(Arc::new(error)),
         };
-        Delivery { frames, content: Content::Response { url, body } }
+        Delivery { frames, payload: Payload::Response { url, body } }
     }
 
     async fn chunks(
         &self,
         worker: &Worker,
         share: &Share,
-        (zarr, stack): (&Zarr, &Arc<Stack>),
+        (zarr, array): (&Zarr, &Arc<FrameArray>),
         group: Range<usize>,
     ) -> Result<Vec<Delivery>, FrameError> {
         let progress = || {
-            let Taken { bytes, retries } = stack.taken();
+            let Transferred { bytes, retries } = array.take_transferred();
             share.counters.load.received(bytes);
             share.counters.load.retried(retries);
         };
         let buffers = group.clone().map_while(|_| self.buffers.take()).collect();
         let in_array = zarr.start + group.start..zarr.start + group.end;
-        let read = stack.read(&worker.compute, in_array, buffers, share.job.on_error == OnError::Blank, progress).await;
+        let read = array.read(&worker.compute, in_array, buffers, share.job.on_error == OnError::Blank, progress).await;
         let frames = read.map_err(|(frame, source)| FrameError::Array { frame: frame - zarr.start, source })?;
-        Ok(group.zip(frames).map(|(frame, pixels)| Delivery { frames: frame..frame + 1, content: Content::Pixels(pixels) }).collect())
+        Ok(group.zip(frames).map(|(frame, pixels)| Delivery { frames: frame..frame + 1, payload: Payload::Pixels(pixels) }).collect())
     }
 
     /// Decodes one frame of a delivery into `into`. Returns the fetched bytes of the frame that are not counted yet.
@@ -111,17 +111,17 @@ impl FrameSource {
         delivery: &Delivery,
         into: &mut [u8],
     ) -> Result<u64, FrameError> {
-        let (response, body) = match &delivery.content {
-            Content::Response { url, body } => (url, body),
-            Content::Pixels(Ok(pixels)) => {
+        let (response, body) = match &delivery.payload {
+            Payload::Response { url, body } => (url, body),
+            Payload::Pixels(Ok(pixels)) => {
                 into.copy_from_slice(pixels);
                 return Ok(0);
             }
-            Content::Pixels(Err(source)) => return Err(FrameError::Array { frame, source: Arc::clone(source) }),
+            Payload::Pixels(Err(source)) => return Err(FrameError::Array { frame, source: Arc::clone(source) }),
         };
         let url = || crate::objects::redacted(response);
         let body = body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
-        if let Kind::Images(Images { depth: 1, color, .. }, _) = self.kind {
+        if let Backend::Images(Images { depth: 1, color, .. }, _) = self.backend {
             decoder.decode(body, share.plan.partition.frame, color, into).map_err(|source| FrameError::Decode {
                 frame,
                 url: url(),
@@ -141,7 +141,7 @@ impl FrameSource {
     /// Keeps the buffers of decoded deliveries for later ones.
     pub(super) fn reuse(&self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
-            if let Content::Response { body: Ok(body), .. } | Content::Pixels(Ok(body)) = delivery.content {
+            if let Payload::Response { body: Ok(body), .. } | Payload::Pixels(Ok(body)) = delivery.payload {
                 self.buffers.put(body);
             }
         }

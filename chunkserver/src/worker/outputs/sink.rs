@@ -1,7 +1,7 @@
-//! Where the objects of a Zarr array go: a folder of this machine, or a place in an object store.
+//! The target of the objects of a Zarr array: a local folder, or a location in an object store.
 
 use super::{Error, blocking};
-use crate::objects::{self, Complaint, Location};
+use crate::objects::{self, Location, StoreErrorKind};
 use api::words::chain;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -11,43 +11,43 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Larger objects are put in parts of this size.
+/// Part size of a multipart upload, in bytes. Smaller objects are written in one request.
 const PART_BYTES: usize = 16 << 20;
-/// Parts of one object on their way at a time.
-const PARTS_AT_ONCE: usize = 4;
+/// Concurrent parts of a multipart upload.
+const CONCURRENT_PARTS: usize = 4;
 
-/// Where objects go.
+/// The target of objects.
 #[derive(Clone, Debug)]
 pub(super) enum Sink {
-    /// Below a folder.
+    /// Files below a folder.
     Folder(PathBuf),
-    /// Below a place in a store.
+    /// Objects below a location in a store.
     Store(Location),
 }
 
 impl Sink {
-    /// Puts an object in its place, whole.
+    /// Writes an object atomically.
     pub(super) async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(key);
                 blocking(move || put_file(&path, &bytes)).await
             }
-            Self::Store(place) => put(place.store.as_ref(), &place.below(key), bytes.into()).await,
+            Self::Store(location) => put(location.store.as_ref(), &location.below(key), bytes.into()).await,
         }
     }
 
-    /// What an object holds; none when there is no such object.
+    /// The content of an object; `None` if the object does not exist.
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         match self {
             Self::Folder(folder) => match std::fs::read(folder.join(key)) {
                 Ok(bytes) => Ok(Some(bytes)),
-                Err(error) if is_absent(&error) => Ok(None),
+                Err(error) if is_missing(&error) => Ok(None),
                 Err(source) => Err(Error::Io { path: folder.join(key), source }),
             },
-            Self::Store(place) => {
-                let path = place.below(key);
-                let got = async { place.store.get(&path).await?.bytes().await };
+            Self::Store(location) => {
+                let path = location.below(key);
+                let got = async { location.store.get(&path).await?.bytes().await };
                 match got.await {
                     Ok(bytes) => Ok(Some(bytes.to_vec())),
                     Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -57,7 +57,7 @@ impl Sink {
         }
     }
 
-    /// All objects, by key, with their sizes in bytes. A store that cannot be listed, as most that speak plain HTTP, shows none.
+    /// All keys with the sizes of their objects in bytes. Empty for a store that does not support listing, for example a plain HTTP server.
     pub(super) async fn list(&self) -> Result<HashMap<String, u64>, Error> {
         match self {
             Self::Folder(folder) => {
@@ -69,45 +69,45 @@ impl Sink {
                 })
                 .await
             }
-            Self::Store(place) => {
-                let listed: Result<Vec<_>, _> = place.store.list(Some(&place.path)).try_collect().await;
+            Self::Store(location) => {
+                let listed: Result<Vec<_>, _> = location.store.list(Some(&location.path)).try_collect().await;
                 let below = |key: &Key| -> Option<String> {
-                    let parts: Vec<String> = key.prefix_match(&place.path)?.map(|part| part.as_ref().to_owned()).collect();
+                    let parts: Vec<String> = key.prefix_match(&location.path)?.map(|part| part.as_ref().to_owned()).collect();
                     Some(parts.join("/"))
                 };
                 match listed {
                     Ok(objects) => Ok(objects.iter().filter_map(|object| Some((below(&object.location)?, object.size))).collect()),
-                    Err(error) if self.is_unlisted() => {
-                        tracing::debug!(%error, "a store that cannot be listed");
+                    Err(error) if self.may_not_list() => {
+                        tracing::debug!(%error, "the store does not support listing");
                         Ok(HashMap::new())
                     }
-                    Err(source) => Err(failed(&place.path, &source)),
+                    Err(source) => Err(failed(&location.path, &source)),
                 }
             }
         }
     }
 
-    /// Whether the store may be one that cannot be listed.
-    pub(super) fn is_unlisted(&self) -> bool {
-        matches!(self, Self::Store(place) if place.shown.starts_with("http"))
+    /// Whether the store possibly does not support listing.
+    pub(super) fn may_not_list(&self) -> bool {
+        matches!(self, Self::Store(location) if location.shown.starts_with("http"))
     }
 
-    /// Removes an object, which need not be there.
+    /// Removes an object, if it exists.
     pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => match std::fs::remove_file(folder.join(key)) {
-                Err(source) if !is_absent(&source) => Err(Error::Io { path: folder.join(key), source }),
+                Err(source) if !is_missing(&source) => Err(Error::Io { path: folder.join(key), source }),
                 _ => Ok(()),
             },
-            Self::Store(place) => match place.store.delete(&place.below(key)).await {
+            Self::Store(location) => match location.store.delete(&location.below(key)).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(source) => Err(failed(&place.below(key), &source)),
+                Err(source) => Err(failed(&location.below(key), &source)),
             },
         }
     }
 }
 
-/// Puts an object in its place: in one request, or in parts that become an object all at once.
+/// Writes an object in one request, or in a multipart upload, which is atomic too.
 pub(super) async fn put(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Result<(), Error> {
     let failed = |source| failed(path, &source);
     if bytes.len() <= PART_BYTES {
@@ -115,7 +115,7 @@ pub(super) async fn put(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Re
     }
     let upload = match store.put_multipart(path).await {
         Ok(upload) => upload,
-        // Plain HTTP has no parts.
+        // Plain HTTP does not support multipart uploads.
         Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
             return put_whole(store, path, bytes).await.map_err(failed);
         }
@@ -123,51 +123,51 @@ pub(super) async fn put(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Re
     };
     let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
     for start in (0..bytes.len()).step_by(PART_BYTES) {
-        upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(failed)?;
+        upload.wait_for_capacity(CONCURRENT_PARTS).await.map_err(failed)?;
         upload.put(bytes.slice(start..bytes.len().min(start + PART_BYTES)));
     }
-    // A failed upload is taken back by this too.
+    // `finish` also aborts a failed upload.
     upload.finish().await.map(drop).map_err(failed)
 }
 
-/// In one request, and those that make the folders of WebDAV.
+/// Writes an object in one request, after requests that create the folders on WebDAV servers.
 async fn put_whole(store: &dyn ObjectStore, path: &Key, bytes: Bytes) -> Result<(), object_store::Error> {
-    // Each folder may be lost to another writer once, and is there then.
+    // For each folder, the request may fail once because another writer has created the folder at the same time.
     for _ in path.parts() {
         match store.put(path, bytes.clone().into()).await {
-            Err(error) if is_made_by_another(&error) => {}
+            Err(error) if folder_exists(&error) => {}
             other => return other.map(drop),
         }
     }
     store.put(path, bytes.into()).await.map(drop)
 }
 
-/// Whether a folder could not be made because it is there. Of two writers who make the same one, the store's client lets one fail.
-fn is_made_by_another(error: &object_store::Error) -> bool {
-    let said = chain(error);
-    said.contains("MKCOL") && said.contains("405")
+/// Whether a folder already exists: of two writers that create one folder, the client library returns this error to one writer.
+fn folder_exists(error: &object_store::Error) -> bool {
+    let message = chain(error);
+    message.contains("MKCOL") && message.contains("405")
 }
 
 fn failed(path: &Key, source: &object_store::Error) -> Error {
-    let (key, said) = (path.to_string(), objects::said(source));
-    match objects::complaint(source) {
-        Complaint::Keyless => Error::Keyless { key, said },
-        Complaint::Refused => Error::Refused { key, said },
-        Complaint::Other => Error::Store { key, said },
+    let (key, message) = (path.to_string(), objects::store_message(source));
+    match objects::store_error_kind(source) {
+        StoreErrorKind::MissingKeys => Error::MissingKeys { key, message },
+        StoreErrorKind::Refused => Error::Refused { key, message },
+        StoreErrorKind::Other => Error::Store { key, message },
     }
 }
 
-/// Not there, or below something that is no folder.
-fn is_absent(error: &std::io::Error) -> bool {
+/// Whether the file does not exist, or its path is below a file.
+fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
-/// Whether an object is half a file, left by a server that was lost while it wrote.
-pub(super) fn is_half(key: &str) -> bool {
+/// Whether a key is the temporary name of a file that a lost server did not complete.
+pub(super) fn is_partial(key: &str) -> bool {
     key.rsplit('/').next().is_some_and(|name| name.starts_with('.') && name.contains(".partial-"))
 }
 
-/// By another name first, which no other writer has: a file that is there is whole.
+/// Writes a file under a temporary name, which no other writer uses, and renames it: an existing file is complete.
 fn put_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let name = format!("{}-{}", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
@@ -179,7 +179,7 @@ fn put_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 fn list_folder(folder: &Path, prefix: &str, found: &mut HashMap<String, u64>) -> std::io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
-        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) if is_missing(&error) => return Ok(()),
         entries => entries?,
     };
     for entry in entries {
@@ -191,8 +191,8 @@ fn list_folder(folder: &Path, prefix: &str, found: &mut HashMap<String, u64>) ->
         }
         match entry.metadata() {
             Ok(metadata) => drop(found.insert(key, metadata.len())),
-            // Another server has given it its name meanwhile.
-            Err(error) if is_absent(&error) => {}
+            // Another server has renamed the file since the listing.
+            Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error),
         }
     }

@@ -1,20 +1,20 @@
-//! A whole array and positions along each axis in, the selected elements out. Pure; for arrays of any number of axes.
+//! Selects and pads elements of arrays in memory, with any number of axes. Pure functions.
 
 use api::selection::Axis;
 
-/// The elements at `axes` of the C-order array `data` of `shape`, in C order.
+/// The elements at `axes` of `data`, which has `shape` in C order. `item` is the size of an element in bytes. The result is in C order.
 pub(crate) fn take(data: &[u8], item: usize, shape: &[usize], axes: &[Axis]) -> Vec<u8> {
     let Some((axis, rest)) = axes.split_first() else { return data.to_vec() };
     let inner = shape[1..].iter().product::<usize>() * item;
-    let mut taken = Vec::new();
+    let mut selected = Vec::new();
     for i in 0..axis.count {
         let part = &data[axis.at(i) * inner..][..inner];
-        if rest.is_empty() { taken.extend_from_slice(part) } else { taken.extend(take(part, item, &shape[1..], rest)) }
+        if rest.is_empty() { selected.extend_from_slice(part) } else { selected.extend(take(part, item, &shape[1..], rest)) }
     }
-    taken
+    selected
 }
 
-/// The C-order array `data` of `counts` in the first corner of zeros of `shape`, in C order.
+/// `data`, of shape `counts`, padded at the end of each axis with zeros to `shape`. Both are in C order.
 pub(crate) fn put(data: &[u8], item: usize, counts: &[usize], shape: &[usize]) -> Vec<u8> {
     let mut whole = vec![0; shape.iter().product::<usize>() * item];
     put_into(&mut whole, data, item, counts, shape);
@@ -37,7 +37,7 @@ mod tests {
     use api::selection::{parse_items, resolve};
 
     #[test]
-    fn elements_come_in_numpys_order() {
+    fn elements_are_in_numpys_order() {
         let data: Vec<u8> = (0..12).collect();
         let of = |text: &str| take(&data, 1, &[3, 4], &resolve(&parse_items(text).unwrap(), &[3, 4]).unwrap());
         assert_eq!(of("1"), [4, 5, 6, 7]);
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_smaller_lies_in_the_first_corner() {
+    fn padding_is_at_the_end_of_each_axis() {
         assert_eq!(put(&[1, 2, 3, 4], 1, &[2, 2], &[3, 3]), [1, 2, 0, 3, 4, 0, 0, 0, 0]);
         assert_eq!(put(&[1, 2, 3, 4], 2, &[1, 2, 1], &[1, 2, 2]), [1, 2, 0, 0, 3, 4, 0, 0]);
         assert_eq!(put(&[1, 2], 2, &[1], &[3]), [1, 2, 0, 0, 0, 0]);

@@ -1,13 +1,13 @@
-//! Every documented door opens, and what comes through DVID's is what went in.
+//! Every documented path is routed, and a job reads another job through the DVID routes.
 
 use super::source::{FrameServer, SECRET, pixels};
-use super::support::{Answer, Cluster, FRAME, FRAMES, TOKEN, builder, job, source_of};
+use super::support::{Cluster, FRAME, FRAMES, HttpResponse, TOKEN, builder, job, source_of};
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Color, Fft, FftOutput, Images, Job, Source};
 use formats::decode::{Decoder, probe};
 use serde_json::{Value, json};
 
-/// Every documented path, with the examples of its parameters in place.
+/// Every documented path, with the examples of its parameters.
 fn documented() -> Vec<String> {
     let document = crate::server::openapi();
     let paths = document["paths"].as_object().unwrap().iter().map(|(path, operations)| {
@@ -29,7 +29,7 @@ async fn every_documented_path_is_routed() {
     for path in paths {
         let url = cluster.reader_url(0, &path);
         let response = client.get(&url).bearer_auth(TOKEN).send().await.unwrap();
-        // Without a job there is nothing to read yet, except that there is none.
+        // Without a job, only the page and the event stream respond with 200.
         let stream = response.headers()["content-type"] == "text/event-stream";
         let (page, free) = (path == "/", path == "/app.js" || path == "/app.css");
         assert_eq!(response.status(), if stream || page || free { 200 } else { 503 }, "{path}");
@@ -46,15 +46,15 @@ fn gray(image: &[u8], expected: FrameSpec) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_job_reads_another_job_as_if_it_were_dvid() {
+async fn a_job_reads_another_job_through_the_dvid_routes() {
     let (frames, first) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     first.assign(&job(&frames)).await;
     first.until_computed().await;
     let stack: Vec<u8> = (0..FRAMES).flat_map(|frame| pixels(100 + 2 * frame)).collect();
-    let door = |path: &str| first.reader_url(1, &format!("/api/node/movie/raw/raw/{path}?token={TOKEN}"));
-    let planes = Images { start: 0, step: 1, ..source_of(door("xy/100_120/0_0_{index}")) };
-    // The last response holds three frames instead of four.
-    let volumes = Images { depth: 4, ..Images { url_template: door("0_1_2/100_120_{depth}/0_0_{index}"), ..planes.clone() } };
+    let url = |path: &str| first.reader_url(1, &format!("/api/node/movie/raw/raw/{path}?token={TOKEN}"));
+    let planes = Images { start: 0, step: 1, ..source_of(url("xy/100_120/0_0_{index}")) };
+    // The last response contains three frames instead of four.
+    let volumes = Images { depth: 4, ..Images { url_template: url("0_1_2/100_120_{depth}/0_0_{index}"), ..planes.clone() } };
     for source in [planes, volumes] {
         let second = Cluster::start(1, &[]);
         second.assign(&Job { name: "again".into(), uid: "v".into(), source: Source::Images(source), ..job(&frames) }).await;
@@ -62,14 +62,14 @@ async fn a_job_reads_another_job_as_if_it_were_dvid() {
         let again = second.read(0, "/slice/raw?format=raw").await.body;
         assert!(
             again == stack,
-            "the second job has other frames than the first, at {:?}",
+            "the frames of the second job differ from the first, at {:?}",
             again.iter().zip(&stack).position(|(a, b)| a != b)
         );
     }
 }
 
 #[tokio::test]
-async fn planes_and_volumes_are_what_dvid_would_send() {
+async fn planes_and_volumes_equal_those_of_dvid() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     let complex = Fft { output: FftOutput::Complex, ..job(&frames).fft.unwrap() };
     cluster.assign(&Job { fft: Some(complex), ..job(&frames) }).await;
@@ -84,9 +84,9 @@ async fn planes_and_volumes_are_what_dvid_would_send() {
     assert!(jpeg.body.starts_with(b"\xff\xd8\xff"), "{}", jpeg.text());
     assert_eq!(probe(&jpeg.body, Color::Refuse).unwrap(), FRAME);
     let same = cluster.read(1, "/slice/raw?sel=3&format=jpg:90").await;
-    assert!(same.body == jpeg.body, "a slice's JPEG is another");
+    assert!(same.body == jpeg.body, "the JPEG of the slice differs");
 
-    // Complex values count by their magnitudes: in bin 0, the sum over time.
+    // Complex values are returned as magnitudes: in bin 0, the sum over time.
     let spectrum = cluster.read(0, "/api/node/movie/spectrum/raw/0_1_2/2_1_1/4_6_0").await;
     let sum = |pixel: usize| (0..FRAMES).map(|frame| f32::from(pixels(100 + 2 * frame)[pixel])).sum::<f32>();
     for (x, value) in spectrum.body.as_chunks().0.iter().enumerate() {
@@ -101,14 +101,14 @@ async fn planes_and_volumes_are_what_dvid_would_send() {
     assert_eq!(info["Extended"]["Values"], json!([{"DataType": "uint8", "Label": "raw"}]));
 
     let refusal = async |path: &str| {
-        let answer: Answer = cluster.read(0, &format!("/api/node/{path}")).await;
-        let (status, _, error) = answer.problem();
+        let response: HttpResponse = cluster.read(0, &format!("/api/node/{path}")).await;
+        let (status, _, error) = response.problem();
         (status, error)
     };
     let (status, error) = refusal("bf1/raw/raw/xy/2_2/0_0_0").await;
-    assert_eq!((status, error.as_str()), (404, "there is no job 'bf1' here, this is 'movie'"));
+    assert_eq!((status, error.as_str()), (404, "the job 'bf1' is unknown; this server's job is 'movie'"));
     let (status, error) = refusal("movie/raw_mean_frame/info").await;
-    assert!(status == 404 && error.contains("there are raw, spectrum"), "{status} {error}");
+    assert!(status == 404 && error.contains("known arrays: raw, spectrum"), "{status} {error}");
     let (status, error) = refusal("movie/raw/raw/xy/100_120/1_0_0/png").await;
     assert!(status == 400 && error.starts_with("raw has x from 0 to 99, y from 0 to 119 and t from 0 to 22; 100_120 at 1_0_0"), "{error}");
 }

@@ -1,26 +1,26 @@
-//! What there is so far, small enough to be looked at again and again: the running mean, and a number of each frame.
+//! Preliminary results: the running mean, and values of each frame.
 
 use super::source::{FrameServer, SECRET, pixels};
-use super::support::{Answer, Cluster, FRAME, FRAMES, job};
+use super::support::{Cluster, FRAME, FRAMES, HttpResponse, job};
 use api::job::{Job, Recenter, Reduction};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const CROP: [usize; 2] = [100, 80];
 
-/// An answer of one line and float32.
+/// A response of a line of JSON and float32.
 struct Floats {
     header: Value,
     values: Vec<f32>,
 }
 
 impl Floats {
-    fn of(answer: &Answer, kind: &str) -> Self {
-        assert_eq!((answer.status, answer.header("content-type")), (200, kind), "{}", answer.text());
-        let line = answer.body.iter().position(|&byte| byte == b'\n').unwrap();
+    fn of(response: &HttpResponse, kind: &str) -> Self {
+        assert_eq!((response.status, response.header("content-type")), (200, kind), "{}", response.text());
+        let line = response.body.iter().position(|&byte| byte == b'\n').unwrap();
         assert_eq!((line + 1) % 8, 0);
-        let values = answer.body[line + 1..].chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
-        Self { header: serde_json::from_slice(&answer.body[..line]).unwrap(), values }
+        let values = response.body[line + 1..].chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+        Self { header: serde_json::from_slice(&response.body[..line]).unwrap(), values }
     }
 
     async fn preview(cluster: &Cluster, server: usize, of: &str) -> Self {
@@ -31,7 +31,7 @@ impl Floats {
         Self::of(&cluster.read(server, "/api/v1/traces").await, "application/vnd.arrayjob.traces")
     }
 
-    /// That column of traces.
+    /// The column `name` of traces.
     fn column(&self, name: &str) -> &[f32] {
         let names: Vec<&str> = self.header["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
         let at = names.iter().position(|known| *known == name).unwrap_or_else(|| panic!("no {name} in {names:?}"));
@@ -40,11 +40,11 @@ impl Floats {
     }
 }
 
-/// Elements of a float64 array, as readers have it.
+/// Elements of a float64 array.
 async fn doubles(cluster: &Cluster, path: &str) -> Vec<f64> {
-    let answer = cluster.read(0, &format!("/slice/{path}format=raw")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.body.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect()
+    let response = cluster.read(0, &format!("/slice/{path}format=raw")).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.body.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect()
 }
 
 fn recentered(frames: &FrameServer) -> Job {
@@ -59,7 +59,7 @@ fn singles(values: &[f64]) -> Vec<f32> {
 }
 
 #[tokio::test]
-async fn at_the_end_both_are_what_the_arrays_are() {
+async fn final_previews_and_traces_equal_the_arrays() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     for path in ["/api/v1/preview/raw", "/api/v1/traces"] {
         assert_eq!(cluster.read(0, path).await.status, 503, "{path}");
@@ -83,7 +83,7 @@ async fn at_the_end_both_are_what_the_arrays_are() {
         assert_eq!(traces.column("centroid_y"), singles(&doubles(&cluster, "centroids?sel=:,0&").await));
         assert_eq!(traces.column("centroid_x"), singles(&doubles(&cluster, "centroids?sel=:,1&").await));
     }
-    // A lost server's frames are not counted, and are not there.
+    // Frames of a lost server are not counted and have no values.
     let lost = cluster.workers[0].share().unwrap().plan.frames_of(api::plan::ServerId(1));
     cluster.lose(1);
     tokio::time::sleep(Duration::from_millis(600)).await;
@@ -94,7 +94,7 @@ async fn at_the_end_both_are_what_the_arrays_are() {
 }
 
 #[tokio::test]
-async fn in_the_middle_they_are_of_the_frames_that_have_come() {
+async fn previews_and_traces_contain_the_frames_loaded_so_far() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     frames.answer_only(0);
     cluster.assign(&recentered(&frames)).await;
@@ -104,7 +104,7 @@ async fn in_the_middle_they_are_of_the_frames_that_have_come() {
     assert!(Floats::traces(&cluster, 1).await.values.iter().all(|value| value.is_nan()));
 
     frames.answer_only(15);
-    // Until what has been given away is loaded, as far as it is whole groups of frames.
+    // Waits until the served frames are loaded, as far as they form complete groups.
     let mut known = 0;
     for _ in 0..50 {
         let now: usize = cluster.workers.iter().map(|worker| worker.progress().phases[0].done as usize).sum();
@@ -138,7 +138,7 @@ async fn in_the_middle_they_are_of_the_frames_that_have_come() {
 }
 
 #[tokio::test]
-async fn what_is_not_summed_has_no_preview() {
+async fn arrays_without_sums_have_no_preview() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
     let mut job = job(&frames);
     job.outputs.clear();
@@ -157,14 +157,14 @@ async fn what_is_not_summed_has_no_preview() {
 }
 
 #[tokio::test]
-async fn those_who_look_at_once_cost_one_look() {
+async fn concurrent_requests_share_one_preview() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
     cluster.assign(&recentered(&frames)).await;
     cluster.until_computed().await;
     let before = cluster.workers[1].client.traffic.bytes().1;
-    let looks = futures_util::future::join_all((0..10).map(|_| cluster.read(0, "/api/v1/preview/raw"))).await;
+    let previews = futures_util::future::join_all((0..10).map(|_| cluster.read(0, "/api/v1/preview/raw"))).await;
     let sent = cluster.workers[1].client.traffic.bytes().1 - before;
-    assert!(looks.iter().all(|look| look.status == 200 && look.body == looks[0].body));
+    assert!(previews.iter().all(|preview| preview.status == 200 && preview.body == previews[0].body));
     let part = (8 + FRAME.pixels() * 8) as u64;
-    assert!((part..2 * part).contains(&sent), "server 1 was asked for {sent} bytes, where one part has {part}");
+    assert!((part..2 * part).contains(&sent), "server 1 sent {sent} bytes; one part has {part}");
 }

@@ -1,6 +1,6 @@
-//! Elements from the store, or from a peer's answer, put where they belong. Everything read here is ready.
+//! Copies elements from the store, or from a peer's response, to their positions in a region. All slots that are read must be ready.
 
-use super::window::Window;
+use super::region::Region;
 use crate::share::Share;
 use api::arrays::Base;
 use api::geometry::intersect;
@@ -9,31 +9,31 @@ use api::selection::Axis;
 use formats::aspect::Aspect;
 use std::ops::Range;
 
-/// Pixels whose series are read side by side: as many streams as a processor follows, and whole cache lines written.
+/// Pixels whose series are read in parallel: as many streams as a processor prefetches, and whole cache lines written.
 const SERIES: usize = 32;
 
-/// Where selected pixels go, in elements: number `q` of time 0, and from one time to the next.
+/// Target offsets of the selected pixels, in elements. Pixels are numbered in C order of the selection.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    /// From one time to the next.
+pub(super) struct PixelOffsets {
+    /// Distance from one time to the next.
     stride: usize,
-    /// Selected pixels of a row, and from one row to the next.
+    /// Selected pixels of a row, and the distance from one row to the next.
     row: usize,
     row_stride: usize,
-    /// Pixel number that comes first.
+    /// The first pixel.
     first: usize,
 }
 
-impl Place {
-    /// In the window's own shape.
-    pub(super) const fn within(window: &Window) -> Self {
-        let [_, rows, columns] = window.shape;
-        Self { stride: rows * columns, row: window.cube.x.count, row_stride: columns, first: 0 }
+impl PixelOffsets {
+    /// Offsets in the shape of the region.
+    pub(super) const fn within(region: &Region) -> Self {
+        let [_, rows, columns] = region.shape;
+        Self { stride: rows * columns, row: region.cube.x.count, row_stride: columns, first: 0 }
     }
 
-    /// One after another, without any other pixel.
-    pub(super) const fn alone(pixels: &Range<usize>) -> Self {
-        // One endless row.
+    /// Offsets in a (t, pixel) part that contains only `pixels`.
+    pub(super) const fn packed(pixels: &Range<usize>) -> Self {
+        // One row without end.
         Self { stride: pixels.end - pixels.start, row: usize::MAX, row_stride: 0, first: pixels.start }
     }
 
@@ -42,17 +42,17 @@ impl Place {
         q / self.row * self.row_stride + q % self.row
     }
 
-    /// The pixels from `q` on, before `end`, that go side by side.
+    /// The pixels from `q`, before `end`, whose targets are consecutive.
     fn run(&self, q: usize, end: usize) -> Range<usize> {
         let left = self.row - (q - self.first) % self.row;
         q..end.min(q.saturating_add(left))
     }
 }
 
-/// The selected times `times` of this server's frames, with all of the window's rows and columns.
-pub(super) fn frames(share: &Share, base: Base, window: &Window, times: Range<usize>, to: &mut [u8]) {
+/// Copies the selected times `times` of this server's frames, with all rows and columns of the region.
+pub(super) fn frames(share: &Share, base: Base, region: &Region, times: Range<usize>, to: &mut [u8]) {
     let (store, spec) = share.frame_store(base);
-    let (cube, [_, rows, columns], item) = (&window.cube, window.shape, spec.dtype.size());
+    let (cube, [_, rows, columns], item) = (&region.cube, region.shape, spec.dtype.size());
     for (time, to) in times.zip(to.chunks_exact_mut((rows * columns * item).max(1))) {
         let slot = cube.t.at(time) - share.frames().start;
         let frame = store.read(slot..slot + 1).unwrap_or_default();
@@ -72,47 +72,47 @@ fn copy_axis(row: &[u8], item: usize, axis: &Axis, to: &mut [u8]) {
     }
 }
 
-/// This server's pixels `own` of the selected ones, at all selected times.
-pub(super) fn tiles(share: &Share, base: Base, window: &Window, own: Range<usize>, place: &Place, to: &mut [u8]) {
+/// Copies this server's selected pixels `own`, at all selected times.
+pub(super) fn tiles(share: &Share, base: Base, region: &Region, own: Range<usize>, offsets: &PixelOffsets, to: &mut [u8]) {
     let plan = &share.plan;
     let Some(store) = share.tile_store(base) else { return };
     let mut q = own.start;
     while q < own.end {
-        let band = window.cube.pixel(q, plan.partition.stack.width) / plan.partition.band_pixels;
+        let band = region.cube.pixel(q, plan.partition.stack.width) / plan.partition.band_pixels;
         let pixels = plan.band(band);
         let slot = band - share.bands().start;
         let tile = Tile { bytes: store.read(slot..slot + 1).unwrap_or_default(), pixels: pixels.clone() };
-        let in_band = intersect(&own, &window.cube.pixels_in(&pixels, plan.partition.stack.width));
+        let in_band = intersect(&own, &region.cube.pixels_in(&pixels, plan.partition.stack.width));
         while q < in_band.end {
-            let run = place.run(q, in_band.end);
+            let run = offsets.run(q, in_band.end);
             if base == Base::Spectrum {
-                tile.spectra(share, window, run.clone(), place, to);
+                tile.spectra(share, region, run.clone(), offsets, to);
             } else {
-                tile.frames(share, window, run.clone(), place, to);
+                tile.frames(share, region, run.clone(), offsets, to);
             }
             q = run.end;
         }
     }
 }
 
-/// One band's bytes.
+/// The bytes of one band.
 struct Tile<'a> {
     bytes: &'a [u8],
-    /// Its pixels, flattened.
+    /// The band's pixels, as indices into the flattened frame.
     pixels: Range<usize>,
 }
 
 impl Tile<'_> {
-    /// Pixels `run`, which go side by side, of a tile that holds (t, pixel).
-    fn frames(&self, share: &Share, window: &Window, run: Range<usize>, place: &Place, to: &mut [u8]) {
-        let (cube, item, width) = (&window.cube, share.plan.partition.stack.dtype.size(), share.plan.partition.stack.width);
+    /// Copies pixels `run`, whose targets are consecutive, from a tile of (t, pixel).
+    fn frames(&self, share: &Share, region: &Region, run: Range<usize>, offsets: &PixelOffsets, to: &mut [u8]) {
+        let (cube, item, width) = (&region.cube, share.plan.partition.stack.dtype.size(), share.plan.partition.stack.width);
         let row = self.pixels.len() * item;
         for time in 0..cube.t.count {
             let from = &self.bytes[cube.t.at(time) * row..][..row];
-            let to = &mut to[(time * place.stride + place.at(run.start)) * item..][..run.len() * item];
+            let to = &mut to[(time * offsets.stride + offsets.at(run.start)) * item..][..run.len() * item];
             let mut q = run.start;
             while q < run.end {
-                // To the end of a row of the image: there the next pixel lies elsewhere.
+                // At most to the end of an image row, where the pixels in the tile stop being consecutive.
                 let count = if cube.x.step == 1 { (cube.x.count - q % cube.x.count).min(run.end - q) } else { 1 };
                 let first = (cube.pixel(q, width) - self.pixels.start) * item;
                 to[(q - run.start) * item..][..count * item].copy_from_slice(&from[first..][..count * item]);
@@ -121,15 +121,15 @@ impl Tile<'_> {
         }
     }
 
-    /// Pixels `run`, which go side by side, of a tile that holds (pixel, bin).
-    fn spectra(&self, share: &Share, window: &Window, run: Range<usize>, place: &Place, to: &mut [u8]) {
+    /// Copies pixels `run`, whose targets are consecutive, from a tile of (pixel, bin).
+    fn spectra(&self, share: &Share, region: &Region, run: Range<usize>, offsets: &PixelOffsets, to: &mut [u8]) {
         let complex = share.plan.fft.is_some_and(|fft| fft.output == FftOutput::Complex);
         let mut q = run.start;
         while q < run.end {
             let some = q..run.end.min(q + SERIES);
-            let to = &mut to[place.at(q) * window.aspect.element(element(complex)).size()..];
-            match (complex, window.aspect) {
-                (true, Aspect::Value) => self.series(share, window, some, place.stride, to, |bin: [u8; 8], mirrored| {
+            let to = &mut to[offsets.at(q) * region.aspect.element(element(complex)).size()..];
+            match (complex, region.aspect) {
+                (true, Aspect::Value) => self.series(share, region, some, offsets.stride, to, |bin: [u8; 8], mirrored| {
                     let [re, im] = parts(bin, mirrored);
                     let mut value = [0; 8];
                     value[..4].copy_from_slice(&re.to_le_bytes());
@@ -137,31 +137,31 @@ impl Tile<'_> {
                     value
                 }),
                 (true, Aspect::Magnitude) => {
-                    self.series(share, window, some, place.stride, to, |bin: [u8; 8], mirrored| {
+                    self.series(share, region, some, offsets.stride, to, |bin: [u8; 8], mirrored| {
                         magnitude(parts(bin, mirrored)).to_le_bytes()
                     });
                 }
-                (true, Aspect::Phase) => self.series(share, window, some, place.stride, to, |bin: [u8; 8], mirrored| {
+                (true, Aspect::Phase) => self.series(share, region, some, offsets.stride, to, |bin: [u8; 8], mirrored| {
                     let [re, im] = parts(bin, mirrored);
                     im.atan2(re).to_le_bytes()
                 }),
-                (false, _) => self.series(share, window, some, place.stride, to, |bin: [u8; 4], _| bin),
+                (false, _) => self.series(share, region, some, offsets.stride, to, |bin: [u8; 4], _| bin),
             }
             q = (q + SERIES).min(run.end);
         }
     }
 
-    /// The spectra of pixels `run` side by side, `stride` elements from one bin to the next.
+    /// Copies the spectra of pixels `run`; `stride` is the distance from one bin to the next in the target, in elements.
     fn series<const FROM: usize, const TO: usize>(
         &self,
         share: &Share,
-        window: &Window,
+        region: &Region,
         run: Range<usize>,
         stride: usize,
         to: &mut [u8],
-        give: impl Fn([u8; FROM], bool) -> [u8; TO],
+        convert: impl Fn([u8; FROM], bool) -> [u8; TO],
     ) {
-        let (plan, cube) = (&share.plan, &window.cube);
+        let (plan, cube) = (&share.plan, &region.cube);
         let (bins, _) = self.bytes.as_chunks::<FROM>();
         let (to, _) = to.as_chunks_mut::<TO>();
         let mut series: [&[[u8; FROM]]; SERIES] = [&[]; SERIES];
@@ -170,10 +170,10 @@ impl Tile<'_> {
         }
         for time in 0..cube.t.count {
             let bin = cube.t.at(time);
-            // A real input's spectrum mirrors: bin T - k is the conjugate of bin k.
+            // The spectrum of real input is symmetric: bin T - k is the conjugate of bin k.
             let stored = bin.min(plan.partition.frames - bin);
             for (to, series) in to[time * stride..][..run.len()].iter_mut().zip(&series) {
-                *to = give(series[stored], stored != bin);
+                *to = convert(series[stored], stored != bin);
             }
         }
     }
@@ -183,63 +183,63 @@ const fn element(complex: bool) -> api::geometry::Element {
     if complex { api::geometry::Element::Complex64 } else { api::geometry::Element::Float32 }
 }
 
-/// Real and imaginary part of a bin, or of the one that mirrors it.
+/// Real and imaginary part of a bin, or of its mirror bin.
 fn parts(bin: [u8; 8], mirrored: bool) -> [f32; 2] {
     let [a, b, c, d, e, f, g, h] = bin;
     let im = f32::from_le_bytes([e, f, g, h]);
     [f32::from_le_bytes([a, b, c, d]), if mirrored { -im } else { im }]
 }
 
-/// The absolute value, rounded once: squares of float32 neither overflow nor vanish in float64.
+/// The absolute value, rounded once: squares of float32 neither overflow nor underflow in float64.
 fn magnitude([re, im]: [f32; 2]) -> f32 {
     let (re, im) = (f64::from(re), f64::from(im));
     (re * re + im * im).sqrt() as f32
 }
 
-/// Puts what a peer sent of its pixels `own` into the window: `bytes` from position `at` of its (t, pixel) part on.
-pub(super) fn scatter(place: &Place, own: &Range<usize>, item: usize, mut at: usize, mut bytes: &[u8], to: &mut [u8]) {
+/// Copies a message of a peer into the region. `own` are the peer's pixels; `at` is the position of `bytes` in the peer's (t, pixel) part.
+pub(super) fn scatter(offsets: &PixelOffsets, own: &Range<usize>, item: usize, mut at: usize, mut bytes: &[u8], to: &mut [u8]) {
     let row = own.len() * item;
     while !bytes.is_empty() {
         let (time, within) = (at / row, at % row);
         let q = own.start + within / item;
-        let run = place.run(q, own.end);
+        let run = offsets.run(q, own.end);
         // A message may end within an element.
         let inside = within % item;
         let count = (run.len() * item - inside).min(bytes.len());
         let (now, later) = bytes.split_at(count);
-        to[(time * place.stride + place.at(q)) * item + inside..][..count].copy_from_slice(now);
+        to[(time * offsets.stride + offsets.at(q)) * item + inside..][..count].copy_from_slice(now);
         (at, bytes) = (at + count, later);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::window::Cube;
+    use super::super::region::Cube;
     use super::*;
 
     #[test]
-    fn a_peers_part_goes_where_it_belongs_however_it_is_cut() {
+    fn a_peers_part_is_placed_independently_of_message_sizes() {
         let cube = Cube { t: Axis::whole(2), y: Axis::whole(3), x: Axis::whole(2) };
-        let window = Window { shape: [2, 3, 3], ..Window::of(cube) };
-        let (place, item) = (Place::within(&window), 2);
+        let region = Region { shape: [2, 3, 3], ..Region::of(cube) };
+        let (offsets, item) = (PixelOffsets::within(&region), 2);
         // Pixels 1 to 4 of six: the end of row 0, row 1, the start of row 2.
         let own = 1..5;
         let part: Vec<u8> = (1..=16).collect();
         let expected =
             [[0, 0, 1, 2, 0, 0, 3, 4, 5, 6, 0, 0, 7, 8, 0, 0, 0, 0], [0, 0, 9, 10, 0, 0, 11, 12, 13, 14, 0, 0, 15, 16, 0, 0, 0, 0]];
-        for pieces in 1..=16 {
+        for length in 1..=16 {
             let mut to = vec![0; 36];
             let mut at = 0;
-            for piece in part.chunks(pieces) {
-                scatter(&place, &own, item, at, piece, &mut to);
-                at += piece.len();
+            for message in part.chunks(length) {
+                scatter(&offsets, &own, item, at, message, &mut to);
+                at += message.len();
             }
-            assert_eq!(to, expected.concat(), "in pieces of {pieces}");
+            assert_eq!(to, expected.concat(), "in messages of {length} bytes");
         }
     }
 
     #[test]
-    fn magnitudes_are_those_of_numpy() {
+    fn magnitudes_equal_numpy() {
         assert_eq!(magnitude([3.0, -4.0]), 5.0);
         assert_eq!(magnitude([3e38, 0.0]), 3e38);
         assert_eq!(magnitude([1e-45, 0.0]), 1e-45);

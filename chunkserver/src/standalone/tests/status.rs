@@ -1,4 +1,4 @@
-//! The whole job as any server tells it, once and as it changes.
+//! The status of the whole job from any server, once and as events.
 
 use super::source::{FrameServer, SECRET};
 use super::support::{Cluster, FRAMES, TOKEN, builder, job};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// One listener's connection.
+/// The connection of a listener.
 struct Listener {
     response: reqwest::Response,
     unread: String,
@@ -20,7 +20,7 @@ impl Listener {
         Self { response, unread: String::new() }
     }
 
-    /// The next event's id and status.
+    /// The id and the status of the next event.
     async fn next(&mut self) -> (u64, Value) {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
@@ -36,14 +36,14 @@ impl Listener {
         }
     }
 
-    /// The first status that pleases `enough`; how many events that took.
-    async fn until(&mut self, enough: impl Fn(&Value) -> bool) -> (usize, Value) {
+    /// The first status that meets `condition`, and the number of events until then.
+    async fn until(&mut self, condition: impl Fn(&Value) -> bool) -> (usize, Value) {
         let (mut count, mut last) = (0, 0);
         loop {
             let (id, status) = self.next().await;
             assert!(id > last, "event {id} after {last}");
             (count, last) = (count + 1, id);
-            if enough(&status) {
+            if condition(&status) {
                 return (count, status);
             }
         }
@@ -51,7 +51,7 @@ impl Listener {
 }
 
 #[tokio::test]
-async fn any_server_tells_the_whole_job() {
+async fn every_server_reports_the_status_of_the_whole_job() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(3, &[("X-Api-Key", SECRET)]));
     let mut job = job(&frames);
     job.outputs.clear();
@@ -75,25 +75,25 @@ async fn any_server_tells_the_whole_job() {
             let vitals = &member["progress"]["vitals"];
             let (received, sent) = cluster.workers[id].client.traffic.bytes();
             assert_eq!(vitals["cores"], 2);
-            // All servers are one process here.
+            // All servers run in this process.
             assert!(vitals["cpu_ms"].as_u64() > Some(10) && vitals["resident_bytes"].as_u64() > Some(1 << 20), "{vitals}");
             let blocks = member["progress"]["phases"][1]["bytes"].as_u64().unwrap();
-            let told = vitals["received_bytes"].as_u64().unwrap();
+            let reported = vitals["received_bytes"].as_u64().unwrap();
             assert!(
-                blocks > 0 && (blocks + member["progress"]["phases"][0]["bytes"].as_u64().unwrap()..=received).contains(&told),
+                blocks > 0 && (blocks + member["progress"]["phases"][0]["bytes"].as_u64().unwrap()..=received).contains(&reported),
                 "{vitals}"
             );
-            // Each has sent as many as it has pulled, more or less.
+            // Each server has sent about as many bytes as it has pulled.
             assert!((blocks / 2..=sent).contains(&vitals["sent_bytes"].as_u64().unwrap()), "{vitals}");
             assert_eq!(vitals["waits"], json!([]));
         }
-        // The loop has them not: they would be news each time.
+        // The operator's requests contain no vitals, which change with every sample.
         assert_eq!(cluster.progress(server).await.vitals, None);
         let raw = &status["arrays"][0];
         assert_eq!((&raw["name"], &raw["chunks"]), (&json!("raw"), &json!([4, 120, 100])));
         assert_eq!((&status["blank"], &status["failure"]), (&json!([]), &Value::Null));
     }
-    // What is sent is what is documented.
+    // The JSON matches the documented schemas.
     let status: Value = cluster.read(0, "/api/v1/status").await.json();
     let schemas = crate::server::openapi()["components"]["schemas"].clone();
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
@@ -103,9 +103,9 @@ async fn any_server_tells_the_whole_job() {
 }
 
 #[tokio::test]
-async fn listeners_hear_of_a_job_of_its_end_and_of_a_loss() {
+async fn listeners_receive_the_start_the_end_and_a_loss() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::start(2, &[("X-Api-Key", SECRET)]));
-    // Before there is a job.
+    // Before the job.
     let mut early = Listener::of(&cluster, 0).await;
     let started = Instant::now();
     let mut job = job(&frames);
@@ -115,7 +115,7 @@ async fn listeners_hear_of_a_job_of_its_end_and_of_a_loss() {
     assert!(count as f64 <= 4.0 * started.elapsed().as_secs_f64() + 1.0, "{count} events in {:?}", started.elapsed());
     assert_eq!(finished["phases"][2]["done"], finished["phases"][2]["total"]);
 
-    // At rest only what servers take is told, now and then.
+    // After the end, events contain only new vitals, at long intervals.
     let rest = tokio::time::Instant::now() + Duration::from_millis(7500);
     let (mut count, mut last) = (0, finished.clone());
     while let Ok((_, status)) = tokio::time::timeout_at(rest, early.next()).await {
@@ -135,10 +135,10 @@ async fn listeners_hear_of_a_job_of_its_end_and_of_a_loss() {
         assert_eq!((&lost["state"], &lost["fleet"][1]["progress"]), (&json!("Loading"), &Value::Null));
         assert_eq!(lost["fleet"][0]["answers"], true);
     }
-    let answer = cluster.read(0, "/api/v1/status").await;
-    assert_eq!((answer.status, &answer.json::<Value>()["servers"]), (200, &json!(2)));
+    let response = cluster.read(0, "/api/v1/status").await;
+    assert_eq!((response.status, &response.json::<Value>()["servers"]), (200, &json!(2)));
 
-    // The next job is followed as this one was.
+    // Listeners also receive the status of the next job.
     job.uid = "w".into();
     let alone = api::plan::Plan::new(&job, Some(1), &api::plan::Budget { memory: api::plan::Allowance::PerServer(2 << 30), cores: 2 });
     let assignment = api::wire::Assignment { plan: alone.unwrap(), job, peers: vec![None], goal: api::phase::Phase::Fft };

@@ -1,38 +1,38 @@
-//! Elements of a part of an array in, the bytes of its object out: a chunk, or a shard of several. Pure.
+//! Encodes elements of an array as an object of a Zarr store: a chunk, or a shard of several chunks. Pure functions.
 
 use crate::results::{put, take};
 use api::geometry::position;
 use api::selection::Axis;
 
-/// What an object is made of.
+/// The shape of an object.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape<'a> {
-    /// Shape of one chunk.
+pub(super) struct ObjectShape<'a> {
+    /// Shape of a chunk, in elements.
     pub(super) chunk: &'a [usize],
-    /// Shape of one shard, in whole chunks, when the object is one.
+    /// Shape of a shard, in elements, a multiple of the chunk; `None` if the object is a chunk.
     pub(super) shard: Option<&'a [usize]>,
-    /// Bytes of one element.
+    /// Size of an element, in bytes.
     pub(super) item: usize,
 }
 
-impl Shape<'_> {
-    /// Bytes of a chunk.
+impl ObjectShape<'_> {
+    /// Size of a chunk, in bytes.
     fn chunk_bytes(&self) -> usize {
         self.chunk.iter().product::<usize>() * self.item
     }
 
-    /// Bytes of an object that holds `counts` elements along each axis.
+    /// Size in bytes of an object with `counts` elements along each axis.
     pub(super) fn object_bytes(&self, counts: &[usize]) -> usize {
         let Some(shard) = self.shard else { return self.chunk_bytes() };
         let along = |sizes: &[usize]| -> usize { sizes.iter().zip(self.chunk).map(|(size, chunk)| size.div_ceil(*chunk)).product() };
         along(counts) * self.chunk_bytes() + along(shard) * ENTRY + CHECKSUM
     }
 
-    /// The object that holds `data`, of `counts` elements along each axis.
+    /// The object that contains `data`, with `counts` elements along each axis.
     ///
-    /// A shard is its chunks one after another, then an index: offset and length of each, in C order, and a checksum of those
-    /// (sharding codec 1.0 of the Zarr v3 specification, index at the end). A chunk beyond the array's edge is left out, as the
-    /// specification has it: both numbers are the largest there are.
+    /// A shard consists of its chunks in C order, then an index of offsets and lengths, then a checksum of the index (sharding codec 1.0 of Zarr v3,
+    /// index at the end: <https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html>). A chunk beyond the edge of the array
+    /// is omitted; its offset and length are 2^64 - 1.
     pub(super) fn object(&self, data: Vec<u8>, counts: &[usize]) -> Vec<u8> {
         let Some(shard) = self.shard else { return pad(data, self.item, counts, self.chunk) };
         let mut object = Vec::with_capacity(self.object_bytes(counts));
@@ -55,7 +55,7 @@ impl Shape<'_> {
         object
     }
 
-    /// The chunk of `data` that begins at `first`, padded.
+    /// The chunk of `data` that starts at `first`, padded to full size.
     fn cut(&self, data: &[u8], counts: &[usize], first: &[usize]) -> Vec<u8> {
         let own: Vec<usize> = (0..first.len()).map(|axis| self.chunk[axis].min(counts[axis] - first[axis])).collect();
         let axes: Vec<Axis> = first.iter().zip(&own).map(|(&start, &count)| Axis { start, step: 1, count, kept: true }).collect();
@@ -63,12 +63,12 @@ impl Shape<'_> {
     }
 }
 
-/// Offset and length of a chunk in a shard's index.
+/// Size of an entry of a shard's index, in bytes: offset and length.
 const ENTRY: usize = 16;
-/// CRC-32C of a shard's index.
+/// Size of the CRC-32C of a shard's index, in bytes.
 const CHECKSUM: usize = 4;
 
-/// Edge chunks are full size in Zarr, padded with the fill value 0.
+/// Pads an edge chunk to full size with the fill value 0, as Zarr requires.
 fn pad(data: Vec<u8>, item: usize, counts: &[usize], chunk: &[usize]) -> Vec<u8> {
     if counts == chunk { data } else { put(&data, item, counts, chunk) }
 }
@@ -84,9 +84,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_its_chunks_and_an_index_with_a_checksum() {
-        // A 3 × 3 array in chunks of 2 × 2, all in one shard of 4 × 6: two chunks are beyond the edge.
-        let shape = Shape { chunk: &[2, 2], shard: Some(&[4, 6]), item: 1 };
+    fn a_shard_consists_of_chunks_an_index_and_a_checksum() {
+        // An array of 3 × 3 in chunks of 2 × 2, in one shard of 4 × 6: two chunks are beyond the edge.
+        let shape = ObjectShape { chunk: &[2, 2], shard: Some(&[4, 6]), item: 1 };
         let shard = shape.object((1..=9).collect(), &[3, 3]);
         assert_eq!(shard.len(), shape.object_bytes(&[3, 3]));
         assert_eq!(shard[..16], [1, 2, 4, 5, 3, 0, 6, 0, 7, 8, 0, 0, 9, 0, 0, 0]);

@@ -1,4 +1,4 @@
-//! A folder behind HTTP, with or without ranges, some of its files refused.
+//! An HTTP server of a folder, with or without support for ranges, that refuses chosen files.
 
 use axum::Router;
 use axum::extract::State;
@@ -18,19 +18,19 @@ struct Shared {
     log: Mutex<Vec<String>>,
 }
 
-pub(crate) struct Shelf {
+pub(crate) struct StoreServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
 
-impl Drop for Shelf {
+impl Drop for StoreServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Shelf {
+impl StoreServer {
     pub(crate) async fn start(folder: PathBuf, ranges: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -44,18 +44,18 @@ impl Shelf {
         format!("http://{}", self.address)
     }
 
-    /// Answers so often, one after the other, when asked for what ends in `name`; the last one for ever.
-    pub(crate) fn refuse(&self, name: &str, answers: &[StatusCode]) {
-        self.shared.refused.lock().unwrap().insert(name.to_owned(), answers.to_vec());
+    /// Responds to requests for paths that end in `name` with these statuses in sequence; the last status is repeated.
+    pub(crate) fn refuse(&self, name: &str, statuses: &[StatusCode]) {
+        self.shared.refused.lock().unwrap().insert(name.to_owned(), statuses.to_vec());
     }
 
-    /// What has been asked for since the last call: path, and range where there was one.
+    /// Requests since the last call: path, and range if present.
     pub(crate) fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.log.lock().unwrap())
     }
 }
 
-/// The bytes that a Range header means.
+/// The bytes of a `Range` header.
 fn range(text: &str, length: usize) -> std::ops::Range<usize> {
     let (start, end) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')).unwrap();
     match (start.parse::<usize>(), end.parse::<usize>()) {
@@ -67,24 +67,28 @@ fn range(text: &str, length: usize) -> std::ops::Range<usize> {
 }
 
 async fn file(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
-    let asked = headers.get(header::RANGE).map(|range| range.to_str().unwrap().to_owned());
-    shared.log.lock().unwrap().push(format!("{}{}", uri.path(), asked.as_deref().map_or_else(String::new, |range| format!(" {range}"))));
-    if let Some((_, answers)) = shared.refused.lock().unwrap().iter_mut().find(|(name, _)| uri.path().ends_with(name.as_str())) {
-        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0] };
-        if answer != StatusCode::OK {
-            return answer.into_response();
+    let requested = headers.get(header::RANGE).map(|range| range.to_str().unwrap().to_owned());
+    shared.log.lock().unwrap().push(format!(
+        "{}{}",
+        uri.path(),
+        requested.as_deref().map_or_else(String::new, |range| format!(" {range}"))
+    ));
+    if let Some((_, statuses)) = shared.refused.lock().unwrap().iter_mut().find(|(name, _)| uri.path().ends_with(name.as_str())) {
+        let status = if statuses.len() > 1 { statuses.remove(0) } else { statuses[0] };
+        if status != StatusCode::OK {
+            return status.into_response();
         }
     }
     let Ok(body) = std::fs::read(shared.folder.join(uri.path().trim_start_matches('/'))) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    // A store's own client wants to know these.
+    // Client libraries of stores require these headers.
     let known = [(header::LAST_MODIFIED, "Sun, 06 Nov 1994 08:49:37 GMT"), (header::ETAG, "\"1\"")];
-    match asked.filter(|_| shared.ranges) {
-        Some(asked) => {
-            let part = range(&asked, body.len());
-            let said = format!("bytes {}-{}/{}", part.start, part.end - 1, body.len());
-            (StatusCode::PARTIAL_CONTENT, known, [(header::CONTENT_RANGE, said)], body[part].to_vec()).into_response()
+    match requested.filter(|_| shared.ranges) {
+        Some(requested) => {
+            let part = range(&requested, body.len());
+            let content_range = format!("bytes {}-{}/{}", part.start, part.end - 1, body.len());
+            (StatusCode::PARTIAL_CONTENT, known, [(header::CONTENT_RANGE, content_range)], body[part].to_vec()).into_response()
         }
         None => (known, body).into_response(),
     }

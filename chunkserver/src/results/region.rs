@@ -1,4 +1,4 @@
-//! What is read of a three-dimensional array at a time, and which part of it lies where. Pure.
+//! Regions of three-dimensional arrays, and the part of a region that each server owns. Pure functions.
 
 use api::arrays::Holder;
 use api::plan::{Plan, ServerId};
@@ -6,7 +6,7 @@ use api::selection::Axis;
 use formats::aspect::Aspect;
 use std::ops::Range;
 
-/// Positions along t, y and x, each ascending.
+/// Ascending positions along t, y and x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cube {
     /// Time, or frequency.
@@ -33,19 +33,19 @@ impl Cube {
         self.t.count * self.pixels() == 0
     }
 
-    /// Place in a flattened frame of `width` columns of the selected pixel number `q`.
+    /// Index of the selected pixel number `q` in a flattened frame of `width` columns.
     pub(super) fn pixel(&self, q: usize, width: usize) -> usize {
         self.y.at(q / self.x.count) * width + self.x.at(q % self.x.count)
     }
 
-    /// Which of the selected times lie in `frames`.
+    /// The selected times that are in `frames`, as numbers of selected times.
     pub fn times_in(&self, frames: &Range<usize>) -> Range<usize> {
         let first = partition(self.t.count, |i| self.t.at(i) < frames.start);
         let last = partition(self.t.count, |i| self.t.at(i) < frames.end);
         first..last
     }
 
-    /// Which of the selected pixels (numbered in C order) lie in the flattened range `pixels` of a frame `width` wide.
+    /// The selected pixels, numbered in C order, that are in the range `pixels` of a flattened frame of `width` columns.
     pub fn pixels_in(&self, pixels: &Range<usize>, width: usize) -> Range<usize> {
         let first = partition(self.pixels(), |q| self.pixel(q, width) < pixels.start);
         let last = partition(self.pixels(), |q| self.pixel(q, width) < pixels.end);
@@ -53,7 +53,7 @@ impl Cube {
     }
 }
 
-/// The first of `0..count` for which `before` is false; positions ascend, so it is false from there on.
+/// The first of `0..count` for which `before` is false. Positions ascend, so `before` is false for all later ones.
 fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, count);
     while low < high {
@@ -63,35 +63,35 @@ fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// Some elements of an array, in C order of a shape that may be larger than what is selected; the rest of it is zero.
+/// Selected elements of an array, padded with zeros at the end of each axis to a shape, in C order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Which elements.
+pub struct Region {
+    /// The selected elements.
     pub cube: Cube,
-    /// The shape in whose first corner they lie.
+    /// The padded shape (t, y, x).
     pub shape: [usize; 3],
-    /// What of each element.
+    /// Values, magnitudes or phases of the elements.
     pub aspect: Aspect,
 }
 
-/// The part of a window that one server gives in one piece.
+/// The part of a region that one server owns and sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// These of the selected times, with all rows and columns of the window's shape.
+    /// A range of the selected times, with all rows and columns of the region's shape.
     Times(Range<usize>),
-    /// The whole window.
+    /// The whole region.
     Whole,
-    /// (t, pixel): these of the selected pixels, numbered in C order, at all selected times, without what is zero.
+    /// (t, pixel): a range of the selected pixels, numbered in C order, at all selected times, without padding.
     Pixels(Range<usize>),
 }
 
-impl Window {
-    /// The elements of `cube` alone.
+impl Region {
+    /// The elements of `cube`, without padding.
     pub const fn of(cube: Cube) -> Self {
         Self { cube, shape: cube.counts(), aspect: Aspect::Value }
     }
 
-    /// Bytes, with elements of `item` bytes.
+    /// Size in bytes, with elements of `item` bytes.
     pub fn bytes(&self, item: usize) -> u64 {
         self.shape.iter().fold(item as u64, |bytes, &size| bytes.saturating_mul(size as u64))
     }
@@ -101,7 +101,7 @@ impl Window {
         self.cube.counts().iter().zip(self.shape).all(|(&count, size)| count <= size)
     }
 
-    /// What server `id` holds of it; `None` when that is nothing.
+    /// Server `id`'s part of the region; `None` if the server owns no element of the region.
     pub(super) fn extent(&self, plan: &Plan, holder: Holder, id: ServerId) -> Option<Extent> {
         if let Holder::Tiles(_) = holder {
             let pixels = self.cube.pixels_in(&plan.pixels_of(id), plan.partition.stack.width);
@@ -115,7 +115,7 @@ impl Window {
         (!times.is_empty()).then_some(Extent::Times(times))
     }
 
-    /// Bytes of a part.
+    /// Size of a part in bytes, with elements of `item` bytes.
     pub(super) fn part_bytes(&self, extent: &Extent, item: usize) -> usize {
         let [t, y, x] = self.shape;
         item * match extent {
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_in_a_range_are_found() {
+    fn selected_positions_in_a_range_are_found() {
         let axis = |start, step, count| Axis { start, step, count, kept: true };
         let cube = Cube { t: axis(1, 3, 5), y: axis(0, 2, 3), x: axis(1, 1, 2) };
         assert_eq!(cube.times_in(&(4..11)), 1..4);
@@ -143,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_is_too_large_to_count_is_large() {
+    fn the_size_of_a_huge_region_saturates() {
         let cube = Cube { t: Axis::whole(2), y: Axis::whole(2), x: Axis::whole(2) };
-        assert_eq!(Window { shape: [usize::MAX, 2, 2], ..Window::of(cube) }.bytes(4), u64::MAX);
-        assert!(Window::of(cube).fits() && !Window { shape: [2, 1, 2], ..Window::of(cube) }.fits());
+        assert_eq!(Region { shape: [usize::MAX, 2, 2], ..Region::of(cube) }.bytes(4), u64::MAX);
+        assert!(Region::of(cube).fits() && !Region { shape: [2, 1, 2], ..Region::of(cube) }.fits());
     }
 }

@@ -1,0 +1,60 @@
+//! Routes of the job's page.
+
+use super::shared::{NO_JOB, PAGE, UNCHANGED};
+use super::{ResponseBody, Route, RouteResponse, router};
+use crate::server::{page, report};
+use axum::Extension;
+use axum::routing::get;
+
+pub(super) const INDEX: Route = Route {
+    path: "/",
+    handler: || get(page::index),
+    summary: "The job's page, for a browser",
+    description: "Shows the work of every server and the results, while the job runs and after it ends. A request with `?token=` is \
+                  redirected to the same address without the token, and sets a cookie. A browser without a token receives a form that \
+                  asks for the token.",
+    parameters: &[],
+    responses: &[
+        RouteResponse { status: 200, description: "The page, with an `ETag`.", body: PAGE },
+        RouteResponse { status: 303, description: "The token moves from the query to a cookie.", body: ResponseBody::Empty },
+        UNCHANGED,
+    ],
+};
+
+pub(super) const SCRIPT: Route = Route {
+    path: "/app.js",
+    handler: || get(page::script),
+    summary: "The page's script",
+    description: "Needs no token: every copy of the program contains the script.",
+    parameters: &[],
+    responses: &[
+        RouteResponse {
+            status: 200,
+            description: "The script, with an `ETag`.",
+            body: ResponseBody::Bytes(&["text/javascript; charset=utf-8"]),
+        },
+        UNCHANGED,
+    ],
+};
+
+pub(super) const STYLE: Route = Route {
+    path: "/app.css",
+    handler: || get(page::style),
+    summary: "The page's style",
+    description: "Needs no token: every copy of the program contains the style.",
+    parameters: &[],
+    responses: &[
+        RouteResponse { status: 200, description: "The style, with an `ETag`.", body: ResponseBody::Bytes(&["text/css; charset=utf-8"]) },
+        UNCHANGED,
+    ],
+};
+
+pub(super) const REPORT: Route = Route {
+    path: "/report",
+    handler: || get(report::report).layer(Extension(report::Routes(router))),
+    summary: "The page as one file that needs no server",
+    description: "Contains every response that the page requests, as far as the response is available within two seconds: pictures with \
+                  edges of at most 256 pixels, tasks merged where they are dense, and the series and the spectrum of the middle pixel.",
+    parameters: &[],
+    responses: &[RouteResponse { status: 200, description: "The file.", body: PAGE }, NO_JOB],
+};
