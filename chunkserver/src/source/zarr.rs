@@ -39,48 +39,48 @@ pub enum Error {
     #[error("cannot read the store")]
     Fetch(#[from] Arc<source::Error>),
     /// No metadata of either version.
-    #[error("{place} is not a Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
+    #[error("{url} is not a Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
     Absent {
         /// The array's URL.
-        place: String,
+        url: String,
     },
     /// A group where an array is needed.
-    #[error("{place} is a group of a Zarr store; {advice}")]
+    #[error("{url} is a group of a Zarr store; {advice}")]
     Group {
         /// The group's URL.
-        place: String,
+        url: String,
         /// The arrays of the group, as far as its metadata list them.
         advice: String,
     },
     /// Metadata that are not valid or not supported.
-    #[error("cannot use the metadata of {place}: {what}")]
+    #[error("cannot use the metadata of {url}: {message}")]
     Metadata {
         /// The array's URL.
-        place: String,
+        url: String,
         /// The reason.
-        what: String,
+        message: String,
     },
     /// A chunk that cannot be decoded.
-    #[error("cannot decode chunk {chunk} of {place}: {what}")]
+    #[error("cannot decode chunk {chunk} of {url}: {message}")]
     Decode {
         /// The array's URL.
-        place: String,
+        url: String,
         /// The chunk's key.
         chunk: String,
         /// The reason.
-        what: String,
+        message: String,
     },
     /// The array differs from the planned array.
-    #[error("{place} has changed since the job was planned; start the job again")]
+    #[error("{url} has changed since the job was planned; start the job again")]
     Changed {
         /// The array's URL.
-        place: String,
+        url: String,
     },
     /// The decoder panicked. The panic is already printed.
-    #[error("the decoder panicked at chunk {chunk} of {place}: the chunk is damaged, or ArrayJob has a bug; see the server's log")]
+    #[error("the decoder panicked at chunk {chunk} of {url}: the chunk is damaged, or ArrayJob has a bug; see the server's log")]
     Lost {
         /// The array's URL.
-        place: String,
+        url: String,
         /// The chunk's key.
         chunk: String,
     },
@@ -133,7 +133,7 @@ impl FrameArray {
         if let Some(known) = wanted.layout {
             let same = |found: &ArrayLayout| (found.shape, found.dtype, found.chunks) == (known.shape, known.dtype, known.chunks);
             if !same(&array.layout) {
-                return Err(Error::Changed { place: array.keys.shown() });
+                return Err(Error::Changed { url: array.keys.shown() });
             }
             // The plan's memory is computed from these parts.
             array.layout.parts = known.parts;
@@ -182,7 +182,7 @@ impl FrameArray {
                     Some(journal) => compute.drive(journal.stretches(Kind::Decode, frame, bytes, reading)).await,
                     None => compute.drive(reading).await,
                 };
-                let lost = || Error::Lost { place: self.keys.shown(), chunk: self.chunk_name(&piece) };
+                let lost = || Error::Lost { url: self.keys.shown(), chunk: self.chunk_name(&piece) };
                 done.unwrap_or_else(|| Err(lost())).map_err(|error| (piece, error))
             }
         });
@@ -213,7 +213,7 @@ impl FrameArray {
             let within = ArraySubset::new_with_ranges(&piece.within.clone().map(|range| range.start as u64..range.end as u64));
             array.async_retrieve_chunk_subset_opt(&piece.chunk, &within, &options).await
         };
-        let wrong = |what: String| Error::Decode { place: self.keys.shown(), chunk: self.chunk_name(piece), what };
+        let wrong = |message: String| Error::Decode { url: self.keys.shown(), chunk: self.chunk_name(piece), message };
         let bytes = match bytes {
             Ok(bytes) => bytes.into_fixed().map_err(|error| wrong(error.to_string()))?,
             // The source's error is more precise than the decoder's.
