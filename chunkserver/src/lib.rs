@@ -1,8 +1,8 @@
 //! One server of an ArrayJob: it composes `kernels`, `formats`, `store`, `journal` and `transport`.
 //!
-//! Modules in the order in which data meets them: [`objects`] opens object stores, [`source`] fetches bytes, [`probe`] looks at one frame,
-//! [`share`] holds the server's part of a job, [`exchange`] pulls blocks from peers, [`results`] reads selections from all servers, [`worker`]
-//! drives the phases, [`server`] answers HTTP. [`compute`] runs CPU work, the crate `journal` records the work that was done. A server runs as a
+//! Modules in the order of the data flow: [`objects`] opens object stores, [`source`] fetches bytes, [`probe`] fetches one frame, [`share`] contains
+//! the server's part of a job, [`exchange`] pulls blocks from peers, [`results`] reads selections from all servers, [`worker`]
+//! drives the phases, [`server`] serves HTTP. [`compute`] runs CPU work, the crate `journal` records finished work. A server runs as a
 //! [`process`] on loopback, or [`standalone`] as one pod of a cluster.
 
 pub mod objects;

@@ -58,7 +58,7 @@ pub struct Access {
 }
 
 impl fmt::Debug for Access {
-    /// Keys by name only.
+    /// Shows the names of keys, not the values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.keys.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Access").field("keys", &names).field("local_files", &self.local_files).finish()

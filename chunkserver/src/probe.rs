@@ -81,7 +81,7 @@ pub struct ProbeContext<'a> {
 ///
 /// # Errors
 /// When the frame or the metadata cannot be fetched or decoded.
-pub async fn look(context: &ProbeContext<'_>, source: &job::Source, frames: usize) -> Result<Probed, Error> {
+pub async fn describe(context: &ProbeContext<'_>, source: &job::Source, frames: usize) -> Result<Probed, Error> {
     match source {
         job::Source::Images(images) => Ok(Probed { frame: image(context.client, images, frames, 0).await?.shape()?, array: None }),
         job::Source::Zarr(zarr) => {
@@ -95,9 +95,9 @@ pub async fn look(context: &ProbeContext<'_>, source: &job::Source, frames: usiz
 ///
 /// # Errors
 /// When the frame is out of bounds or cannot be fetched.
-pub async fn fetch(context: &ProbeContext<'_>, source: &job::Source, frames: usize, frame: usize) -> Result<Response, Error> {
+pub async fn fetch(context: &ProbeContext<'_>, source: &job::Source, frames: usize, frame: usize) -> Result<FetchedFrame, Error> {
     match source {
-        job::Source::Images(images) => Ok(Response::Image(image(context.client, images, frames, frame).await?)),
+        job::Source::Images(images) => Ok(FetchedFrame::Image(image(context.client, images, frames, frame).await?)),
         job::Source::Zarr(zarr) => decoded(context, zarr, frames, frame).await,
     }
 }
@@ -107,7 +107,7 @@ async fn open(context: &ProbeContext<'_>, zarr: &Zarr) -> Result<Arc<FrameArray>
     Ok(Arc::new(FrameArray::open_known(keys, zarr, context.compute.threads()).await?))
 }
 
-async fn decoded(context: &ProbeContext<'_>, zarr: &Zarr, frames: usize, frame: usize) -> Result<Response, Error> {
+async fn decoded(context: &ProbeContext<'_>, zarr: &Zarr, frames: usize, frame: usize) -> Result<FetchedFrame, Error> {
     if frame >= frames {
         return Err(Error::OutOfBounds { frame, frames });
     }
@@ -127,7 +127,7 @@ async fn decoded(context: &ProbeContext<'_>, zarr: &Zarr, frames: usize, frame: 
     let read = array.read(context.compute, index..index + 1, Vec::new(), false, || ()).await;
     let read = read.map_err(|(_, source)| Error::Frame { frame, source })?.pop();
     let pixels = read.ok_or(Error::OutOfBounds { frame, frames })?.map_err(|source| Error::Frame { frame, source })?;
-    Ok(Response::Decoded { spec, pixels })
+    Ok(FetchedFrame::Decoded { spec, pixels })
 }
 
 async fn image(client: &Source, images: &Images, frames: usize, frame: usize) -> Result<Image, Error> {
@@ -144,7 +144,7 @@ async fn image(client: &Source, images: &Images, frames: usize, frame: usize) ->
 
 /// A fetched frame.
 #[derive(Debug)]
-pub enum Response {
+pub enum FetchedFrame {
     /// A response that contains the frame, not decoded.
     Image(Image),
     /// Decoded pixels.
@@ -156,7 +156,7 @@ pub enum Response {
     },
 }
 
-impl Response {
+impl FetchedFrame {
     /// The frame's pixels and their shape: `spec`, or otherwise the shape in the frame's header. CPU work.
     ///
     /// # Errors

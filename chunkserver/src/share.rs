@@ -9,7 +9,7 @@ pub use counters::Counters;
 pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
 pub(crate) use partial_sums::ThreadSums;
-pub use partial_sums::{FrameKind, Partial, PartialSums};
+pub use partial_sums::{FrameKind, PartialSum, PartialSums};
 pub(crate) use peers::record_restart;
 
 use crate::source::Source;
@@ -202,12 +202,12 @@ impl Share {
     }
 
     /// Sums over axis 0 of this server's frames loaded so far: every `stride`-th pixel along both axes.
-    pub async fn partial_sum(&self, kind: FrameKind, stride: usize) -> Partial {
+    pub async fn partial_sum(&self, kind: FrameKind, stride: usize) -> PartialSum {
         let finished = || {
             let (raw, crops) = self.sums.get()?;
             match kind {
-                FrameKind::Raw => Some(Partial::of(raw, self.plan.partition.frame.width, stride)),
-                FrameKind::Recentered => crops.as_ref().map(|crops| Partial::of(crops, self.plan.partition.stack.width, stride)),
+                FrameKind::Raw => Some(PartialSum::of(raw, self.plan.partition.frame.width, stride)),
+                FrameKind::Recentered => crops.as_ref().map(|crops| PartialSum::of(crops, self.plan.partition.stack.width, stride)),
             }
         };
         self.partial_sums.collect(kind, stride, finished).await

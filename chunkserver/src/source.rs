@@ -69,7 +69,7 @@ impl Default for Options {
 }
 
 impl fmt::Debug for Options {
-    /// Headers by name only.
+    /// Shows the names of headers, not the values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Options")
@@ -214,7 +214,7 @@ impl Source {
             if let Some(journal) = self.journal.as_ref().filter(|_| !last) {
                 journal.mark(Event::Retry, &format!("the fetch is retried: {}", failure.reason));
             }
-            let error = failure.after(target.shown(), Attempts { attempts, elapsed: started.elapsed() });
+            let error = failure.into_error(target.shown(), Attempts { attempts, elapsed: started.elapsed() });
             if last {
                 return Err(error);
             }
@@ -237,7 +237,7 @@ impl Source {
     async fn attempt(&self, target: Target<'_>, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<bool, Failure> {
         let permits = &self.inner.permits;
         let url = match target {
-            Target::Url(url) => Some(Url::parse(url).map_err(|e| Failure::caused(Reason::BadUrl, e))?),
+            Target::Url(url) => Some(Url::parse(url).map_err(|e| Failure::with_source(Reason::BadUrl, e))?),
             Target::Object(..) => None,
         };
         // Fails only if the semaphore is closed, which never happens.

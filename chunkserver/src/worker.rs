@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use transport::client::Client;
 
-/// Concurrent looks at single frames. The plan counts no memory for them.
+/// Concurrent peeks at single frames. The plan counts no memory for peeks.
 const PEEKS: usize = 2;
 
 /// Why an assignment is refused.
@@ -75,7 +75,7 @@ impl Environment {
         self.secret.as_deref().map_or_else(|| Ok(Secret::default()), source::secret)
     }
 
-    /// How object stores are opened from here.
+    /// The access to object stores in this environment.
     ///
     /// # Errors
     /// When the secret cannot be read.
@@ -95,14 +95,14 @@ pub struct Worker {
     current: Mutex<Option<Current>>,
     /// Held while an output is written.
     writing: Semaphore,
-    /// Held while a reader looks at a frame of the source.
+    /// Held while a reader peeks at a frame of the source.
     pub(crate) peeking: Semaphore,
     /// Incremented by each event on which the loop may act.
     milestone: watch::Sender<u64>,
     usage: vitals::UsageCache,
 }
 
-/// What a share needs beside its assignment.
+/// What a share needs in addition to its assignment.
 struct Prepared {
     source: Source,
     /// Folder for scratch files, when the plan stores on disk.
@@ -137,7 +137,7 @@ impl Worker {
         }
     }
 
-    /// The current share, if any.
+    /// The current share; `None` without an assignment.
     pub fn share(&self) -> Option<Arc<Share>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|current| Arc::clone(&current.share))
     }
@@ -156,7 +156,7 @@ impl Worker {
         }
     }
 
-    /// Takes an assignment. A new job or generation starts; a known one gets new peers and a new goal.
+    /// Accepts an assignment. Starts a new job or generation, or updates the peers and the goal of the current one.
     ///
     /// # Errors
     /// When the assignment is stale or is not usable here. Only a lack of memory or disk space ends the current share.
@@ -188,7 +188,7 @@ impl Worker {
         *current = None;
         let share = Arc::new(Share::new(job, plan, id, prepared.source, directions, journal, prepared.scratch.as_deref())?);
         let (job, own) = (&share.job, share.frames());
-        tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "the assignment is taken");
+        tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "the assignment is accepted");
         let tasks = vec![
             tokio::spawn(load::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share))),

@@ -39,7 +39,7 @@ impl Prober {
 /// # Errors
 /// The frame or the metadata are not readable.
 pub(crate) async fn look(source: &job::Source, frames: usize) -> Result<Probed, Error> {
-    probe::look(&Prober::new(source)?.context(), source, frames).await.map_err(failed)
+    probe::describe(&Prober::new(source)?.context(), source, frames).await.map_err(failed)
 }
 
 /// Shape and pixels of frame `frame`. The frame must have the shape `spec`, if the manifest states one.

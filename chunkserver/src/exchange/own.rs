@@ -1,4 +1,4 @@
-//! The block of a band that this server gives to a peer.
+//! Cuts the block of a band that a peer requests.
 
 use crate::share::Share;
 use journal::Kind;

@@ -18,12 +18,12 @@ pub const READER_TIMEOUT: Duration = Duration::from_secs(30);
 /// First pause before a retry; doubled up to [`LONGEST_PAUSE`], and ended early by a change of the peers.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Ready data arrives within this time; longer waits poll peers for failure.
+/// Ready data arrive within this time. After longer waits, the read polls peers for failures.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a peer holds a request for its next progress, in milliseconds.
 const PROGRESS_MS: u64 = 10_000;
 
-/// When a read gives up.
+/// When a read times out.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
@@ -58,7 +58,7 @@ impl Deadline {
         }
     }
 
-    /// Runs `attempt` until it succeeds, fails for good, or the deadline has passed. This is the only retry loop of reads.
+    /// Runs `attempt` until it succeeds, fails permanently, or the deadline has passed. This is the only retry loop of reads.
     ///
     /// # Errors
     /// The first permanent error, or the last error before the deadline.
@@ -78,7 +78,7 @@ impl Deadline {
                 return Err(error);
             }
             tracing::debug!(error = &error as &dyn std::error::Error, "the read is retried");
-            // A change of the peers ends the pause: the lost server may be back.
+            // A change of the peers ends the pause: the lost server may be available again.
             let _ = timeout(left.map_or(pause, |left| left.min(pause)), directions.changed()).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -31,7 +31,7 @@ pub struct Gathered {
     pub shape: Vec<usize>,
     /// The elements, little endian, in C order.
     pub data: Vec<u8>,
-    /// The part of the readers' memory that holds the elements, and as much again for their encoded form.
+    /// The permit for the memory of the elements and of their encoded copy.
     pub permit: Option<Permit>,
 }
 

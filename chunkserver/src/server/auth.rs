@@ -30,7 +30,7 @@ impl Key {
     }
 
     /// Whether `offered` equals the key, in a time that does not depend on the number of equal bytes.
-    fn is(&self, offered: &str) -> bool {
+    fn matches(&self, offered: &str) -> bool {
         let (own, offered) = (self.0.as_bytes(), offered.as_bytes());
         own.len() == offered.len() && own.iter().zip(offered).fold(0, |different, (a, b)| different | (a ^ b)) == 0
     }
@@ -44,7 +44,7 @@ pub(super) async fn check(State(key): State<Key>, mut request: Request, next: Ne
     let allowed = match key_in_path(request.uri()) {
         // A key in the path takes precedence.
         Some((offered, rest)) => {
-            let equal = key.is(offered);
+            let equal = key.matches(offered);
             if equal {
                 *request.uri_mut() = rest;
             }
@@ -87,20 +87,20 @@ fn has_key(key: &Key, request: &Request) -> bool {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let authorization = text(header::AUTHORIZATION).and_then(|value| value.split_once(' ')).is_some_and(|(scheme, value)| {
         if scheme.eq_ignore_ascii_case("basic") {
-            password(value).is_some_and(|password| key.is(&password))
+            password(value).is_some_and(|password| key.matches(&password))
         } else {
-            (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")) && key.is(value.trim())
+            (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")) && key.matches(value.trim())
         }
     });
     let cookie = text(header::COOKIE).is_some_and(|cookies| {
-        pairs(cookies, ';').any(|(name, value)| (name == TOKEN || name.starts_with(login::COOKIE)) && key.is(value))
+        pairs(cookies, ';').any(|(name, value)| (name == TOKEN || name.starts_with(login::COOKIE)) && key.matches(value))
     });
     authorization || cookie || in_query(key, request.uri())
 }
 
 /// Whether the query of an address contains the key.
 fn in_query(key: &Key, uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| pairs(query, '&').any(|(name, value)| name == TOKEN && key.is(value)))
+    uri.query().is_some_and(|query| pairs(query, '&').any(|(name, value)| name == TOKEN && key.matches(value)))
 }
 
 fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn only_the_exact_key_is_accepted() {
         let key = Key::new("secret".into());
-        assert!(key.is("secret"));
-        assert!(!key.is("secre") && !key.is("secret2") && !key.is("") && !key.is("Secret"));
+        assert!(key.matches("secret"));
+        assert!(!key.matches("secre") && !key.matches("secret2") && !key.matches("") && !key.matches("Secret"));
         assert_eq!(format!("{key:?}"), "Key");
     }
 
@@ -144,28 +144,28 @@ mod tests {
 
     #[test]
     fn a_cookie_of_another_port_is_ignored() {
-        let shown = |cookies: &str| {
+        let allowed = |cookies: &str| {
             let request = Request::builder().uri("/").header(header::COOKIE, cookies).body(axum::body::Body::empty()).unwrap();
             has_key(&Key::new("secret".into()), &request)
         };
-        assert!(shown("token=secret") && shown("token-127-0-0-1-80=other; token-127-0-0-1-81=secret; x=y"));
-        assert!(!shown("token-127-0-0-1-80=other") && !shown("tokens=secret") && !shown("x=secret") && !shown(""));
+        assert!(allowed("token=secret") && allowed("token-127-0-0-1-80=other; token-127-0-0-1-81=secret; x=y"));
+        assert!(!allowed("token-127-0-0-1-80=other") && !allowed("tokens=secret") && !allowed("x=secret") && !allowed(""));
     }
 
     #[test]
     fn a_header_carries_the_key_in_several_forms() {
         let key = Key::new("secret".into());
-        let shown = |value: &str| {
+        let allowed = |value: &str| {
             let request = Request::builder().uri("/").header(header::AUTHORIZATION, value).body(axum::body::Body::empty()).unwrap();
             has_key(&key, &request)
         };
         let basic = |pair: &str| format!("Basic {}", BASE64.encode(pair));
-        assert!(shown("Bearer secret") && shown("token secret") && shown("bearer secret"));
-        assert!(shown(&basic("anyone:secret")) && shown(&basic(":secret")));
+        assert!(allowed("Bearer secret") && allowed("token secret") && allowed("bearer secret"));
+        assert!(allowed(&basic("anyone:secret")) && allowed(&basic(":secret")));
         for wrong in
             ["secret", "Bearer", "Bearer other", "Basic secret", "Basic !", &basic("secret"), &basic("secret:"), &basic("a:b:secret")]
         {
-            assert!(!shown(wrong), "{wrong}");
+            assert!(!allowed(wrong), "{wrong}");
         }
     }
 }

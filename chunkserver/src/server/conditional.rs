@@ -25,7 +25,7 @@ pub(super) struct Representation {
 pub(super) struct Tag(String);
 
 impl Tag {
-    /// The tag of these bytes.
+    /// The tag of `bytes`.
     fn of_bytes(bytes: &[u8]) -> Self {
         let mut hash = Fnv(OFFSET);
         hash.add(bytes);
@@ -71,7 +71,7 @@ pub(super) enum Decision {
     Head,
     /// All bytes.
     All,
-    /// These bytes.
+    /// A range of bytes.
     Range(Range<u64>),
     /// An error: the range is beyond the end.
     Unsatisfiable,

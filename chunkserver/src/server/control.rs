@@ -41,7 +41,7 @@ pub(super) struct AssignQuery {
     server: usize,
 }
 
-/// Takes an assignment.
+/// Accepts an assignment.
 pub(super) async fn assign(
     State(worker): State<Arc<Worker>>,
     Query(query): Query<AssignQuery>,
@@ -53,8 +53,9 @@ pub(super) async fn assign(
         return Err(Problem::new(StatusCode::CONFLICT, format!("this server supports protocol version {VERSION}")));
     }
     // Parsed after the version check: the body of another version may have another form.
-    let assignment: Assignment = serde_json::from_slice(&body)
-        .map_err(|error| Problem::coded(StatusCode::BAD_REQUEST, format!("cannot read the assignment: {error}"), reason::INTERNAL_ERROR))?;
+    let assignment: Assignment = serde_json::from_slice(&body).map_err(|error| {
+        Problem::with_reason(StatusCode::BAD_REQUEST, format!("cannot read the assignment: {error}"), reason::INTERNAL_ERROR)
+    })?;
     worker.assign(ServerId(query.server), assignment)?;
     Ok(Json(worker.progress()))
 }

@@ -3,7 +3,7 @@
 use super::blocks::current;
 use super::problem::Problem;
 use super::request_cache::RequestCache;
-use crate::share::{FrameKind, Partial, Share};
+use crate::share::{FrameKind, PartialSum, Share};
 use crate::worker::Worker;
 use api::geometry::FrameSpec;
 use api::plan::ServerId;
@@ -119,7 +119,7 @@ async fn mean(worker: &Worker, share: &Share, array: &str, kind: FrameKind, spec
             from_bytes(&request(worker, share, id, path, PEER_TIMEOUT).await?)
         }
     });
-    let mut all = Partial { frames: 0, sums: vec![0.0; pixels] };
+    let mut all = PartialSum { frames: 0, sums: vec![0.0; pixels] };
     let mut parts = std::pin::pin!(futures_util::stream::iter(parts).buffer_unordered(CONCURRENT_REQUESTS));
     while let Some(part) = parts.next().await {
         // A server without a loaded frame has no sums.
@@ -141,16 +141,16 @@ pub(super) async fn request(worker: &Worker, share: &Share, id: ServerId, path: 
     tokio::time::timeout(timeout, body).await.ok().flatten()
 }
 
-fn to_bytes(partial: &Partial) -> Vec<u8> {
+fn to_bytes(partial: &PartialSum) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(8 + partial.sums.len() * 8);
     bytes.extend_from_slice(&partial.frames.to_le_bytes());
     partial.sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.to_le_bytes()));
     bytes
 }
 
-fn from_bytes(bytes: &[u8]) -> Option<Partial> {
+fn from_bytes(bytes: &[u8]) -> Option<PartialSum> {
     let ([frames, sums @ ..], []) = bytes.as_chunks::<8>() else { return None };
-    Some(Partial { frames: u64::from_le_bytes(*frames), sums: sums.iter().map(|sum| f64::from_le_bytes(*sum)).collect() })
+    Some(PartialSum { frames: u64::from_le_bytes(*frames), sums: sums.iter().map(|sum| f64::from_le_bytes(*sum)).collect() })
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn sums_survive_the_wire_unchanged() {
-        let partial = Partial { frames: 3, sums: vec![1.5, 2.0] };
+        let partial = PartialSum { frames: 3, sums: vec![1.5, 2.0] };
         assert_eq!(from_bytes(&to_bytes(&partial)), Some(partial));
         assert_eq!(from_bytes(b"1234567"), None);
         assert_eq!(from_bytes(b""), None);

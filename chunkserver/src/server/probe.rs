@@ -27,7 +27,7 @@ pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(request): Json
     let source = worker.source(&request.source, source::Options { max_bytes: MAX_FRAME_BYTES, ..source::Options::default() })?;
     let access = worker.environment.access()?;
     let context = ProbeContext { client: &source, access: &access, compute: &worker.compute };
-    let probed = tokio::time::timeout(PROBE_TIMEOUT, probe::look(&context, &request.source, request.frames)).await;
+    let probed = tokio::time::timeout(PROBE_TIMEOUT, probe::describe(&context, &request.source, request.frames)).await;
     let probed = probed.map_err(|_| {
         let why = source.last_error().unwrap_or_else(|| "the source is too slow".into());
         let seconds = PROBE_TIMEOUT.as_secs();
@@ -70,11 +70,11 @@ pub(super) async fn peek(
         let why = share.source.last_error().unwrap_or_else(|| "the source is slow or busy".into());
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("cannot fetch frame {index} now: {why}; try again"))
     };
-    let (permit, response) = fetched.await.map_err(late)?;
-    let response = response?;
+    let (permit, frame) = fetched.await.map_err(late)?;
+    let frame = frame?;
     let spec = share.plan.partition.frame;
     let encoded = tokio::task::spawn_blocking(move || {
-        let (spec, pixels) = response.pixels(Some(spec))?;
+        let (spec, pixels) = frame.pixels(Some(spec))?;
         let array = ArrayRef { element: spec.dtype.into(), shape: &[spec.height, spec.width], data: &pixels };
         encode(&array, format).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, chain(&error)))
     })

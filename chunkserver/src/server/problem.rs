@@ -25,13 +25,13 @@ impl Problem {
     }
 
     /// A status, one sentence, and a reason for programs.
-    pub(super) fn coded(status: StatusCode, error: impl Into<String>, reason: &'static str) -> Self {
+    pub(super) fn with_reason(status: StatusCode, error: impl Into<String>, reason: &'static str) -> Self {
         Self { reason: Some(reason), ..Self::new(status, error) }
     }
 
     /// Status 422, one sentence, and a reason for programs.
     pub(super) fn unprocessable(error: impl Into<String>, reason: &'static str) -> Self {
-        Self::coded(StatusCode::UNPROCESSABLE_ENTITY, error, reason)
+        Self::with_reason(StatusCode::UNPROCESSABLE_ENTITY, error, reason)
     }
 
     /// The server has no job.

@@ -132,7 +132,7 @@ fn recordings(status: &Value) -> Vec<Recording> {
         all.push(Recording::plain(format!("slice/{name}?sel=:,{pixel}&format=npy")));
         let spectra = ["power", "amplitude", "spectrum"];
         if let Some((name, _)) = arrays.iter().find(|(name, _)| spectra.contains(name)) {
-            // The second half of the bins mirrors the first.
+            // The second half of the bins is symmetric to the first.
             let of = |bins: &str| format!("slice/{name}?sel=:{bins},{pixel}&format=npy");
             all.push(Recording { request: of(&(frames / 2 + 1).to_string()), ..Recording::plain(of("")) });
         }

@@ -86,7 +86,7 @@ struct ArrayStatus {
 struct PhaseStatus {
     /// Load, Recenter, Rechunk, Fft or Write.
     name: String,
-    /// Units done: frames (Load, Recenter), bands of pixels (Rechunk, Fft), objects of outputs (Write).
+    /// Finished units: frames (Load, Recenter), bands of pixels (Rechunk, Fft), objects of outputs (Write).
     done: u64,
     /// Total units.
     total: u64,
@@ -121,7 +121,8 @@ struct Member {
     /// Number of the server.
     server: usize,
     /// Whether the server responded within a second.
-    answers: bool,
+    #[serde(rename = "answers")]
+    responds: bool,
     /// The server's progress; null if the server does not respond.
     #[schemars(schema_with = "progress_or_null_schema")]
     progress: Option<Progress>,
@@ -161,7 +162,7 @@ pub(super) async fn status(State(worker): State<Arc<Worker>>) -> Result<Json<Sta
 pub(super) async fn collect(worker: &Worker, share: &Arc<Share>) -> Status {
     let requests = share.plan.ids().map(|id| async move {
         let progress = progress_of(worker, share, id).await;
-        Member { server: id.0, answers: progress.is_some(), progress }
+        Member { server: id.0, responds: progress.is_some(), progress }
     });
     let fleet = futures_util::stream::iter(requests).buffered(CONCURRENT_REQUESTS).collect().await;
     summarize(share, worker.progress_and_vitals(), fleet)

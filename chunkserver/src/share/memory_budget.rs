@@ -1,19 +1,19 @@
-//! Memory for the responses to readers. The plan does not count readers; they share the bytes that the plan leaves, and a reader that finds
-//! too few waits.
+//! Memory for the responses to readers. The plan does not count readers: they share the memory that the plan leaves free, and a reader waits
+//! until enough memory is free.
 
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The least budget, in bytes, where the plan leaves fewer.
+/// The smallest budget, in bytes, if the plan leaves less memory free.
 const LEAST: u64 = 64 << 20;
-/// The budget is counted in pieces of this size, in bytes.
-const PIECE: u64 = 64 << 10;
+/// Unit of the budget, in bytes.
+const UNIT: u64 = 64 << 10;
 
 /// A server's memory for readers.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
-    pieces: u32,
+    units: u32,
     free: Arc<Semaphore>,
 }
 
@@ -24,14 +24,14 @@ pub struct Permit(#[expect(dead_code, reason = "dropping the semaphore's permit 
 impl MemoryBudget {
     /// A budget of `bytes` bytes, or of [`LEAST`].
     pub fn new(bytes: u64) -> Self {
-        let pieces = u32::try_from(bytes.max(LEAST) / PIECE).unwrap_or(u32::MAX);
-        Self { pieces, free: Arc::new(Semaphore::new(pieces as usize)) }
+        let units = u32::try_from(bytes.max(LEAST) / UNIT).unwrap_or(u32::MAX);
+        Self { units, free: Arc::new(Semaphore::new(units as usize)) }
     }
 
     /// Waits for `bytes` bytes, in the order of requests. A request for more than the whole budget waits for the whole budget.
     pub(crate) async fn acquire(&self, bytes: u64) -> Permit {
-        let pieces = bytes.div_ceil(PIECE).min(u64::from(self.pieces)) as u32;
-        match Arc::clone(&self.free).acquire_many_owned(pieces).await {
+        let units = bytes.div_ceil(UNIT).min(u64::from(self.units)) as u32;
+        match Arc::clone(&self.free).acquire_many_owned(units).await {
             Ok(permit) => Permit(permit),
             // The semaphore is never closed, so this arm is not reached.
             Err(_) => std::future::pending().await,
@@ -65,11 +65,11 @@ mod tests {
     #[test]
     fn a_request_waits_for_memory_and_a_large_request_takes_all_of_it() {
         let budget = MemoryBudget::new(0);
-        let first = budget.acquire(LEAST - PIECE).now_or_never().expect("the budget is free");
-        let little = budget.acquire(1).now_or_never().expect("one piece is left");
-        assert!(budget.acquire(1).now_or_never().is_none(), "no piece is left");
+        let first = budget.acquire(LEAST - UNIT).now_or_never().expect("the budget is free");
+        let little = budget.acquire(1).now_or_never().expect("one unit is left");
+        assert!(budget.acquire(1).now_or_never().is_none(), "no unit is left");
         drop(little);
-        assert!(budget.acquire(2 * PIECE).now_or_never().is_none(), "one piece is too little");
+        assert!(budget.acquire(2 * UNIT).now_or_never().is_none(), "one unit is too little");
         drop(first);
         let all = budget.acquire(u64::MAX).now_or_never().expect("the budget is free");
         assert!(budget.acquire(1).now_or_never().is_none(), "the large request holds the whole budget");

@@ -24,14 +24,14 @@ pub enum FrameKind {
 
 /// Every k-th pixel, along both axes, of the sums of some frames.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Partial {
+pub struct PartialSum {
     /// Number of frames.
     pub frames: u64,
     /// (row, column), in C order.
     pub sums: Vec<f64>,
 }
 
-impl Partial {
+impl PartialSum {
     pub(super) fn of(sums: &FrameSums, width: usize, stride: usize) -> Self {
         let mut partial = Self { frames: sums.frames(), sums: Vec::new() };
         sums.every(width, stride, &mut partial.sums);
@@ -75,7 +75,7 @@ impl ThreadSums {
 #[derive(Clone, Debug, Default)]
 struct Snapshot {
     request: u64,
-    partial: Partial,
+    partial: PartialSum,
 }
 
 /// The sums of all compute threads of a share. Arrays of two elements are indexed by [`FrameKind`].
@@ -166,7 +166,7 @@ impl PartialSums {
 
     /// Every `stride`-th pixel of all threads' sums so far, or the result of `finished` once the final sums are set. For a thread slower than
     /// [`THREAD_TIMEOUT`], the last snapshot is used, which contains fewer frames.
-    pub async fn collect(&self, kind: FrameKind, stride: usize, finished: impl Fn() -> Option<Partial>) -> Partial {
+    pub async fn collect(&self, kind: FrameKind, stride: usize, finished: impl Fn() -> Option<PartialSum>) -> PartialSum {
         let _guard = self.collecting.lock().await;
         let latest = &self.requests[kind as usize];
         let number = (latest.load(Ordering::Relaxed) >> STRIDE_BITS) + 1;
@@ -193,13 +193,13 @@ impl PartialSums {
     }
 
     /// The sum of all snapshots, if all threads have answered the request or the timeout has passed.
-    fn sum_of_snapshots(&self, kind: FrameKind, request: u64, late: bool) -> Option<Partial> {
+    fn sum_of_snapshots(&self, kind: FrameKind, request: u64, late: bool) -> Option<PartialSum> {
         let snapshots = locked(&self.snapshots);
         let of_kind = || snapshots.iter().map(|snapshots| &snapshots[kind as usize]);
         if !late && of_kind().any(|snapshot| snapshot.request != request) {
             return None;
         }
-        let mut all = Partial::default();
+        let mut all = PartialSum::default();
         of_kind().filter(|snapshot| stride_of(snapshot.request) == stride_of(request)).for_each(|snapshot| all.add(&snapshot.partial));
         Some(all)
     }
@@ -230,15 +230,15 @@ mod tests {
     }
 
     /// Every second pixel of the sum of frames with these bases.
-    fn expected(bases: &[u8]) -> Partial {
+    fn expected(bases: &[u8]) -> PartialSum {
         let sum = |pixel: u8| bases.iter().map(|base| f64::from(base + pixel)).sum();
-        Partial { frames: bases.len() as u64, sums: [0, 2, 8, 10].map(sum).to_vec() }
+        PartialSum { frames: bases.len() as u64, sums: [0, 2, 8, 10].map(sum).to_vec() }
     }
 
     #[tokio::test]
     async fn idle_sums_are_read_and_busy_threads_publish_between_batches() {
         let partial_sums = Arc::new(PartialSums::new([WIDTH, 0]));
-        assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || None).await, Partial::default());
+        assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || None).await, PartialSum::default());
         let mut busy = partial_sums.take(new);
         let mut idle = partial_sums.take(new);
         idle.raw.add(&[&frame(1), &frame(2)]);
@@ -273,7 +273,7 @@ mod tests {
         let mut sums = partial_sums.take(new);
         sums.raw.add(&[&frame(1)]);
         partial_sums.publish(&mut sums);
-        assert_eq!(locked(&partial_sums.snapshots)[0][0].partial, Partial::default());
+        assert_eq!(locked(&partial_sums.snapshots)[0][0].partial, PartialSum::default());
         partial_sums.put(sums);
         assert_eq!(partial_sums.collect(FrameKind::Raw, 2, || None).await, expected(&[1]));
         let mut sums = partial_sums.take(new);

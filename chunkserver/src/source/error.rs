@@ -36,9 +36,9 @@ pub enum Error {
     /// A URL was not fetched.
     #[error("cannot fetch {url}: {reason}{tried}")]
     Fetch {
-        /// The URL without its query, which may hold a secret.
+        /// The URL without its query, which may contain a secret.
         url: String,
-        /// Why the last attempt failed.
+        /// The reason of the last failure.
         reason: Reason,
         /// Attempts and elapsed time.
         tried: Attempts,
@@ -100,37 +100,39 @@ pub enum Reason {
     #[error("the file does not exist")]
     NoFile,
     /// No such object.
-    #[error("the store has no such object")]
+    #[error("the object does not exist in the store")]
     NoObject,
     /// The store refuses the request.
-    #[error("the store refuses the request: {what}; check its keys, in source.secretRef or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
+    #[error("the store refuses the request: {message}; check its keys, in source.secretRef or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
     Refused {
         /// Message of the store's client library.
-        what: String,
+        message: String,
     },
     /// No keys for the store.
-    #[error("there are no keys for the store in source.secretRef, in the environment (AWS_…, GOOGLE_…, AZURE_…) or on the machine: {what}")]
+    #[error(
+        "there are no keys for the store in source.secretRef, in the environment (AWS_…, GOOGLE_…, AZURE_…) or on the machine: {message}"
+    )]
     MissingKeys {
         /// Message of the store's client library.
-        what: String,
+        message: String,
     },
     /// The store fails.
-    #[error("the store failed: {what}")]
+    #[error("the store failed: {message}")]
     Store {
         /// Message of the store's client library.
-        what: String,
+        message: String,
     },
     /// The file is not readable.
-    #[error("cannot read the file: {what}")]
+    #[error("cannot read the file: {message}")]
     File {
         /// Permission denied, a directory, or another reason.
-        what: &'static str,
+        message: &'static str,
     },
-    /// No connection.
-    #[error("cannot connect to {place}: {cause}")]
+    /// The connection failed.
+    #[error("cannot connect to {address}: {cause}")]
     Connect {
         /// Host and port.
-        place: String,
+        address: String,
         /// Reason of the failed connection.
         cause: Cause,
     },
@@ -217,17 +219,17 @@ pub enum Cause {
     /// A timeout.
     #[error("no response; is the server running, and does a firewall or network policy block the connection?")]
     TimedOut,
-    /// The name is unknown.
+    /// The host name does not resolve.
     #[error("the host name is unknown; on a cluster, use a name that the cluster's DNS resolves")]
     UnknownHost,
-    /// TLS: the server's certificate.
+    /// TLS: the server's certificate is not trusted.
     #[error("the server's certificate is not trusted; set SSL_CERT_FILE to the certificate of a private authority")]
     Certificate,
     /// TLS: all other errors.
     #[error("TLS failed; does the server support https on this port?")]
     Tls,
     /// The connection was opened and closed.
-    #[error("the connection was closed at once")]
+    #[error("the server closed the connection immediately")]
     Closed,
     /// All other network errors.
     #[error("the network failed")]
@@ -246,11 +248,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn caused(reason: Reason, source: impl Into<BoxError>) -> Self {
+    pub(super) fn with_source(reason: Reason, source: impl Into<BoxError>) -> Self {
         Self { reason, source: Some(source.into()), retry_after: None }
     }
 
-    pub(super) fn after(self, url: String, tried: Attempts) -> Error {
+    pub(super) fn into_error(self, url: String, tried: Attempts) -> Error {
         Error::Fetch { url, reason: self.reason, tried, source: self.source }
     }
 }

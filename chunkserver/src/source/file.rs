@@ -9,7 +9,7 @@ use url::Url;
 
 pub(super) async fn read(url: &Url, range: Option<BodyRange>, max_bytes: u64, into: &mut Vec<u8>) -> Result<(), Failure> {
     let Ok(path) = url.to_file_path() else {
-        return Err(Reason::File { what: "a file URL has three slashes, for example file:///data/0.png" }.into());
+        return Err(Reason::File { message: "a file URL has three slashes, for example file:///data/0.png" }.into());
     };
     // The blocking thread takes the buffer and returns it: one copy, no allocation.
     let mut buffer = std::mem::take(into);
@@ -17,7 +17,7 @@ pub(super) async fn read(url: &Url, range: Option<BodyRange>, max_bytes: u64, in
         let result = read_now(&path, range, max_bytes, &mut buffer);
         (buffer, result)
     });
-    let (buffer, result) = task.await.map_err(|e| Failure::caused(Reason::File { what: "the reading thread was stopped" }, e))?;
+    let (buffer, result) = task.await.map_err(|e| Failure::with_source(Reason::File { message: "the reading thread was stopped" }, e))?;
     *into = buffer;
     result
 }
@@ -26,7 +26,7 @@ fn read_now(path: &Path, range: Option<BodyRange>, max_bytes: u64, into: &mut Ve
     // Checked before opening: opening a pipe would wait for its other end.
     let metadata = fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
-        return Err(Reason::File { what: "it is a directory or a device" }.into());
+        return Err(Reason::File { message: "the path is a directory or a device" }.into());
     }
     let (start, length) = match range {
         None => (0, metadata.len()),
@@ -51,11 +51,11 @@ fn read_now(path: &Path, range: Option<BodyRange>, max_bytes: u64, into: &mut Ve
 }
 
 fn failed(error: io::Error) -> Failure {
-    let what = match error.kind() {
+    let message = match error.kind() {
         // A path below a file does not exist either.
-        ErrorKind::NotFound | ErrorKind::NotADirectory => return Failure::caused(Reason::NoFile, error),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => return Failure::with_source(Reason::NoFile, error),
         ErrorKind::PermissionDenied => "permission denied",
         _ => "reading failed",
     };
-    Failure::caused(Reason::File { what }, error)
+    Failure::with_source(Reason::File { message }, error)
 }

@@ -74,14 +74,14 @@ pub(super) async fn get(
 ) -> Result<bool, Failure> {
     let silent = || Reason::Silent { timeout: options.progress_timeout };
     let too_large = || Reason::TooLarge { limit: options.max_bytes };
-    let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    let address = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
 
     let mut request = client.get(url);
     if let Some(range) = range {
         request = request.header(RANGE, range_header(range));
     }
     let response = timeout(options.progress_timeout, request.send()).await.map_err(|_| silent())?;
-    let mut response = response.map_err(|e| request_failed(e, place, options))?;
+    let mut response = response.map_err(|e| request_failed(e, address, options))?;
     let exact = match (response.status(), range) {
         (StatusCode::OK, range) => range.is_none(),
         (StatusCode::PARTIAL_CONTENT, Some(range)) if starts_at(&response, range) => true,
@@ -103,7 +103,7 @@ pub(super) async fn get(
             Ok(None) if expected.is_none_or(|length| length == received) => break,
             Ok(None) => return Err(Reason::Truncated { received, expected }.into()),
             Err(error) => {
-                return Err(Failure::caused(Reason::Truncated { received, expected }, error.without_url()));
+                return Err(Failure::with_source(Reason::Truncated { received, expected }, error.without_url()));
             }
         }
     }
@@ -144,13 +144,13 @@ async fn status_failed(response: Response) -> Failure {
 }
 
 /// The failure of a request without a response.
-fn request_failed(error: reqwest::Error, place: String, options: &Options) -> Failure {
+fn request_failed(error: reqwest::Error, address: String, options: &Options) -> Failure {
     // Removes the URL from the error, because its query may be secret.
     let error = error.without_url();
     let reason = if error.is_redirect() {
         Reason::Redirect
     } else if error.is_connect() {
-        Reason::Connect { place, cause: cause(&error) }
+        Reason::Connect { address, cause: cause(&error) }
     } else if error.is_timeout() {
         Reason::Silent { timeout: options.progress_timeout }
     } else if error.is_builder() {
@@ -158,7 +158,7 @@ fn request_failed(error: reqwest::Error, place: String, options: &Options) -> Fa
     } else {
         Reason::Broken
     };
-    Failure::caused(reason, error)
+    Failure::with_source(reason, error)
 }
 
 /// Finds the error of the operating system or of TLS in the chain of sources.

@@ -61,13 +61,15 @@ fn get_range(range: BodyRange) -> GetRange {
 }
 
 fn failed(error: Error) -> Failure {
-    let what = || store_message(&error);
+    let message = || store_message(&error);
     match &error {
         Error::NotFound { .. } => Reason::NoObject.into(),
         // Retried: a cloud may provide the machine's keys later.
-        Error::Generic { .. } if store_error_kind(&error) == StoreErrorKind::MissingKeys => Reason::MissingKeys { what: what() }.into(),
+        Error::Generic { .. } if store_error_kind(&error) == StoreErrorKind::MissingKeys => {
+            Reason::MissingKeys { message: message() }.into()
+        }
         // The network or the store fails, or the keys are temporarily not available.
-        Error::Generic { .. } | Error::JoinError { .. } => Reason::Store { what: what() }.into(),
-        _ => Reason::Refused { what: what() }.into(),
+        Error::Generic { .. } | Error::JoinError { .. } => Reason::Store { message: message() }.into(),
+        _ => Reason::Refused { message: message() }.into(),
     }
 }

@@ -15,7 +15,7 @@ pub struct Secret {
 }
 
 impl fmt::Debug for Secret {
-    /// Names only.
+    /// Shows names, not values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         f.debug_struct("Secret").field("headers", &names(&self.headers)).field("keys", &names(&self.keys)).finish()

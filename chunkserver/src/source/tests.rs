@@ -136,7 +136,7 @@ async fn a_refused_connection_names_the_server() {
     }
     // No resolver resolves names under .invalid (RFC 2606).
     let unknown = reason(fetch(options(), "http://stack.invalid/").await);
-    assert_eq!(unknown, (Reason::Connect { place: "stack.invalid:80".into(), cause: Cause::UnknownHost }, 3));
+    assert_eq!(unknown, (Reason::Connect { address: "stack.invalid:80".into(), cause: Cause::UnknownHost }, 3));
 }
 
 #[tokio::test]

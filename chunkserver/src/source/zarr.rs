@@ -37,51 +37,51 @@ pub enum Error {
     #[error("cannot read the store")]
     Fetch(#[from] Arc<source::Error>),
     /// No metadata of either version.
-    #[error("{place} is not a Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
+    #[error("{url} is not a Zarr array: it has neither zarr.json nor .zarray; check source.zarr.url and array")]
     Absent {
         /// The array's URL.
-        place: String,
+        url: String,
     },
     /// A group where an array is needed.
-    #[error("{place} is a group of a Zarr store; {advice}")]
+    #[error("{url} is a group of a Zarr store; {advice}")]
     Group {
         /// The group's URL.
-        place: String,
+        url: String,
         /// The arrays of the group, as far as its metadata list them.
         advice: String,
     },
     /// Metadata that are not valid or not supported.
-    #[error("cannot use the metadata of {place}: {what}")]
+    #[error("cannot use the metadata of {url}: {message}")]
     Metadata {
         /// The array's URL.
-        place: String,
+        url: String,
         /// The reason.
-        what: String,
+        message: String,
     },
     /// A chunk that cannot be decoded.
-    #[error("cannot decode chunk {chunk} of {place}: {what}")]
+    #[error("cannot decode chunk {chunk} of {url}: {message}")]
     Decode {
         /// The array's URL.
-        place: String,
+        url: String,
         /// The chunk's key.
         chunk: String,
         /// The reason.
-        what: String,
+        message: String,
     },
     /// The array differs from the planned array.
-    #[error("{place} has changed since the job was planned; start the job again")]
+    #[error("{url} has changed since the job was planned; start the job again")]
     Changed {
         /// The array's URL.
-        place: String,
+        url: String,
     },
     /// The program has no decoder of Zarr arrays.
     #[error("this program is built without source.zarr; cargo install --path cli installs all of it")]
     NotBuilt,
     /// The decoder panicked. The panic is already printed.
-    #[error("the decoder panicked at chunk {chunk} of {place}: the chunk is damaged, or ArrayJob has a bug; see the server's log")]
+    #[error("the decoder panicked at chunk {chunk} of {url}: the chunk is damaged, or ArrayJob has a bug; see the server's log")]
     Lost {
         /// The array's URL.
-        place: String,
+        url: String,
         /// The chunk's key.
         chunk: String,
     },

@@ -1,4 +1,4 @@
-//! URLs in, slabs out. Steps: [`frame_source`] fetches a group of frames, [`batch`] decodes, recenters and sums eight of them at a time on a
+//! Loads the share's frames. Steps: [`frame_source`] fetches a group of frames, [`batch`] decodes, recenters and sums eight of them at a time on a
 //! compute thread, and the threads' sums are merged after the last group.
 
 mod batch;

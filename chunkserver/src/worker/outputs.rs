@@ -42,8 +42,8 @@ pub(super) enum Error {
     Foreign(String),
     #[error("{0} is a Zarr group, and its arrays would be lost; name an array in the group, for example {0}/power")]
     Group(String),
-    #[error("{key} of {place} is missing although the servers have written it; another program has removed it, or writes to the same URL")]
-    Gone { place: String, key: String },
+    #[error("{key} of {url} is missing although the servers have written it; another program has removed it, or writes to the same URL")]
+    Gone { url: String, key: String },
     #[error("cannot write {}", path.display())]
     Io {
         path: PathBuf,

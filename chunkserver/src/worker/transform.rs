@@ -1,4 +1,4 @@
-//! Bands in order: blocks are pulled a few bands ahead, and each complete band is transformed.
+//! Transforms the bands in order. Pulls the blocks of a few bands ahead.
 
 use super::Worker;
 use crate::compute::Pool;
@@ -14,12 +14,12 @@ use std::sync::{Arc, PoisonError};
 use store::Mapping;
 use thiserror::Error;
 
-/// Why a band is missing.
+/// Why a band cannot be transformed.
 #[derive(Debug, Error)]
 enum BandError {
-    #[error("no memory for the blocks of a band")]
+    #[error("cannot reserve memory for the blocks of a band")]
     Memory(#[from] store::Error),
-    /// A panic, which is printed where it happens.
+    /// The transform panicked. The panic is already printed.
     #[error("a bug of ArrayJob: the transform of band {band} panicked; please report it with the server's log")]
     Panicked { band: usize },
     #[error("a bug of ArrayJob: the slot of band {band} is written a second time; please report it with the server's log")]
@@ -35,7 +35,7 @@ impl BandError {
     }
 }
 
-/// The state that all bands of a share use.
+/// State shared by all bands.
 struct Bands {
     worker: Arc<Worker>,
     share: Arc<Share>,
@@ -99,7 +99,7 @@ impl Bands {
         done.await.unwrap_or(Err(BandError::Panicked { band }))
     }
 
-    /// Pulls the blocks of all other servers into `buffer`, one after another in the order of frames.
+    /// Pulls the blocks of all other servers into `buffer`, in the order of frames.
     async fn pull(&self, band: usize, row: usize, buffer: &mut [u8]) {
         let share = &self.share;
         let mut rest = buffer;
@@ -117,7 +117,7 @@ impl Bands {
         }
     }
 
-    /// The band's frames where they lie in memory: this server's frames in the store, the others in the buffer.
+    /// The band's frames as segments of memory: this server's frames in the store, the other frames in the buffer.
     fn segments<'a>(&'a self, band: usize, row: usize, buffer: &'a [u8]) -> Vec<Segment<'a>> {
         let share = &self.share;
         let stride = share.plan.partition.stack.bytes();

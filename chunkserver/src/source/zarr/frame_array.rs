@@ -49,7 +49,7 @@ impl FrameArray {
         if let Some(known) = wanted.layout {
             let same = |found: &ArrayLayout| (found.shape, found.dtype, found.chunks) == (known.shape, known.dtype, known.chunks);
             if !same(&array.layout) {
-                return Err(Error::Changed { place: array.keys.shown() });
+                return Err(Error::Changed { url: array.keys.shown() });
             }
             // The plan's memory is computed from these parts.
             array.layout.parts = known.parts;
@@ -98,7 +98,7 @@ impl FrameArray {
                     Some(journal) => compute.drive(journal.stretches(Kind::Decode, frame, bytes, reading)).await,
                     None => compute.drive(reading).await,
                 };
-                let lost = || Error::Lost { place: self.keys.shown(), chunk: self.chunk_name(&piece) };
+                let lost = || Error::Lost { url: self.keys.shown(), chunk: self.chunk_name(&piece) };
                 done.unwrap_or_else(|| Err(lost())).map_err(|error| (piece, error))
             }
         });
@@ -129,7 +129,7 @@ impl FrameArray {
             let within = ArraySubset::new_with_ranges(&piece.within.clone().map(|range| range.start as u64..range.end as u64));
             array.async_retrieve_chunk_subset_opt(&piece.chunk, &within, &options).await
         };
-        let wrong = |what: String| Error::Decode { place: self.keys.shown(), chunk: self.chunk_name(piece), what };
+        let wrong = |message: String| Error::Decode { url: self.keys.shown(), chunk: self.chunk_name(piece), message };
         let bytes = match bytes {
             Ok(bytes) => bytes.into_fixed().map_err(|error| wrong(error.to_string()))?,
             // The source's error is more precise than the decoder's.

@@ -13,29 +13,29 @@ use zarrs::array::{Array, ArrayMetadata};
 /// Most array names in the message about a group.
 const LISTED: usize = 20;
 
-/// Reads the metadata of the array behind `keys`.
+/// Reads the metadata of the array of `keys`.
 pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, ArrayLayout), Error> {
-    let place = keys.shown();
+    let url = keys.shown();
     if let Some(value) = get(keys, "zarr.json").await? {
-        let found: Value = parse(&place, &value.body)?;
+        let found: Value = parse(&url, &value.body)?;
         return match found["node_type"].as_str() {
-            Some("array") => Reader { place, ranges: ranges(keys, &value) }.v3(found),
-            Some("group") => Err(Error::Group { place, advice: advice(&arrays_v3(&found)) }),
-            _ => Err(Error::Metadata { place, what: "zarr.json has no node_type".into() }),
+            Some("array") => Reader { url, ranges: ranges(keys, &value) }.v3(found),
+            Some("group") => Err(Error::Group { url, advice: advice(&arrays_v3(&found)) }),
+            _ => Err(Error::Metadata { url, message: "zarr.json has no node_type".into() }),
         };
     }
     if let Some(value) = get(keys, ".zarray").await? {
-        let found: Value = parse(&place, &value.body)?;
-        return Reader { place, ranges: ranges(keys, &value) }.v2(found);
+        let found: Value = parse(&url, &value.body)?;
+        return Reader { url, ranges: ranges(keys, &value) }.v2(found);
     }
     if let Some(listing) = get(keys, ".zmetadata").await? {
-        let arrays = arrays_v2(&parse(&place, &listing.body)?);
-        return Err(Error::Group { place, advice: advice(&arrays) });
+        let arrays = arrays_v2(&parse(&url, &listing.body)?);
+        return Err(Error::Group { url, advice: advice(&arrays) });
     }
     if get(keys, ".zgroup").await?.is_some() {
-        return Err(Error::Group { place, advice: advice(&[]) });
+        return Err(Error::Group { url, advice: advice(&[]) });
     }
-    Err(Error::Absent { place })
+    Err(Error::Absent { url })
 }
 
 /// A metadata document. The request is a range from the first byte; the response shows whether the server supports ranges.
@@ -47,20 +47,20 @@ fn ranges(keys: &Keys, value: &KeyValue) -> bool {
     keys.supports_ranges().unwrap_or(value.exact)
 }
 
-fn parse<T: DeserializeOwned>(place: &str, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::Metadata { place: place.to_owned(), what: error.to_string() })
+fn parse<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::Metadata { url: url.to_owned(), message: error.to_string() })
 }
 
 /// Parses the metadata of one array.
 struct Reader {
-    place: String,
+    url: String,
     /// Whether the store supports ranges, so that parts of chunks can be fetched.
     ranges: bool,
 }
 
 impl Reader {
-    fn wrong(&self, what: impl Into<String>) -> Error {
-        Error::Metadata { place: self.place.clone(), what: what.into() }
+    fn wrong(&self, message: impl Into<String>) -> Error {
+        Error::Metadata { url: self.url.clone(), message: message.into() }
     }
 
     fn v3(self, found: Value) -> Result<(Array<()>, ArrayLayout), Error> {

@@ -56,7 +56,7 @@ pub(crate) fn sharded(inner: [usize; 3]) -> Value {
     }}])
 }
 
-/// Writes the stack below `folder`.
+/// Writes the test array below `folder`.
 pub(crate) fn write(folder: &Path, metadata: &Value) {
     let store = Arc::new(MemoryStore::new());
     let parsed: ArrayMetadata = serde_json::from_value(metadata.clone()).unwrap();

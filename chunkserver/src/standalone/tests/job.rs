@@ -102,7 +102,7 @@ async fn a_refused_assignment_leaves_the_current_share() {
     let plan = Plan::new(&job, Some(1), &Budget { memory: Allowance::PerServer(2 << 30), cores: 2 }).unwrap();
     let assignment = Assignment { job, plan, peers: vec![None], goal: Phase::Fft };
     assert_eq!(cluster.assign_one(0, &assignment).await.status, 507);
-    assert_eq!(cluster.read(0, "/slice/raw?format=raw").await.status, 200, "the arrays of generation 1 are gone");
+    assert_eq!(cluster.read(0, "/slice/raw?format=raw").await.status, 200, "the arrays of generation 1 are still available");
 }
 
 #[tokio::test]

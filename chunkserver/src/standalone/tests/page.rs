@@ -25,7 +25,7 @@ async fn the_token_leaves_the_address_and_opens_the_page() {
     let (name, value) = pair.split_once('=').unwrap();
     assert_eq!((value, rules), (TOKEN, "HttpOnly; SameSite=Lax"));
     let port = url.trim_end_matches('/').rsplit(':').next().unwrap();
-    assert_eq!(name, format!("token-127-0-0-1-{port}"), "another port is another job");
+    assert_eq!(name, format!("token-127-0-0-1-{port}"), "the cookie name contains the port");
 
     let page = of(browser.get(&url).header("cookie", pair)).await;
     assert!(page.status == 200 && page.header("content-type").starts_with("text/html"), "{}", page.text());

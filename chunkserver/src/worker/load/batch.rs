@@ -69,7 +69,7 @@ pub(super) fn compute(
     Ok(())
 }
 
-/// The store of decoded frames; `None` when only their crops are kept.
+/// The store of decoded frames; `None` if the job keeps only crops.
 fn raw_store(share: &Share) -> Option<&Slots> {
     if share.job.recenter.is_some() { share.raw.as_ref() } else { Some(&share.stack) }
 }
@@ -80,7 +80,7 @@ fn claim(store: &Slots, first: usize, frames: impl Iterator<Item = usize>) -> Re
     frames.map(|frame| store.write(frame - first).ok_or(FrameError::SlotRefused { frame })).collect()
 }
 
-/// Decodes each frame into its target. A frame that is missing is blank or fails the job. Returns the bytes fetched.
+/// Decodes each frame into its target. A missing frame becomes blank or fails the job. Returns the fetched bytes.
 fn decode(
     share: &Share,
     source: &FrameSource,
@@ -151,7 +151,7 @@ fn notes_of_raw(share: &Share, image: &[u8]) -> FrameNotes {
     FrameNotes { centroid: [0.0; 2], offset: [0; 2], raw: frame_stat(share, image, None), crop: None }
 }
 
-/// Sums over one raw frame. The centroid computes the sum of an integer frame, which is reused where no other sum is wanted.
+/// Sums over one raw frame. The centroid computes the sum of an integer frame, which is reused if no other sum is needed.
 fn frame_stat(share: &Share, image: &[u8], total: Option<Total>) -> FrameStat {
     let (spec, ops) = (share.plan.partition.frame, share.ops);
     match total {

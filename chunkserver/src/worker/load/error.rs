@@ -1,4 +1,4 @@
-//! Why a frame is missing.
+//! Errors of loading frames.
 
 use crate::source::{self, zarr};
 use api::phase::reason;
@@ -38,7 +38,7 @@ pub(super) enum FrameError {
     },
     #[error("a bug of ArrayJob: the slot of frame {frame} is written a second time; please report it with the server's log")]
     SlotRefused { frame: usize },
-    /// A panic, which is printed where it happens.
+    /// The computation panicked. The panic is already printed.
     #[error("a bug of ArrayJob: frame {frame} or a frame of its group panicked; please report it with the server's log")]
     Panicked { frame: usize },
 }

@@ -1,4 +1,4 @@
-//! Where the frames of a share come from: responses with images, or the chunks of a Zarr array.
+//! The source of a share's frames: responses with images, or the chunks of a Zarr array.
 
 use super::error::FrameError;
 use crate::compute::Pool;
@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 /// Frames that arrived together.
 pub(super) struct Delivery {
-    /// Their numbers in the job.
+    /// Numbers of the frames in the job.
     pub(super) frames: Range<usize>,
     payload: Payload,
 }
 
 enum Payload {
-    /// One response of the source: its body, or why the fetch failed.
+    /// One response of the source: its body, or the error of the fetch.
     Response { url: String, body: Result<Vec<u8>, Arc<source::Error>> },
     /// The pixels of one frame.
     Pixels(Frame),
@@ -58,7 +58,7 @@ impl FrameSource {
         Ok(Self { backend, source, buffers: Pool::default() })
     }
 
-    /// Fetches the frames `group`, side by side.
+    /// Fetches the frames `group` concurrently.
     pub(super) async fn fetch(&self, worker: &Worker, share: &Share, group: Range<usize>) -> Result<Vec<Delivery>, FrameError> {
         match &self.backend {
             Backend::Images(images, template) => {

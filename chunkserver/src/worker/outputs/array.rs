@@ -153,7 +153,7 @@ pub(super) async fn close(access: &Access, share: &Share, output: &Output) -> Re
             blocking(move || replace(&partial, &folder)).await?;
         }
     } else if target.published().get(METADATA).await?.is_none_or(|existing| existing != metadata) {
-        return Err(Error::Gone { place: target.shown, key: METADATA.into() });
+        return Err(Error::Gone { url: target.shown, key: METADATA.into() });
     } else {
         // This server replaces a server that was lost after closing the array.
         check_complete(&target.published(), &grid, share, &target.shown).await?;
@@ -178,7 +178,7 @@ async fn check_complete(sink: &Sink, grid: &OutputGrid, share: &Share, shown: &s
         .find(|index| !existing.contains_key(&zarr::chunk_key(index)));
     match missing {
         Some(index) if !(sink.may_not_list() && existing.is_empty()) => {
-            Err(Error::Gone { place: shown.to_owned(), key: zarr::chunk_key(&index) })
+            Err(Error::Gone { url: shown.to_owned(), key: zarr::chunk_key(&index) })
         }
         _ => Ok(()),
     }
