@@ -290,7 +290,7 @@ fn chunks(chunks: &[i64], shape: [usize; 3]) -> Result<[usize; 3], Invalid> {
 
 fn fft(fft: &crd::Fft) -> Result<job::Fft, Invalid> {
     if fft.axis.is_some_and(|axis| axis != 0 && axis != -3) {
-        return Err(invalid("spec.fft.axis", "must be 0, the axis of time"));
+        return Err(invalid("spec.fft.axis", "must be 0: the transform is over time"));
     }
     Ok(job::Fft {
         output: match fft.output.unwrap_or_default() {

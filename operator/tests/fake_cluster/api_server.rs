@@ -134,7 +134,7 @@ impl Cluster {
     /// Creates an object.
     pub(crate) fn put(&self, kind: &str, object: Value) -> Value {
         self.change(|inner| {
-            let object = responses::born(inner, object);
+            let object = responses::initialize(inner, object);
             inner.store(kind, object)
         })
     }
