@@ -1,5 +1,5 @@
-//! One operator at a time, by a Lease. An operator acquires a free or expired Lease, and releases its Lease at the end. Every write contains the
-//! resource version of its read, so that only one of two concurrent writes succeeds. The times have the names of
+//! One operator at a time, by a Lease. An operator acquires a free or expired Lease, and releases its Lease at the end. Every write
+//! contains the resource version of its read, so that only one of two concurrent writes succeeds. The times have the names of
 //! [client-go](https://pkg.go.dev/k8s.io/client-go/tools/leaderelection).
 
 use crate::fleet::kubernetes::names::MANAGER;

@@ -1,5 +1,5 @@
-//! Converts an ArrayJob to an [`api::Job`]: checks every rule of the manifest, and fills in defaults. Pure. No other module converts the types
-//! of the manifest to the types of the servers.
+//! Converts an ArrayJob to an [`api::Job`]: checks every rule of the manifest, and fills in defaults. Pure. No other module converts the
+//! types of the manifest to the types of the servers.
 
 mod outputs;
 mod quantity;

@@ -1,5 +1,6 @@
-//! Chunk servers as pods without a controller; the ArrayJob owns the pods, and the pods' names start with its name. The fleet reads pods from
-//! a watch's cache, which may be older than the operator's own writes: [`RecentWrites`] covers these writes until the cache shows them.
+//! Chunk servers as pods without a controller; the ArrayJob owns the pods, and the pods' names start with its name. The fleet reads pods
+//! from a watch's cache, which may be older than the operator's own writes: [`RecentWrites`] covers these writes until the cache shows
+//! them.
 
 pub mod children;
 pub mod diagnose;

@@ -1,4 +1,5 @@
-//! Ensures the objects of a job that are not pods: Secret, Service and NetworkPolicy. Each operator applies them once, before the first pod.
+//! Ensures the objects of a job that are not pods: Secret, Service and NetworkPolicy. Each operator applies them once, before the first
+//! pod.
 
 use super::error::{Error, StepError};
 use super::reconcile_context::ReconcileContext;

@@ -1,5 +1,5 @@
-//! Probes the source where the manifest does not state the shape of a frame. The first server of the job reads the first frame or the metadata
-//! of the array: the operator never reads data.
+//! Probes the source where the manifest does not state the shape of a frame. The first server of the job reads the first frame or the
+//! metadata of the array: the operator never reads data.
 
 use super::error::{Error, StepError};
 use super::reconcile_context::ReconcileContext;
