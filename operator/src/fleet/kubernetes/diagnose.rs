@@ -76,8 +76,8 @@ fn volumes(pod: &Pod, now: Timestamp) -> Option<Failure> {
     (waiting.reason.as_deref() == Some("ContainerCreating") && since > VOLUME_TIMEOUT).then(|| Failure {
         reason: reason::CANNOT_START.into(),
         message: format!(
-            "the container of {} is not created yet; check that the Secret {secret} (source.secretRef) exists in the namespace; kubectl describe \
-             pod {} shows the cause",
+            "the container of {} is not created yet; check that the Secret {secret} (source.secretRef) exists in the namespace; \
+             kubectl describe pod {} shows the cause",
             name(pod),
             name(pod)
         ),
