@@ -1,4 +1,4 @@
-"""What holds for both charts, whatever their values. Started by charts/test; the standard library and helm are all it needs."""
+"""Checks of both charts with many values. charts/test starts this program, which requires only the standard library and helm."""
 
 import base64
 import json
@@ -16,10 +16,10 @@ CRD_SOURCE = REPOSITORY / "crds" / "arrayjobs.yaml"
 NAMESPACE = "arrayjob-system"
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
 
-# Every value that opens something, changed from its default.
+# Every optional value, changed from its default.
 EVERYTHING = {
     "fullnameOverride": "images-operator",
-    "commonLabels": {"team": "imaging", "app.kubernetes.io/name": "loses"},
+    "commonLabels": {"team": "imaging", "app.kubernetes.io/name": "ignored"},
     "image": {"repository": "mirror:5000/tools/arrayjob", "tag": "1.2.3", "digest": "sha256:" + "a" * 64, "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "pull"}],
     "servers": {
@@ -35,7 +35,7 @@ EVERYTHING = {
     "listen": {"address": "0.0.0.0", "port": 9090},
     "extraArgs": ["--another={{ brace }}"],
     "extraEnv": [{"name": "TZ", "value": "UTC"}],
-    "podLabels": {"pod": "label", "app.kubernetes.io/component": "loses"},
+    "podLabels": {"pod": "label", "app.kubernetes.io/component": "ignored"},
     "podAnnotations": {"pod": "annotation"},
     "nodeSelector": {"kubernetes.io/os": "linux"},
     "tolerations": [{"operator": "Exists"}],
@@ -54,7 +54,7 @@ EVERYTHING = {
     "dashboard": {"enabled": True, "namespace": "grafana", "annotations": {"grafana_folder": "Images"}},
 }
 
-# Renderings that all invariants hold for.
+# Renderings for which all invariants hold.
 RENDERINGS = {
     "the defaults": {},
     "everything": EVERYTHING,
@@ -66,13 +66,13 @@ RENDERINGS = {
     "no leader election": {"leaderElection": {"enabled": False}},
     "monitors and dashboard": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
     "no policies": {"networkPolicy": {"enabled": False}, "servers": {"networkPolicies": False}, "podDisruptionBudget": {"enabled": False}},
-    "rights from elsewhere": {"rbac": {"create": False}, "serviceAccount": {"create": False, "name": "theirs"}},
-    "no roles for people": {"rbac": {"userRoles": False}},
+    "permissions from elsewhere": {"rbac": {"create": False}, "serviceAccount": {"create": False, "name": "theirs"}},
+    "no roles for users": {"rbac": {"userRoles": False}},
     "user ids from the cluster": {"podSecurityContext": {"runAsUser": None, "runAsGroup": None}},
     "as a dependency": {"global": {"anything": True}},
 }
 
-# Values that must be refused, and a word that the refusal has to have.
+# Values that helm must refuse, and a word of the error.
 REFUSALS = [
     (OPERATOR, {"replica": 2}, "replica"),
     (OPERATOR, {"image": {"name": "x"}}, "name"),
@@ -107,7 +107,7 @@ REFUSALS = [
     (CRDS, {"labels": {"a": 1}}, "labels"),
 ]
 
-# Rendered YAML goes back through helm, the one reader of YAML that is surely here; base64 keeps it from being read again.
+# Helm parses the rendered YAML, because the standard library has no YAML parser. base64 prevents a second parse.
 READER = """{{- range $i, $document := splitList "\\n---" (.Files.Get "rendered.yaml") }}
 {{- $object := fromYaml $document }}
 {{- if $object }}
@@ -124,7 +124,7 @@ data:
 
 
 class Refused(Exception):
-    """Helm does not take the chart or its values."""
+    """Helm refused the chart or its values."""
 
 
 def helm(*arguments):
@@ -135,7 +135,7 @@ def helm(*arguments):
 
 
 def read(text):
-    """The objects in a text of YAML."""
+    """Parses YAML text to its objects."""
     with tempfile.TemporaryDirectory() as folder:
         chart = Path(folder)
         (chart / "templates").mkdir()
@@ -186,7 +186,7 @@ def programs_version():
     return re.search(r'(?ms)^\[workspace\.package\].*?^version = "(.*?)"$', (REPOSITORY / "Cargo.toml").read_text())[1]
 
 
-# What holds for every rendering.
+# Invariants of every rendering.
 
 
 def objects_are_named_and_labelled(objects):
@@ -229,7 +229,7 @@ def pods_fit_the_restricted_standard(objects):
             assert re.search(r":[^/]+$", container["image"]) and not container["image"].endswith(":latest"), container["image"]
 
 
-def rights_are_few(objects):
+def permissions_are_minimal(objects):
     for one in of_kind(objects, "ClusterRole") + of_kind(objects, "Role"):
         name = one["metadata"]["name"]
         for rule in one["rules"]:
@@ -267,35 +267,35 @@ def selectors_select_the_operator(objects):
         assert set(one["spec"]["policyTypes"]) == {"Ingress", "Egress"}
     for one in of_kind(objects, "PodDisruptionBudget"):
         assert selects(one["spec"]["selector"]["matchLabels"], labels)
-        assert one["spec"]["maxUnavailable"] == 1 and deployment["spec"]["replicas"] > 1, "a drain must not wait"
+        assert one["spec"]["maxUnavailable"] == 1 and deployment["spec"]["replicas"] > 1, "the budget must not block a drain"
     for one in of_kind(objects, "ServiceMonitor"):
         assert selects(one["spec"]["selector"]["matchLabels"], service["metadata"]["labels"])
         assert one["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
     for one in of_kind(objects, "PodMonitor"):
-        assert not selects(one["spec"]["selector"]["matchLabels"], labels), "the operator is no chunk server"
+        assert not selects(one["spec"]["selector"]["matchLabels"], labels), "the selector of chunk servers must not match the operator"
         assert one["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/name": "arrayjob", "app.kubernetes.io/component": "chunk-server"}
     for probe in ("livenessProbe", "readinessProbe"):
         assert template["spec"]["containers"][0][probe]["httpGet"]["port"] in ports
 
 
-def no_definition_belongs_to_the_operator(objects):
+def the_operator_chart_has_no_definition(objects):
     assert not of_kind(objects, "CustomResourceDefinition"), "an upgrade or uninstall would touch every ArrayJob"
 
 
 INVARIANTS = [
     objects_are_named_and_labelled,
     pods_fit_the_restricted_standard,
-    rights_are_few,
+    permissions_are_minimal,
     bindings_bind_the_operator,
     selectors_select_the_operator,
-    no_definition_belongs_to_the_operator,
+    the_operator_chart_has_no_definition,
 ]
 
-# What holds for one rendering.
+# Statements on single renderings.
 
 
-def the_operator_needs_what_it_is_given():
-    """The rules, one by one: a right more or less is decided here, too."""
+def the_permissions_of_the_operator_are_exact():
+    """All rules of the roles. A changed permission requires a change here."""
     objects = render(OPERATOR, {})
     rules = {
         f"{resource}{':' + ','.join(rule['resourceNames']) if 'resourceNames' in rule else ''}": rule["verbs"]
@@ -319,10 +319,10 @@ def the_operator_needs_what_it_is_given():
     }, rules
 
 
-def the_defaults_are_a_safe_operator_for_all_namespaces():
+def the_defaults_install_a_restricted_operator_for_all_namespaces():
     objects = render(OPERATOR, {})
-    wanted = {"Deployment", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Service", "NetworkPolicy"}
-    assert kinds(objects) == wanted, kinds(objects)
+    expected = {"Deployment", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Service", "NetworkPolicy"}
+    assert kinds(objects) == expected, kinds(objects)
     deployment = only(objects, "Deployment", "arrayjob-operator")
     only(objects, "ServiceAccount", "arrayjob-operator")
     version = programs_version()
@@ -344,7 +344,7 @@ def the_defaults_are_a_safe_operator_for_all_namespaces():
     assert view[f"{prefix}view"] == edit[f"{prefix}edit"] == edit[f"{prefix}admin"] == "true" and f"{prefix}view" not in edit
 
 
-def every_value_arrives():
+def every_value_has_an_effect():
     objects = render(OPERATOR, EVERYTHING)
     assert arguments(objects) == [
         "--listen=0.0.0.0:9090",
@@ -379,7 +379,7 @@ def every_value_arrives():
     assert only(objects, "ConfigMap")["metadata"]["namespace"] == "grafana"
 
 
-def one_namespace_needs_nothing_cluster_wide():
+def one_namespace_needs_no_cluster_wide_object():
     for values, watched in ((RENDERINGS["one namespace"], NAMESPACE), (RENDERINGS["everything in one namespace"], "lab")):
         objects = render(OPERATOR, values)
         assert not kinds(objects) & CLUSTER_WIDE, kinds(objects)
@@ -394,45 +394,45 @@ def one_namespace_needs_nothing_cluster_wide():
             assert monitor["spec"]["namespaceSelector"] == {"matchNames": [watched]}
 
 
-def without_leader_election_one_ends_before_the_next_starts():
+def without_leader_election_an_update_stops_the_operator_first():
     objects = render(OPERATOR, RENDERINGS["no leader election"])
     assert only(objects, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
     assert "--no-leader-election" in arguments(objects)
     assert not any("leases" in rule["resources"] for role in of_kind(objects, "Role") for rule in role["rules"])
 
 
-def servers_run_the_image_that_is_named():
-    for image, wanted in (
+def servers_run_the_selected_image():
+    for image, expected in (
         ({}, "one/two:3@sha256:" + "a" * 64),
         ({"tag": "4"}, "one/two:4"),
         ({"repository": "five"}, "five:3"),
         ({"digest": "sha256:" + "b" * 64}, "one/two:3@sha256:" + "b" * 64),
     ):
         values = {"image": {"repository": "one/two", "tag": "3", "digest": "sha256:" + "a" * 64}, "servers": {"image": image}}
-        assert f"--server-image={wanted}" in arguments(render(OPERATOR, values)), image
+        assert f"--server-image={expected}" in arguments(render(OPERATOR, values)), image
 
 
 def names_follow_the_release():
-    for release, wanted in (
+    for release, expected in (
         ("arrayjob", "arrayjob-operator"),
         ("arrayjob-operator", "arrayjob-operator"),
         ("lab", "lab-arrayjob-operator"),
         ("x" * 53, "x" * 53 + "-arrayjob"),
     ):
         objects = read(helm("template", release, OPERATOR))
-        only(objects, "Deployment", wanted)
-        assert len(wanted) <= 63
+        only(objects, "Deployment", expected)
+        assert len(expected) <= 63
 
 
-def the_copy_of_the_definition_is_the_generated_one():
+def the_copy_of_the_definition_equals_the_generated_file():
     assert (CRDS / "files" / "arrayjobs.yaml").read_bytes() == CRD_SOURCE.read_bytes(), (
         "types changed: cp crds/arrayjobs.yaml charts/arrayjob-crds/files/arrayjobs.yaml"
     )
 
 
-def the_definition_is_rendered_whole_and_kept():
+def the_definition_is_complete_and_kept():
     [source] = read((CRDS / "files" / "arrayjobs.yaml").read_text())
-    values = {"labels": {"team": "imaging", "app.kubernetes.io/name": "loses"}, "annotations": {"note": "{{ brace }}"}}
+    values = {"labels": {"team": "imaging", "app.kubernetes.io/name": "ignored"}, "annotations": {"note": "{{ brace }}"}}
     for given in ({}, values):
         [crd] = render(CRDS, given)
         objects_are_named_and_labelled([crd])
@@ -445,7 +445,7 @@ def the_definition_is_rendered_whole_and_kept():
     assert render(CRDS, {"enabled": False}) == []
 
 
-def the_definition_goes_with_neither_release():
+def no_release_deletes_the_definition():
     for chart in (OPERATOR, CRDS):
         assert not (chart / "crds").exists(), "helm would never upgrade it"
         assert "dependencies" not in read((chart / "Chart.yaml").read_text())[0]
@@ -468,7 +468,7 @@ def old_clusters_are_refused():
         except Refused as refused:
             assert "kubeVersion" in str(refused), refused
         else:
-            raise AssertionError(f"{chart.name} takes 1.28")
+            raise AssertionError(f"{chart.name} accepts 1.28")
 
 
 def every_value_is_in_the_schema_and_has_a_default_and_a_comment():
@@ -483,7 +483,7 @@ def every_value_is_in_the_schema_and_has_a_default_and_a_comment():
                     about = schema["definitions"][about["$ref"].rsplit("/", 1)[1]]
                 assert name in values or name == "global", f"{chart.name}: {path}{name} has no default"
                 if "properties" in about:
-                    assert about["additionalProperties"] is False, f"{path}{name} takes anything"
+                    assert about["additionalProperties"] is False, f"{path}{name} accepts unknown values"
                     compare(about["properties"], values[name], f"{path}{name}.")
 
         compare(schema["properties"], defaults, "")
@@ -491,7 +491,7 @@ def every_value_is_in_the_schema_and_has_a_default_and_a_comment():
             assert paragraph.startswith("#") or paragraph.split("\n")[1].lstrip().startswith("#"), f"no comment: {paragraph}"
 
 
-def the_notes_lead_to_a_result():
+def the_notes_contain_the_commands_of_a_first_job():
     for values, flag in (({}, ""), (RENDERINGS["another namespace"], " -n lab")):
         notes = with_values(values, lambda *given: helm("install", "arrayjob", OPERATOR, "--dry-run=client", "--namespace", NAMESPACE, *given))
         notes = notes.split("NOTES:")[1]
@@ -507,68 +507,68 @@ def the_notes_lead_to_a_result():
 
 
 def without_suffix(name):
-    """A metric's name as programs register it: the rest is what a counter or a histogram adds."""
+    """The registered name of a metric, without the suffix of a counter or a histogram."""
     return re.sub(r"_(total|bucket|count|sum)$", "", name)
 
 
-def asked_for(dashboard):
-    """Names of the metrics in a dashboard's queries."""
+def queried_metrics(dashboard):
+    """Names of the metrics in the queries of a dashboard."""
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     queries += [variable["definition"] for variable in dashboard["templating"]["list"] if "definition" in variable]
     return {name for query in queries for name in re.findall(r"\barrayjob_[a-z_]+", query)}
 
 
-def the_dashboard_is_whole():
+def the_dashboard_is_complete():
     source = json.loads((OPERATOR / "files" / "dashboard.json").read_text())
     config = only(render(OPERATOR, {"dashboard": {"enabled": True}}), "ConfigMap")
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(config["data"]["arrayjob.json"]) == source
     panels = source["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels) and asked_for(source)
-    taken = set()
+    assert len({panel["id"] for panel in panels}) == len(panels) and queried_metrics(source)
+    occupied = set()
     for panel in panels:
-        place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
-        assert not cells & taken and place["x"] + place["w"] <= 24, f"{panel['title']} overlaps"
-        taken |= cells
+        grid = panel["gridPos"]
+        cells = {(x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])}
+        assert not cells & occupied and grid["x"] + grid["w"] <= 24, f"{panel['title']} overlaps"
+        occupied |= cells
         assert panel["type"] == "row" or panel["description"] and panel["targets"], panel["title"]
 
 
-def the_dashboard_asks_for_what_programs_register():
-    """By their sources. `charts/test --metrics` asks the programs themselves."""
+def the_dashboard_queries_registered_metrics():
+    """Compares with the source code. `charts/test --metrics` compares with scrapes."""
     paths = [path for crate in ("operator", "chunkserver") for path in sorted((REPOSITORY / crate / "src").rglob("*.rs"))]
     text = "\n".join(path.read_text() for path in paths)
     words = set(re.findall(r'"([a-z_]+)"', text))
     registered = words | {f"{prefix}_{word}" for prefix in re.findall(r'with_prefix\("([a-z_]+)"\)', text) for word in words}
     source = json.loads((OPERATOR / "files" / "dashboard.json").read_text())
-    missing = sorted(name for name in asked_for(source) if not {name, without_suffix(name)} & registered)
-    assert not missing, f"nobody registers {', '.join(missing)}"
+    missing = sorted(name for name in queried_metrics(source) if not {name, without_suffix(name)} & registered)
+    assert not missing, f"no program registers {', '.join(missing)}"
 
 
 STATEMENTS = [
-    the_operator_needs_what_it_is_given,
-    the_defaults_are_a_safe_operator_for_all_namespaces,
-    every_value_arrives,
-    one_namespace_needs_nothing_cluster_wide,
-    without_leader_election_one_ends_before_the_next_starts,
-    servers_run_the_image_that_is_named,
+    the_permissions_of_the_operator_are_exact,
+    the_defaults_install_a_restricted_operator_for_all_namespaces,
+    every_value_has_an_effect,
+    one_namespace_needs_no_cluster_wide_object,
+    without_leader_election_an_update_stops_the_operator_first,
+    servers_run_the_selected_image,
     names_follow_the_release,
-    the_copy_of_the_definition_is_the_generated_one,
-    the_definition_is_rendered_whole_and_kept,
-    the_definition_goes_with_neither_release,
+    the_copy_of_the_definition_equals_the_generated_file,
+    the_definition_is_complete_and_kept,
+    no_release_deletes_the_definition,
     charts_have_the_version_of_the_programs,
     old_clusters_are_refused,
     every_value_is_in_the_schema_and_has_a_default_and_a_comment,
-    the_notes_lead_to_a_result,
-    the_dashboard_is_whole,
-    the_dashboard_asks_for_what_programs_register,
+    the_notes_contain_the_commands_of_a_first_job,
+    the_dashboard_is_complete,
+    the_dashboard_queries_registered_metrics,
 ]
 
 
 def why(error):
-    """An error's words, or else the line that it comes from."""
-    words = str(error) if isinstance(error, (AssertionError, Refused)) else repr(error)
-    return words or traceback.extract_tb(error.__traceback__)[-1].line
+    """The message of an error, or the source line of the error."""
+    message = str(error) if isinstance(error, (AssertionError, Refused)) else repr(error)
+    return message or traceback.extract_tb(error.__traceback__)[-1].line
 
 
 def lint(chart, values):
@@ -588,9 +588,9 @@ def refuses(chart, values, word):
     try:
         render(chart, values)
     except Refused as refused:
-        assert word in str(refused), f"the refusal does not say {word}: {refused}"
+        assert word in str(refused), f"the error does not contain {word}: {refused}"
     else:
-        raise AssertionError("taken")
+        raise AssertionError("helm accepted the values")
 
 
 def all_checks():
@@ -607,9 +607,9 @@ def all_checks():
 def compare_metrics(files):
     source = json.loads((OPERATOR / "files" / "dashboard.json").read_text())
     scraped = set(re.findall(r"(?m)^([a-z_:]+)", "\n".join(Path(file).read_text() for file in files)))
-    missing = sorted(asked_for(source) - scraped)
+    missing = sorted(queried_metrics(source) - scraped)
     for name in missing:
-        print(f"the dashboard asks for {name}, which is not served", file=sys.stderr)
+        print(f"the scrapes do not contain {name}, which the dashboard queries", file=sys.stderr)
     return not missing
 
 

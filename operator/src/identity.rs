@@ -1,6 +1,6 @@
-//! The identities of one job: its own certificate authority, a certificate for its servers, a certificate for the operator, and the readers'
-//! token. All are derived from the operator's key and the job's uid. The operator stores nothing, and a restarted operator connects to the same
-//! servers.
+//! The identities of one job: its own certificate authority, a certificate for its servers, a certificate for the operator, and the
+//! readers' token. All are derived from the operator's key and the job's uid. The operator stores nothing, and a restarted operator
+//! connects to the same servers.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519};
 use ring::hmac;

@@ -19,7 +19,8 @@ pub enum Error {
     #[error("cannot read or create the Secret {SECRET}")]
     Api(#[from] kube::Error),
     #[error(
-        "the Secret {SECRET} does not contain a key of {KEY_BYTES} bytes; delete the Secret; the operator then replaces the servers of running jobs"
+        "the Secret {SECRET} does not contain a key of {KEY_BYTES} bytes; delete the Secret, then delete the running jobs and \
+         apply them again"
     )]
     Malformed,
     #[error("the operating system does not provide random numbers")]

@@ -1,5 +1,5 @@
-//! One operator at a time, by a Lease. An operator acquires a free or expired Lease, and releases its Lease at the end. Every write contains the
-//! resource version of its read, so that only one of two concurrent writes succeeds. The times have the names of
+//! One operator at a time, by a Lease. An operator acquires a free or expired Lease, and releases its Lease at the end. Every write
+//! contains the resource version of its read, so that only one of two concurrent writes succeeds. The times have the names of
 //! [client-go](https://pkg.go.dev/k8s.io/client-go/tools/leaderelection).
 
 use crate::fleet::kubernetes::names::MANAGER;
@@ -46,7 +46,7 @@ impl Election {
             match self.attempt(&mut observed).await {
                 Ok(true) => return,
                 Ok(false) => on_wait(),
-                Err(error) => tracing::warn!(error = api::words::chain(&error), "cannot acquire the lease; the operator retries"),
+                Err(error) => tracing::warn!(error = api::words::chain(&error), "cannot acquire the lease; the request is retried"),
             }
             tokio::time::sleep(RETRY_PERIOD).await;
         }
@@ -61,7 +61,7 @@ impl Election {
             match tokio::time::timeout(RENEW_DEADLINE.saturating_sub(renewed.elapsed()), self.attempt(&mut observed)).await {
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => return,
-                Ok(Err(error)) => tracing::warn!(error = api::words::chain(&error), "cannot renew the lease; the operator retries"),
+                Ok(Err(error)) => tracing::warn!(error = api::words::chain(&error), "cannot renew the lease; the request is retried"),
                 Err(_) => tracing::warn!("cannot renew the lease: the API server does not respond"),
             }
         }

@@ -1,5 +1,5 @@
-//! Finds the plan of a working job again, from the plan that the status recorded. Pure. An operator of another version may prefer another plan,
-//! estimate memory differently, or print other text; none of these restarts a job.
+//! Finds the plan of a working job again, from the plan that the status recorded. Pure. An operator of another version may prefer another
+//! plan, estimate memory differently, or print other text; none of these restarts a job.
 
 use crate::report::status::plan_status;
 use crate::turn::{Error, prepare};

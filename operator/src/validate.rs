@@ -1,5 +1,5 @@
-//! Converts an ArrayJob to an [`api::Job`]: checks every rule of the manifest, and fills in defaults. Pure. No other module converts the types
-//! of the manifest to the types of the servers.
+//! Converts an ArrayJob to an [`api::Job`]: checks every rule of the manifest, and fills in defaults. Pure. No other module converts the
+//! types of the manifest to the types of the servers.
 
 mod outputs;
 mod quantity;
@@ -290,7 +290,7 @@ fn chunks(chunks: &[i64], shape: [usize; 3]) -> Result<[usize; 3], Invalid> {
 
 fn fft(fft: &crd::Fft) -> Result<job::Fft, Invalid> {
     if fft.axis.is_some_and(|axis| axis != 0 && axis != -3) {
-        return Err(invalid("spec.fft.axis", "must be 0, the axis of time"));
+        return Err(invalid("spec.fft.axis", "must be 0: the transform is over time"));
     }
     Ok(job::Fft {
         output: match fft.output.unwrap_or_default() {

@@ -115,7 +115,7 @@ fn every_field_of_the_manifest_explains_itself() {
 #[test]
 fn the_demo_in_a_namespace_that_goes_leaves_nothing() {
     // Whatever order the namespace's objects go in, the operator must not hold them up by making pods anew.
-    let stage = Stage::new("namespace-goes").expecting(&["server lost", "tried again"]);
+    let stage = Stage::new("namespace-goes").expecting(&["server lost", "retried"]);
     stage.try_apply(&demo(&stage)).must_succeed();
     let name = object(&stage, "ArrayJob")["metadata"]["name"].as_str().unwrap().to_owned();
     until("its servers are launched", seconds(60), || {

@@ -50,7 +50,7 @@ impl Drop for Release {
 
 #[test]
 fn an_upgrade_while_a_job_runs() {
-    let (stage, release) = (Stage::new("upgrade").expecting(&["tried again"]), Release::now());
+    let (stage, release) = (Stage::new("upgrade").expecting(&["retried"]), Release::now());
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("upgraded", &slow_job(&source.url));
     let pods = job.until_started(SERVERS, SOON);
@@ -71,7 +71,7 @@ fn an_upgrade_while_a_job_runs() {
 
 #[test]
 fn a_job_outlives_its_operators_release() {
-    let (stage, release) = (Stage::new("reinstall").expecting(&["tried again"]), Release::now());
+    let (stage, release) = (Stage::new("reinstall").expecting(&["retried"]), Release::now());
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("orphaned", &slow_job(&source.url));
     let pods = job.until_started(SERVERS, SOON);

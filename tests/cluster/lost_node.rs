@@ -7,7 +7,7 @@ use tests::cluster::{Stage, kubectl, seconds};
 #[test]
 fn a_job_survives_the_node_of_one_of_its_servers() {
     const NAME: &str = "a_job_survives_the_node_of_one_of_its_servers";
-    let stage = Stage::new("node-gone").expecting(&["server lost", "tried again"]);
+    let stage = Stage::new("node-gone").expecting(&["server lost", "retried"]);
     // What is not under test here stays away from the node that goes.
     let safe = stage.operator.pods().remove(0).node;
     if !node::is_here(&safe) {

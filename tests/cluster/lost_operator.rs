@@ -6,7 +6,7 @@ use tests::cluster::{HowLost, Stage};
 
 /// Disturbs the operator in one phase, and again in a later one.
 fn check(name: &str, first: (&str, fn(&Operator)), then: (&str, fn(&Operator))) {
-    let stage = Stage::new(name).expecting(&["tried again"]);
+    let stage = Stage::new(name).expecting(&["retried"]);
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("alone", &slow_job(&source.url));
     let pods = job.until_started(SERVERS, SOON);
@@ -34,7 +34,7 @@ fn an_operator_killed_in_recenter_and_deleted_in_fft() {
 
 #[test]
 fn an_operator_lost_together_with_a_server() {
-    let stage = Stage::new("operator-and-server").expecting(&["tried again", "server lost"]);
+    let stage = Stage::new("operator-and-server").expecting(&["retried", "server lost"]);
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("alone", &slow_job(&source.url));
     let pods = job.until_started(SERVERS, SOON);

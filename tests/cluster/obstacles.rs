@@ -21,7 +21,7 @@ fn must_go_on(job: &Applied<'_>) {
 fn no_node_takes_the_servers() {
     let stage = Stage::new("unschedulable");
     let job = stage.start("nowhere", &quick_job("http://movie:8000/{index}.png").on_nodes("arrayjob.dev/no-such-node", "true"));
-    must_say(&job.must_stall("Unschedulable", SOON), &["no node takes nowhere-", "servers.resources.requests", "node"]);
+    must_say(&job.must_stall("Unschedulable", SOON), &["no node can run nowhere-", "servers.resources.requests", "node"]);
     assert!(!job.condition("Progressing").is, "a stalled job progresses");
     job.delete();
     stage.end();

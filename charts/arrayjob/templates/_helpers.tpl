@@ -1,4 +1,4 @@
-{{- /* The name of the operator's objects. */}}
+{{- /* Name of the operator's objects. */}}
 {{- define "arrayjob.fullname" -}}
 {{- $release := .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
@@ -12,7 +12,7 @@
 {{- end -}}
 {{- end }}
 
-{{- /* What a Deployment selects by; it cannot be changed later. */}}
+{{- /* Selector of the Deployment. A Deployment's selector is immutable. */}}
 {{- define "arrayjob.selectorLabels" -}}
 app.kubernetes.io/name: arrayjob
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
@@ -27,13 +27,13 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{- /* Labels of an object: ours, then those of the values, then those of a dict "labels". Called with (dict "root" $ "labels" …). */}}
+{{- /* Labels of an object, in order of precedence: this chart, the dict "labels", commonLabels. Called with (dict "root" $ "labels" …). */}}
 {{- define "arrayjob.labels" -}}
-{{- $ours := include "arrayjob.ownLabels" .root | fromYaml -}}
-{{- toYaml (merge $ours (.labels | default dict | deepCopy) (.root.Values.commonLabels | deepCopy)) -}}
+{{- $own := include "arrayjob.ownLabels" .root | fromYaml -}}
+{{- toYaml (merge $own (.labels | default dict | deepCopy) (.root.Values.commonLabels | deepCopy)) -}}
 {{- end }}
 
-{{- /* Labels of pods. The chart's version is not among them: with the same image a new chart restarts nothing. */}}
+{{- /* Labels of pods, without the version of the chart: a new chart with the same image does not restart pods. */}}
 {{- define "arrayjob.podLabels" -}}
 {{- omit (include "arrayjob.labels" (dict "root" . "labels" .Values.podLabels) | fromYaml) "helm.sh/chart" | toYaml -}}
 {{- end }}
@@ -52,7 +52,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end }}
 
-{{- /* The chunk servers' image. A digest of the operator's image says nothing of another repository or tag. */}}
+{{- /* Image of the chunk servers. The digest of the operator's image is not valid for another repository or tag. */}}
 {{- define "arrayjob.serverImage" -}}
 {{- $image := .Values.servers.image -}}
 {{- if or $image.repository $image.tag $image.digest -}}
@@ -64,16 +64,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end }}
 
-{{- /* The one namespace that is watched; empty for all. */}}
+{{- /* The only watched namespace; empty for all namespaces. */}}
 {{- define "arrayjob.watchNamespace" -}}
 {{- if eq .Values.rbac.scope "namespace" -}}
 {{- .Values.watchNamespace | default .Release.Namespace -}}
 {{- else if .Values.watchNamespace -}}
-{{- fail "watchNamespace needs rbac.scope=namespace: with scope cluster the operator watches all namespaces" -}}
+{{- fail "watchNamespace requires rbac.scope=namespace: with scope cluster, the operator watches all namespaces" -}}
 {{- end -}}
 {{- end }}
 
-{{- /* What selects the pods of every ArrayJob's chunk servers. */}}
+{{- /* Labels of the chunk servers of all ArrayJobs. */}}
 {{- define "arrayjob.chunkServerLabels" -}}
 app.kubernetes.io/name: arrayjob
 app.kubernetes.io/component: chunk-server

@@ -1,6 +1,6 @@
 //! One reconciliation of one ArrayJob.
 //!
-//! 1. Read the object (`context`).
+//! 1. Read the object (`reconcile_context`).
 //! 2. Find the state of the job (`lifecycle`).
 //! 3. New job: validate and plan (`start`). Working job (`work`): ensure the children (`ensure_children`), probe the source
 //!    (`probe`), find the recorded plan (`plan`), then take one `crate::turn`: observe, find the next step, carry the step out.
@@ -9,12 +9,12 @@
 //! 5. Choose the time of the next reconciliation (`requeue`).
 
 mod apply_status;
-mod context;
 mod ensure_children;
 mod error;
 mod plan;
 mod plan_changed;
 mod probe;
+mod reconcile_context;
 mod requeue;
 mod serve;
 mod start;
@@ -25,11 +25,11 @@ mod write_status;
 
 use super::context::Context;
 use super::lifecycle::{self, JobState};
-use context::{ReconcileContext, read_object};
 use crds::ArrayJob;
 use error::{Error, StepError};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
+use reconcile_context::{ReconcileContext, read_object};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

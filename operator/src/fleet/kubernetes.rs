@@ -1,5 +1,6 @@
-//! Chunk servers as pods without a controller; the ArrayJob owns the pods, and the pods' names start with its name. The fleet reads pods from
-//! a watch's cache, which may be older than the operator's own writes: [`RecentWrites`] covers these writes until the cache shows them.
+//! Chunk servers as pods without a controller; the ArrayJob owns the pods, and the pods' names start with its name. The fleet reads pods
+//! from a watch's cache, which may be older than the operator's own writes: [`RecentWrites`] covers these writes until the cache shows
+//! them.
 
 pub mod children;
 pub mod diagnose;
@@ -132,9 +133,9 @@ impl KubernetesFleet {
             ServerState::Up(_) => Some(NO_RESPONSE),
         };
         if let Some(why) = previous_end {
-            let counts = matches!(seen, ServerState::Exited(_));
+            let is_failure = matches!(seen, ServerState::Exited(_));
             let uid = found.as_ref().and_then(|pod| pod.uid());
-            self.recent.count_loss(&name, uid, counts, last_failure(&name, found.as_deref(), why, counts));
+            self.recent.count_loss(&name, uid, is_failure, last_failure(&name, found.as_deref(), why, is_failure));
         }
         if let Some(pod) = found
             && let Err(error) = self.delete(&pod).await
@@ -145,26 +146,22 @@ impl KubernetesFleet {
         let start = pod::Start { index: id.0, counts: self.recent.counts(), previous_end };
         let pod = pod::build(&self.job, &self.options, &self.size, self.scratch_bytes, start)
             .map_err(|invalid| Error::Refused(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }))?;
-        match self.api.create(&PostParams::default(), &pod).await {
+        self.create(id, &name, &pod).await
+    }
+
+    /// Creates the pod of server `id`. A temporary refusal is recorded, and the next turn retries.
+    async fn create(&self, id: ServerId, name: &str, pod: &Pod) -> Result<(), Error> {
+        match self.api.create(&PostParams::default(), pod).await {
             Ok(created) => {
                 self.recent.created(&created);
                 self.recent.mark_launched(id.0);
                 tracing::info!(job = self.job.name_any(), pod = name, "server launched");
-                Ok(())
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => self.name_conflict(&name).await,
-            Err(kube::Error::Api(status)) => match diagnose::refusal(&name, &status) {
-                Ok(temporary) => {
-                    self.recent.set_create_error(temporary);
-                    Ok(())
-                }
-                Err(permanent) => Err(Error::Refused(permanent)),
-            },
-            Err(error) => {
-                self.recent.set_create_error(unavailable(&name, &error));
-                Ok(())
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => self.name_conflict(name).await?,
+            Err(kube::Error::Api(status)) => self.recent.set_create_error(diagnose::refusal(name, &status).map_err(Error::Refused)?),
+            Err(error) => self.recent.set_create_error(unavailable(name, &error)),
         }
+        Ok(())
     }
 
     /// A pod of that name exists: a pod of this job, of a deleted job of the same name, or of another owner.
@@ -253,11 +250,11 @@ fn unavailable(pod: &str, error: &kube::Error) -> Failure {
     }
 }
 
-fn last_failure(name: &str, pod: Option<&Pod>, why: &str, counted: bool) -> LastFailure {
+fn last_failure(name: &str, pod: Option<&Pod>, why: &str, is_failure: bool) -> LastFailure {
     let end = pod.and_then(pod_state::terminated);
     LastFailure {
         server: name.to_owned(),
-        reason: end.as_ref().map_or_else(|| if counted { "Error".into() } else { "Lost".into() }, pod_state::reason),
+        reason: end.as_ref().map_or_else(|| if is_failure { "Error".into() } else { "Lost".into() }, pod_state::reason),
         message: why.to_owned(),
         exit_code: end.map(|end| end.exit_code),
         node: pod.and_then(|pod| pod.spec.as_ref()?.node_name.clone()),

@@ -165,7 +165,7 @@ fn describe(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return match signal {
-            9 => "killed by signal 9, perhaps because memory ran out".into(),
+            9 => "killed by signal 9, perhaps for lack of memory".into(),
             other => format!("killed by signal {other}"),
         };
     }

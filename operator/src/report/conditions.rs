@@ -1,8 +1,8 @@
 //! The conditions of an ArrayJob's status. Pure.
 //!
-//! `Complete`, `Failed` and `Suspended` have the meaning of the conditions of a Kubernetes Job. `Finished` is true if one of the first two is
-//! true, so that `kubectl wait` needs one condition. `Ready`: every server responds. `Progressing`: work continues. `Stalled`: something blocks
-//! the work.
+//! `Complete`, `Failed` and `Suspended` have the meaning of the conditions of a Kubernetes Job. `Finished` is true if one of the first two
+//! is true, so that `kubectl wait` needs one condition. `Ready`: every server responds. `Progressing`: work continues. `Stalled`: something
+//! blocks the work.
 
 use api::phase::Failure;
 use crds::v1alpha1::status::Condition;

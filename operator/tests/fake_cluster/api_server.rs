@@ -1,5 +1,5 @@
-//! A fake Kubernetes API server: it keeps objects in memory, sends every change to the watches, and logs each request. It checks names, uids and
-//! versions, on which the operator relies. It has one namespace, and no socket, so that a test can pause its clock.
+//! A fake Kubernetes API server: it keeps objects in memory, sends every change to the watches, and logs each request. It checks names,
+//! uids and versions, on which the operator relies. It has one namespace, and no socket, so that a test can pause its clock.
 
 use crate::responses::{self, Refused};
 use axum::Router;
@@ -134,7 +134,7 @@ impl Cluster {
     /// Creates an object.
     pub(crate) fn put(&self, kind: &str, object: Value) -> Value {
         self.change(|inner| {
-            let object = responses::born(inner, object);
+            let object = responses::initialize(inner, object);
             inner.store(kind, object)
         })
     }

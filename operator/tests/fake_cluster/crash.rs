@@ -72,7 +72,7 @@ async fn a_replacement_that_is_interrupted_at_any_write_counts_the_loss_once() {
             let first = Operator::start(&cluster);
             settled(&cluster).await;
             drop(first);
-            cluster.say("stack-1", ended(137, "OOMKilled"));
+            cluster.set_pod_status("stack-1", ended(137, "OOMKilled"));
             if !run_until(&cluster, Disconnect { at, done }).await {
                 assert!(at > 2, "a replacement deletes and creates a pod");
                 break;

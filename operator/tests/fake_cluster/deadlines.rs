@@ -22,8 +22,8 @@ fn set_early_start(cluster: &Cluster) {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_exceeds_its_deadline_fails_and_its_servers_stop() {
     let cluster = without_operator(json!({"activeDeadlineSeconds": 3600})).await;
-    cluster.say("stack-0", container("Running", &json!({"waiting": {"reason": "PodInitializing"}})));
-    cluster.say("stack-2", ended(1, "Error"));
+    cluster.set_pod_status("stack-0", container("Running", &json!({"waiting": {"reason": "PodInitializing"}})));
+    cluster.set_pod_status("stack-2", ended(1, "Error"));
     set_early_start(&cluster);
     let _operator = Operator::start(&cluster);
     cluster.until_phase("Failed").await;
@@ -35,7 +35,7 @@ async fn a_job_that_exceeds_its_deadline_fails_and_its_servers_stop() {
 #[tokio::test(start_paused = true)]
 async fn servers_that_exceed_the_start_deadline_fail_the_job_with_the_obstacle() {
     let cluster = without_operator(json!({"startDeadlineSeconds": 300})).await;
-    cluster.say("stack-1", unschedulable("0/3 nodes are available"));
+    cluster.set_pod_status("stack-1", unschedulable("0/3 nodes are available"));
     set_early_start(&cluster);
     let _operator = Operator::start(&cluster);
     cluster.until_phase("Failed").await;

@@ -1,5 +1,5 @@
-//! Fake chunk servers: they respond to the operator's requests over mutual TLS, each at its own loopback address, and compute nothing. A fake
-//! kubelet starts one server for each pod.
+//! Fake chunk servers: they respond to the operator's requests over mutual TLS, each at its own loopback address, and compute nothing. A
+//! fake kubelet starts one server for each pod.
 
 use crate::api_server::Cluster;
 use crate::operator::{KEY, container, ended};

@@ -1,7 +1,7 @@
 //! Writes a status in one server-side apply, only if it changed and at most once a second; then publishes the changes as events.
 
-use super::context::ReconcileContext;
 use super::error::Error;
+use super::reconcile_context::ReconcileContext;
 use crate::controller::context::WrittenStatus;
 use crate::fleet::kubernetes::names::MANAGER;
 use crate::report::events::{self, JobEvent};

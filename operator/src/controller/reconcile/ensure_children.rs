@@ -1,7 +1,8 @@
-//! Ensures the objects of a job that are not pods: Secret, Service and NetworkPolicy. Each operator applies them once, before the first pod.
+//! Ensures the objects of a job that are not pods: Secret, Service and NetworkPolicy. Each operator applies them once, before the first
+//! pod.
 
-use super::context::ReconcileContext;
 use super::error::{Error, StepError};
+use super::reconcile_context::ReconcileContext;
 use crate::fleet::kubernetes::diagnose::reason::NAME_TAKEN;
 use crate::fleet::kubernetes::{children, names};
 use api::phase::Failure;

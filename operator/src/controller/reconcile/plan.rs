@@ -1,7 +1,7 @@
 //! Plans a job, and finds the recorded plan of a working job again.
 
-use super::context::ReconcileContext;
 use super::error::invalid_spec;
+use super::reconcile_context::ReconcileContext;
 use crate::fleet::kubernetes::pod;
 use crate::recorded_plan::{PlanMatch, match_recorded_plan};
 use crate::report::status::plan_status;

@@ -1,8 +1,8 @@
 //! The servers of the job hold shares of a plan that this version of the operator does not create.
 
-use super::context::ReconcileContext;
 use super::error::StepError;
 use super::plan::plan;
+use super::reconcile_context::ReconcileContext;
 use super::requeue;
 use super::write_status::{base_input, write_status};
 use crate::fleet::Fleet as _;
@@ -29,7 +29,7 @@ pub(super) async fn restart_with_new_plan(ctx: &ReconcileContext<'_>, fleet: &Ku
     let facts = Facts { working: Some(ConditionState::true_because(PLAN_CHANGED, message)), ..Facts::default() };
     write_status(ctx, &after, StatusInput { facts, ..base_input(ctx) }).await?;
     fleet.remove().await;
-    Ok(Action::requeue(requeue::PROGRESS))
+    Ok(requeue::after_interval())
 }
 
 /// Working job, no plan: keeps the servers, because another version of the operator can continue with their data.

@@ -1,8 +1,8 @@
-//! Probes the source where the manifest does not state the shape of a frame. The first server of the job reads the first frame or the metadata
-//! of the array: the operator never reads data.
+//! Probes the source where the manifest does not state the shape of a frame. The first server of the job reads the first frame or the
+//! metadata of the array: the operator never reads data.
 
-use super::context::ReconcileContext;
 use super::error::{Error, StepError};
+use super::reconcile_context::ReconcileContext;
 use super::requeue;
 use super::write_status::{base_input, write_status};
 use crate::controller::lifecycle;

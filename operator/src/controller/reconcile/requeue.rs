@@ -1,6 +1,6 @@
 //! When the next reconciliation runs. Changes of pods and of the ArrayJob start a reconciliation at once, through the watches.
 
-use super::context::ReconcileContext;
+use super::reconcile_context::ReconcileContext;
 use crate::controller::lifecycle;
 use crate::fleet::ServerState;
 use crate::fleet::kubernetes::pod_state;
@@ -8,8 +8,8 @@ use crate::turn::Turn;
 use kube::runtime::controller::Action;
 use std::time::Duration;
 
-/// Longest wait of one reconciliation for progress of working servers.
-pub(super) const PROGRESS: Duration = Duration::from_secs(1);
+/// Interval of reconciliations of working servers, and longest wait of one reconciliation for their progress.
+const PROGRESS: Duration = Duration::from_secs(1);
 /// Interval while containers run and do not respond yet.
 const STARTING: Duration = Duration::from_millis(200);
 /// Interval while the cluster refuses to create pods.
@@ -20,6 +20,11 @@ const IDLE: Duration = Duration::from_secs(5);
 /// The next reconciliation starts at once.
 pub(super) fn now() -> Action {
     Action::requeue(Duration::ZERO)
+}
+
+/// The next reconciliation starts after 1 s.
+pub(super) fn after_interval() -> Action {
+    Action::requeue(PROGRESS)
 }
 
 /// After a turn over a working job. If every server responds, this function waits for a change of their progress.
@@ -51,5 +56,5 @@ pub(super) fn at_deadline(ctx: &ReconcileContext<'_>) -> Action {
 
 /// Retries a deletion until the cache shows no pod of the job.
 pub(super) fn while_pods_exist(ctx: &ReconcileContext<'_>) -> Action {
-    if ctx.shared.caches.pods.find(|pod| ctx.owns(pod)).is_some() { Action::requeue(PROGRESS) } else { Action::await_change() }
+    if ctx.shared.caches.pods.find(|pod| ctx.owns(pod)).is_some() { after_interval() } else { Action::await_change() }
 }

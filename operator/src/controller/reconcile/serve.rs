@@ -1,10 +1,10 @@
 //! A complete job: its servers keep the results readable. A lost server is replaced, and computes its share again.
 
-use super::context::ReconcileContext;
 use super::ensure_children::ensure_children;
 use super::error::StepError;
 use super::plan::{recorded_plan, with_identity};
 use super::plan_changed::serve_without_replacements;
+use super::reconcile_context::ReconcileContext;
 use super::requeue;
 use super::status_input::turn_input;
 use super::write_status::write_status;
@@ -37,5 +37,5 @@ pub(super) async fn serve(ctx: &ReconcileContext<'_>) -> Result<Action, StepErro
     }
     write_status(ctx, &after, input).await?;
     let all_up = turn.observed.progress().count() == turn.plan.partition.servers;
-    Ok(if turn.step == Step::Finish && all_up { requeue::at_deadline(ctx) } else { Action::requeue(requeue::PROGRESS) })
+    Ok(if turn.step == Step::Finish && all_up { requeue::at_deadline(ctx) } else { requeue::after_interval() })
 }

@@ -1,8 +1,8 @@
 //! The first reconciliation of a job: validates, plans, and writes the plan. No pod is created before the plan is in the status.
 
-use super::context::ReconcileContext;
 use super::error::{Error, StepError};
 use super::plan::plan;
+use super::reconcile_context::ReconcileContext;
 use super::requeue;
 use super::write_status::{base_input, write_status};
 use crate::fleet::kubernetes::names;

@@ -1,6 +1,6 @@
 //! The input of the status that follows from one turn over the pods.
 
-use super::context::ReconcileContext;
+use super::reconcile_context::ReconcileContext;
 use super::write_status::base_input;
 use crate::fleet::kubernetes::{KubernetesFleet, diagnose};
 use crate::report::conditions::{ConditionState, Facts};

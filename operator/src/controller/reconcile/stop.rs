@@ -1,8 +1,8 @@
 //! Stops servers of a suspended, expired or failed job. The status states the stop before pods are deleted, so that a reader never sees a
 //! running job without servers.
 
-use super::context::ReconcileContext;
 use super::error::StepError;
+use super::reconcile_context::ReconcileContext;
 use super::requeue;
 use super::write_status::{base_input, write_status};
 use crate::fleet::kubernetes::pod_state;

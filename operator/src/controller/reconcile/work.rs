@@ -1,11 +1,11 @@
 //! A working job: ensures its objects, probes or plans where that is missing, and takes one turn of the loop over its pods.
 
-use super::context::ReconcileContext;
 use super::ensure_children::ensure_children;
 use super::error::StepError;
 use super::plan::{recorded_plan, with_identity};
 use super::plan_changed::{keep_unplannable, restart_with_new_plan};
 use super::probe::probe;
+use super::reconcile_context::ReconcileContext;
 use super::requeue;
 use super::start::plan_after_probe;
 use super::status_input::{turn_input, work_begun};

@@ -1,8 +1,8 @@
 //! The last step: computes the status from its input, and writes it.
 
 use super::apply_status::apply_status;
-use super::context::ReconcileContext;
 use super::error::Error;
+use super::reconcile_context::ReconcileContext;
 use super::requeue;
 use crate::report::conditions::Facts;
 use crate::report::status::{StatusInput, status};

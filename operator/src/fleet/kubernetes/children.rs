@@ -49,8 +49,8 @@ pub fn service(job: &ArrayJob) -> Service {
     }
 }
 
-/// Allowed connections: peers and the operator to the port for peers, pods of the namespace to the port for readers, all pods of the cluster to
-/// the port for metrics.
+/// Allowed connections: peers and the operator to the port for peers, pods of the namespace to the port for readers, all pods of the
+/// cluster to the port for metrics.
 pub fn network_policy(job: &ArrayJob, operator_namespace: &str) -> NetworkPolicy {
     let labels = |labels: BTreeMap<String, String>| LabelSelector { match_labels: Some(labels), match_expressions: None };
     let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

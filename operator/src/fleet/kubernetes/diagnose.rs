@@ -64,8 +64,8 @@ fn container(pod: &Pod) -> Option<Failure> {
     Some(Failure { reason: reason.into(), message })
 }
 
-/// Kubernetes reports only `ContainerCreating` for a pod whose volumes cannot be mounted. The Secret of the user is the likely cause, if the pod
-/// has one.
+/// Kubernetes reports only `ContainerCreating` for a pod whose volumes cannot be mounted. The Secret of the user is the likely cause, if
+/// the pod has one.
 fn volumes(pod: &Pod, now: Timestamp) -> Option<Failure> {
     let volumes = pod.spec.as_ref()?.volumes.as_ref()?;
     let secret = volumes.iter().find(|volume| volume.name == "source")?.secret.as_ref()?.secret_name.clone()?;
@@ -76,8 +76,8 @@ fn volumes(pod: &Pod, now: Timestamp) -> Option<Failure> {
     (waiting.reason.as_deref() == Some("ContainerCreating") && since > VOLUME_TIMEOUT).then(|| Failure {
         reason: reason::CANNOT_START.into(),
         message: format!(
-            "the container of {} is not created yet; check that the Secret {secret} (source.secretRef) exists in the namespace; kubectl describe \
-             pod {} shows the cause",
+            "the container of {} is not created yet; check that the Secret {secret} (source.secretRef) exists in the namespace; \
+             kubectl describe pod {} shows the cause",
             name(pod),
             name(pod)
         ),

@@ -36,8 +36,8 @@ pub fn pod(job: &str, index: usize) -> String {
     format!("{job}-{index}")
 }
 
-/// Name of the job's Secret and NetworkPolicy. The name contains a part of the uid and is therefore unique to the job: the operator may create
-/// Secrets but not read them, so it cannot check an owner.
+/// Name of the job's Secret and NetworkPolicy. The name contains a part of the uid and is therefore unique to the job: the operator may
+/// create Secrets but not read them, so it cannot check an owner.
 pub fn own(job: &ArrayJob) -> String {
     let uid = job.uid().unwrap_or_default();
     format!("{}-{}", job.name_any(), uid.split('-').next().unwrap_or_default())

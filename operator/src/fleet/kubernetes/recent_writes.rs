@@ -1,5 +1,5 @@
-//! The operator's own writes that the caches may not show yet, and counts that never decrease. Each job has one record. A restarted operator
-//! starts from the status and from the annotations of the pods.
+//! The operator's own writes that the caches may not show yet, and counts that never decrease. Each job has one record. A restarted
+//! operator starts from the status and from the annotations of the pods.
 
 use api::phase::Failure;
 use crds::ArrayJobStatus;
