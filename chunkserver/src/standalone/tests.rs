@@ -56,7 +56,7 @@ fn a_key_of_another_certificate_is_refused() {
     let authority = Authority::new();
     let place = Place::new(&authority, TOKEN, &[]);
     place.write("tls.key", &authority.leaf(transport::tls::SERVER_NAME).key);
-    assert!(refusal(&place).contains("the certificates and the key cannot be used"), "{}", refusal(&place));
+    assert!(refusal(&place).contains("the certificates and the key are not usable"), "{}", refusal(&place));
 }
 
 #[tokio::test]
