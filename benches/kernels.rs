@@ -1,4 +1,4 @@
-//! The hot kernels on one thread: `cargo bench --bench kernels`. Divide the bytes a second by what the machine's memory gives.
+//! The hot kernels on one thread: `cargo bench --bench kernels`. Compare the bytes per second with the memory bandwidth of the machine.
 
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Detrend, FftOutput, Reduction, Window};
@@ -18,7 +18,7 @@ const FRAME: usize = 2000;
 const PIXELS: usize = 100_000;
 const DTYPES: [Dtype; 3] = [Dtype::Uint8, Dtype::Uint16, Dtype::Float32];
 
-/// Bytes that no branch predictor can learn. As float32 they are finite.
+/// Bytes that a branch predictor cannot learn. The bytes are finite as float32.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut random = || {
@@ -73,7 +73,7 @@ fn crop_of_a_frame(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::new(out.len())).bench_local(|| crop_into(&bytes, spec, [321, 456], [FRAME / 2, FRAME / 2], &mut out));
 }
 
-/// A PNG of noise that deflate cannot shrink, in the middle of black: all of it, a quarter of it, none.
+/// A PNG with noise that deflate cannot compress on a black background. The noise covers all, a quarter or none of the picture.
 #[divan::bench(args = [1.0, 0.25, 0.0], sample_count = 10)]
 fn decode_png(bencher: Bencher<'_, '_>, noisy: f64) {
     let spec = FrameSpec { height: FRAME, width: FRAME, dtype: Dtype::Uint8 };
@@ -89,7 +89,7 @@ fn decode_png(bencher: Bencher<'_, '_>, noisy: f64) {
     bencher.counter(BytesCount::new(out.len())).bench_local(|| decoder.decode(&file, spec, Color::Refuse, &mut out));
 }
 
-/// What a server cuts for a peer: 500 frames of a band.
+/// The block that a server cuts for a peer: 500 frames of a band.
 #[divan::bench(args = [1920, 16384])]
 fn gather_of_a_block(bencher: Bencher<'_, '_>, pixels: usize) {
     const FRAMES: usize = 500;
@@ -142,7 +142,7 @@ fn spectrum(
     let segments = [Segment { bytes: &bytes, frames, stride: pixels * dtype.size() }];
     let spectrum = Spectrum::new(frames, dtype, window, detrend, output);
     let mut scratch = spectrum.scratch();
-    // Ones, so that the pages are there before the clock runs.
+    // Ones, so that all pages are mapped before the measurement.
     let mut out = vec![1.0; pixels * spectrum.row()];
     bencher.counter(ItemsCount::new(pixels)).bench_local(|| {
         let mut sums = reductions.map(|reductions| BandSums::new(frames, Ops::of(reductions), 0));

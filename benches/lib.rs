@@ -1,1 +1,1 @@
-//! Benchmarks: `cargo bench -p benches` for the kernels alone, `make bench` for the whole job beside its peers.
+//! Benchmarks: `cargo bench -p benches` measures the kernels, `make bench` compares the whole job with other programs.

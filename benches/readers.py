@@ -1,14 +1,14 @@
-"""How fast results are read: from the servers of a job over HTTP, beside the same array in a local Zarr folder.
+"""Speed of reading results: from the servers of a job over HTTP, compared with the same array in a local Zarr folder.
 
     python3 benches/readers.py [--frames 400 --size 1000 --crop 1000] [--repeat 7] [--out FOLDER] [--quick]
 
-A job is run once for each number of servers, with `--out` and `--serve`: the folder that it writes and what it serves have
-the same values in the same chunks. Then `recentered` is read whole by zarr-python from the folder and over HTTP by turns, so
-that a slow minute of the machine meets both, and the least and the median of each are stated, with the ratio of medians:
-once on its own stores (fsspec's over HTTP), once on obstore's. TensorStore and dask read by the same turns, for information.
-All that is read has to be equal.
+The benchmark runs a job once for each number of servers, with `--out` and `--serve`: the folder and the servers have the same
+values in the same chunks. Then zarr-python reads all of `recentered` from the folder and over HTTP in alternation, so that a
+slow minute of the machine affects both. The table states minimum and median of each, and the ratio of the medians: once with
+the stores of zarr-python (fsspec over HTTP), once with the stores of obstore. TensorStore and dask read in the same
+alternation, for information. All values must be equal.
 
-Python packages and frames are kept in .cache at the root of the repository. Needs `cargo build --release` before.
+Python packages and frames are cached in .cache at the root of the repository. Requires `cargo build --release`.
 """
 
 import argparse
@@ -34,20 +34,20 @@ CACHE = ROOT / ".cache"
 VENV = CACHE / "venv-clients"
 REQUIREMENTS = ROOT / "tests" / "clients" / "requirements.txt"
 ARRAYJOB = ROOT / "target" / "release" / "arrayjob"
-WANTED = 2.0  # HTTP may take so many times as long as the folder
-LIMIT = 600  # seconds until a job is served
+WANTED = 2.0  # largest allowed ratio of HTTP to folder
+LIMIT = 600  # timeout until a job is served, in seconds
 
 
-def say(text):
+def log(text):
     print(text, file=sys.stderr, flush=True)
 
 
 def enter_venv():
-    """Go on inside the virtual environment of the tests, made as they make it."""
+    """Continue in the virtual environment of the tests; create it as the tests do."""
     wanted, note, python = REQUIREMENTS.read_text(), VENV / "requirements.txt", VENV / "bin" / "python"
     if Path(sys.prefix).resolve() != VENV.resolve():
         if not note.exists() or note.read_text() != wanted:
-            say("installing the readers' packages")
+            log("installing the readers' packages")
             subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS], check=True)
             note.write_text(wanted)
@@ -55,12 +55,12 @@ def enter_venv():
 
 
 def frames(count, size):
-    """A folder of raw frames, made once: noise, which nothing on the way can make smaller, over a blob that wanders."""
-    folder = CACHE / f"raw-frames-{count}x{size}-1"  # the number goes up when they become others
+    """A cached folder of raw frames: incompressible noise over a moving blob."""
+    folder = CACHE / f"raw-frames-{count}x{size}-1"  # increase the number when the frames change
     if not folder.exists():
         import numpy as np
 
-        say(f"making {count} frames of {size}x{size}")
+        log(f"generating {count} frames of {size}x{size}")
         making = folder.with_name(f"{folder.name}.{os.getpid()}")
         making.mkdir(parents=True)
         try:
@@ -82,7 +82,7 @@ def die_with_parent():
 
 @contextlib.contextmanager
 def served(args, folder, servers, work):
-    """Runs the job; gives the root of its arrays in the folder, and of those that it serves."""
+    """Run the job; yield the root of its arrays in the folder and the root of the served arrays."""
     source = {"images": {"urlTemplate": f"file://{folder}/{{index:05}}.raw", "count": args.frames}}
     source["frame"] = {"height": args.size, "width": args.size, "dtype": "uint8"}
     spec = {"source": source, "recenter": {"crop": [args.crop, args.crop]}, "keep": ["recentered"]}
@@ -90,19 +90,19 @@ def served(args, folder, servers, work):
     name = {"apiVersion": "arrayjob.dev/v1alpha1", "kind": "ArrayJob", "metadata": {"name": f"readers-{servers}"}}
     manifest.write_text(json.dumps({**name, "spec": spec}))
     command = [args.arrayjob.resolve(), "run", manifest, "--servers", str(servers), "--out", out, "--serve", "--progress", "json"]
-    # Its own folder for the names of served jobs: nobody else's are touched.
+    # A separate folder for the names of served jobs, so that other jobs are not affected.
     environment = dict(os.environ, XDG_RUNTIME_DIR=str(work))
     job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent, env=environment)
     try:
-        told = queue.Queue()
-        # Read to its end, or the job would wait for somebody to.
-        threading.Thread(target=pump, args=(job, told), daemon=True).start()
-        said, url = [], None
+        lines = queue.Queue()
+        # Read to the end; otherwise the job blocks on a full pipe.
+        threading.Thread(target=pump, args=(job, lines), daemon=True).start()
+        seen, url = [], None
         while url is None:
-            line = told.get(timeout=LIMIT)
+            line = lines.get(timeout=LIMIT)
             if line == "":
-                sys.exit("the job ended:\n" + "".join(said))
-            said.append(line)
+                sys.exit("the job ended:\n" + "".join(seen))
+            seen.append(line)
             with contextlib.suppress(ValueError):
                 url = json.loads(line).get("url")
         base, token = url.split("/?token=")
@@ -116,10 +116,10 @@ def served(args, folder, servers, work):
             job.wait()
 
 
-def pump(job, told):
+def pump(job, lines):
     for line in job.stderr:
-        told.put(line)
-    told.put("")
+        lines.put(line)
+    lines.put("")
 
 
 # ---------------------------------------------------------------- readers
@@ -132,7 +132,7 @@ def with_zarr(root):
 
 
 def with_obstore(root):
-    """zarr-python on stores whose clients are no Python."""
+    """zarr-python on stores whose clients are native code."""
     import obstore.store
     import zarr
     import zarr.storage
@@ -164,13 +164,13 @@ def timed(read, root):
 
 
 def measure(args, roots, reader):
-    """Seconds from the folder and over HTTP, by turns, the first of each not counted: caches are warm for both."""
+    """Seconds from the folder and over HTTP, in alternation. The first turn warms the caches and is not counted."""
     import numpy as np
 
     read, seconds = READERS[reader], ([], [])
     expected = read(roots[0])
     for turn in range(args.repeat + 1):
-        # Who begins changes, too.
+        # The order alternates too.
         for place in (0, 1) if turn % 2 else (1, 0):
             took, values = timed(read, roots[place])
             if not np.array_equal(values, expected):
@@ -188,11 +188,11 @@ def report(args, results, loads):
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     size = args.frames * args.crop**2
     lines = [
-        f"`recentered`, {args.frames} × {args.crop} × {args.crop} uint8, {size / 1e6:.0f} MB, read whole; {args.repeat} readings by turns.",
+        f"`recentered`, {args.frames} × {args.crop} × {args.crop} uint8, {size / 1e6:.0f} MB, read completely; {args.repeat} alternating reads.",
         f"{cpu}, {os.cpu_count()} cores. zarr {zarr.__version__}, obstore {importlib.metadata.version('obstore')}, tensorstore {importlib.metadata.version('tensorstore')}, dask {dask.__version__}, Python {platform.python_version()}.",
         f"Load average before {loads[0]:.1f}, after {loads[1]:.1f}.",
         "",
-        "| reader | servers | folder, s (least, median) | HTTP, s (least, median) | HTTP, MB/s | HTTP / folder |",
+        "| reader | servers | folder, s (minimum, median) | HTTP, s (minimum, median) | HTTP, MB/s | HTTP / folder |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for (reader, servers), (folder, http) in results.items():
@@ -203,7 +203,7 @@ def report(args, results, loads):
         )
     for name in (name for name in READERS if name.startswith("zarr-python")):
         ratios = [statistics.median(http) / statistics.median(folder) for (reader, _), (folder, http) in results.items() if reader == name]
-        lines += ["", f"{name}, HTTP / folder, at worst: {max(ratios):.2f} (wanted: at most {WANTED})."]
+        lines += ["", f"{name}, HTTP / folder, worst case: {max(ratios):.2f} (limit: {WANTED})."]
     return "\n".join(lines)
 
 
@@ -213,14 +213,14 @@ def main():
     parser.add_argument("--size", type=int, default=1000)
     parser.add_argument("--crop", type=int, default=1000)
     parser.add_argument("--repeat", type=int)
-    parser.add_argument("--quick", action="store_true", help="few frames, read twice: does it work at all?")
-    parser.add_argument("--arrayjob", type=Path, default=ARRAYJOB, help="another build of the command")
-    parser.add_argument("--out", type=Path, help="a folder for the table and the raw seconds")
+    parser.add_argument("--quick", action="store_true", help="smoke test: few frames, read twice")
+    parser.add_argument("--arrayjob", type=Path, default=ARRAYJOB, help="path of the command (default: target/release/arrayjob)")
+    parser.add_argument("--out", type=Path, help="folder for the table and the raw measurements")
     args = parser.parse_args()
     args.frames = args.frames or (20 if args.quick else 400)
     args.repeat = args.repeat or (2 if args.quick else 7)
     if not args.arrayjob.exists():
-        sys.exit(f"{args.arrayjob} is not there: run `cargo build --release` first")
+        sys.exit(f"{args.arrayjob} does not exist: run `cargo build --release` first")
     CACHE.mkdir(exist_ok=True)
     enter_venv()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -229,7 +229,7 @@ def main():
     for servers in (1, 2):
         with tempfile.TemporaryDirectory(prefix="bench-readers-") as work, served(args, folder, servers, Path(work)) as roots:
             for reader in READERS:
-                say(f"{reader}, {servers} server{'s' if servers > 1 else ''}")
+                log(f"{reader}, {servers} server{'s' if servers > 1 else ''}")
                 results[reader, servers] = measure(args, roots, reader)
     text = report(args, results, (before, os.getloadavg()[0]))
     print(text)

@@ -1,12 +1,12 @@
-"""What it costs a job to be watched: the job of whole_job.py by turns alone and with ten pages open.
+"""The cost of open pages for a job: the job of whole_job.py, alternately without pages and with ten open pages.
 
     python3 benches/watched.py [--frames 1000 --size 1000 --crop 500] [--pages 10] [--repeat 15] [--out FOLDER]
 
-A page here asks for what the page in a browser asks for, as often: its files, events, every server's tasks each second, both
-previews and the traces every two; a browser itself would take the processors from the job that it is to watch, which it does
-not do from another machine. What the pages take on this machine they take with the least right to it (nice 19).
+A page of this benchmark sends the requests of the page in a browser, at the same rate: its files, events, the tasks of every
+server each second, both previews and the traces every two seconds. A real browser would use CPU time of the machine of the
+job; usually the browser runs on another machine. The pages run with the lowest priority (nice 19).
 
-Prints one Markdown table and writes benches/runs/<date>-<cpu>-watched/. Needs nginx, and `cargo build --release` before.
+Prints one Markdown table and writes benches/runs/<date>-<cpu>-watched/. Requires nginx and `cargo build --release`.
 """
 
 import argparse
@@ -28,9 +28,9 @@ import urllib.parse
 from pathlib import Path
 
 import whole_job
-from whole_job import ARRAYJOB, CACHE, MANIFEST, ROOT, SERVERS, die_with_parent, say
+from whole_job import ARRAYJOB, CACHE, MANIFEST, ROOT, SERVERS, die_with_parent, log
 
-WANTED = 3.0  # per cent that a job may take longer
+WANTED = 3.0  # largest allowed slowdown, in per cent
 TASKS_EVERY, PICTURES_EVERY = 1.0, 2.0  # seconds
 
 
@@ -52,7 +52,7 @@ def follow_events(address, headers, over, counted):
 
 
 def watch(url, counted):
-    """Asks until the job is gone; counts what was answered."""
+    """Send requests until the job ends; count the responses."""
     parts = urllib.parse.urlsplit(url)
     headers = {"Authorization": f"Bearer {urllib.parse.parse_qs(parts.query)['token'][0]}"}
     over = threading.Event()
@@ -84,29 +84,29 @@ def watch(url, counted):
 
 
 def quietly(work, *arguments):
-    """The job ends, and with it every connection."""
+    """Ignore the errors of connections that end with the job."""
     try:
         work(*arguments)
     except (OSError, http.client.HTTPException):
         pass
 
 
-def pages(count, urls, answers):
-    """A process of its own: for each URL, so many pages until the job behind it is gone."""
+def pages(count, urls, results):
+    """The process of the pages: for each URL, `count` pages until the job at the URL ends."""
     os.nice(19)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         while (url := urls.get()) is not None:
             counted = [dict(events=0, tasks=0, pictures=0, bytes=0) for _ in range(count)]
             list(pool.map(lambda own: quietly(watch, url, own), counted))
-            answers.put({key: sum(page[key] for page in counted) for key in counted[0]})
+            results.put({key: sum(page[key] for page in counted) for key in counted[0]})
 
 
 # ---------------------------------------------------------------- a run
 
 
 def run(args, url, urls):
-    """The job once; `urls` is told where it can be watched, if anybody is to."""
+    """Run the job once. With `urls`, put the URL of its page there."""
     with tempfile.TemporaryDirectory(prefix="watched-") as work:
         manifest = Path(work) / "job.yaml"
         manifest.write_text(MANIFEST.format(url=url, frames=args.frames, crop=args.crop))
@@ -115,10 +115,10 @@ def run(args, url, urls):
         job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         summary = None
         for line in job.stderr:
-            told = json.loads(line) if line.startswith("{") else {}
-            if "watch" in told and urls is not None:
-                urls.put(told["watch"])
-            summary = told.get("summary", summary)
+            event = json.loads(line) if line.startswith("{") else {}
+            if "watch" in event and urls is not None:
+                urls.put(event["watch"])
+            summary = event.get("summary", summary)
         _, status, used = os.wait4(job.pid, 0)
         job.returncode = os.waitstatus_to_exitcode(status)
         if job.returncode != 0 or summary is None:
@@ -127,14 +127,14 @@ def run(args, url, urls):
 
 
 def more(watched, alone, of):
-    """Per cent by which the median of the watched runs is above that of those that nobody watched."""
+    """The slowdown of the median of the watched runs, in per cent."""
     one, other = (statistics.median(run[of] for run in runs) for runs in (watched, alone))
     return 100 * (one / other - 1)
 
 
 def report(args, alone, watched, seen, load_before):
     cpu, cores, memory = whole_job.machine()
-    rows = ["| seconds | alone | watched | more, % |", "| --- | --- | --- | --- |"]
+    rows = ["| seconds | without pages | with pages | slowdown, % |", "| --- | --- | --- | --- |"]
     for name, of in (("the job", "job"), ("start to exit", "wall"), ("CPU of its processes", "cpu")):
         texts = (whole_job.middle(runs, lambda run: run[of], 3) for runs in (alone, watched))
         rows.append(f"| {name} | {' | '.join(texts)} | {more(watched, alone, of):+.1f} |")
@@ -145,7 +145,7 @@ def report(args, alone, watched, seen, load_before):
         "",
         *rows,
         "",
-        f"Medians (least–most) of {args.repeat} runs each, by turns. Wanted: at most {WANTED:.0f} % more. The pages were answered",
+        f"Medians (minimum–maximum) of {args.repeat} alternating runs each. Limit: {WANTED:.0f} % slowdown. The pages received",
         f"{seen['events']} events, {seen['tasks']} tasks and {seen['pictures']} pictures and traces, {seen['bytes'] / 1e6:.0f} MB in all.",
         "",
         f"    python3 benches/watched.py --frames {args.frames} --size {args.size} --crop {args.crop} --pages {args.pages} --repeat {args.repeat}",
@@ -160,38 +160,38 @@ def main():
     parser.add_argument("--crop", type=int, default=500)
     parser.add_argument("--pages", type=int, default=10)
     parser.add_argument("--repeat", type=int, default=15, help="runs of each kind (default 15)")
-    parser.add_argument("--out", type=Path, help="where to write the report instead of benches/runs")
+    parser.add_argument("--out", type=Path, help="folder of the report (default: benches/runs/…)")
     args = parser.parse_args()
     if not ARRAYJOB.exists():
-        sys.exit(f"{ARRAYJOB.relative_to(ROOT)} is not there: run `cargo build --release` first")
+        sys.exit(f"{ARRAYJOB.relative_to(ROOT)} does not exist: run `cargo build --release` first")
     CACHE.mkdir(exist_ok=True)
     whole_job.enter_venv(__file__)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = whole_job.frames(args.frames, args.size)
     load_before = os.getloadavg()[0]
     context = multiprocessing.get_context("spawn")
-    urls, answers = context.Queue(), context.Queue()
-    watchers = context.Process(target=pages, args=(args.pages, urls, answers), daemon=True)
+    urls, results = context.Queue(), context.Queue()
+    watchers = context.Process(target=pages, args=(args.pages, urls, results), daemon=True)
     watchers.start()
     alone, watched, seen = [], [], {}
     with whole_job.nginx(folder) as url:
         whole_job.digest(url, folder, args.frames)
-        run(args, url, None)  # brings the program into memory
+        run(args, url, None)  # loads the program into the page cache
         for turn in range(args.repeat):
-            # Each goes first half of the time.
+            # The order alternates.
             for kind in (alone, watched) if turn % 2 else (watched, alone):
                 kind.append(run(args, url, urls if kind is watched else None))
                 if kind is watched:
                     try:
-                        counts = answers.get(timeout=60)
+                        counts = results.get(timeout=60)
                     except queue.Empty:
-                        sys.exit("the pages do not notice that the job has ended")
+                        sys.exit("the pages did not detect the end of the job")
                     seen = {key: seen.get(key, 0) + count for key, count in counts.items()}
-            say(f"turn {turn + 1}: alone {alone[-1]['job']:.3f} s, watched {watched[-1]['job']:.3f} s")
+            log(f"turn {turn + 1}: alone {alone[-1]['job']:.3f} s, watched {watched[-1]['job']:.3f} s")
     urls.put(None)
     watchers.join(10)
     if not (seen["events"] and seen["tasks"] and seen["pictures"]):
-        sys.exit(f"the pages were not answered: {seen}")
+        sys.exit(f"the pages received no responses: {seen}")
     text = report(args, alone, watched, seen, load_before)
     out = args.out or whole_job.folder_of_today("-watched")
     out.mkdir(parents=True, exist_ok=True)

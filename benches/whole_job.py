@@ -1,13 +1,13 @@
-"""The whole job, ArrayJob beside Dask and beside an expert's one-machine script, on the same frames from the same nginx.
+"""The whole job: ArrayJob compared with Dask and with the one-machine script of an expert, on the same frames from the same nginx.
 
     python3 benches/whole_job.py [--frames 1000 --size 1000 --crop 500] [--repeat 1] [--peers dask,expert,arrayjob] [--quick]
 
-The runs are interleaved: ArrayJob five times, the expert three times (medians are stated), each of the four Dask variants
-`--repeat` times. A run's wall time is from the start of its process to its exit; the phases are as each program reports
-them. Every program also writes two spectra and the mean image, and the numbers must agree.
+The runs are interleaved: ArrayJob five times, the expert script three times, each of the four Dask variants `--repeat` times.
+The table states medians. The wall time of a run is from the start of its process to its exit; each program reports its own
+phases. Every program also writes two spectra and the mean image, and the numbers must agree.
 
-Prints one Markdown table and writes benches/runs/<date>-<cpu>/{README.md,raw.csv} (with --quick only where --out says).
-Python packages and frames are kept in .cache at the root of the repository. Needs nginx, and `cargo build --release` before.
+Prints one Markdown table and writes benches/runs/<date>-<cpu>/{README.md,raw.csv} (with --quick only if --out is given).
+Python packages and frames are cached in .cache at the root of the repository. Requires nginx and `cargo build --release`.
 """
 
 import argparse
@@ -41,9 +41,9 @@ ARRAYJOB = ROOT / "target" / "release" / "arrayjob"
 
 SERVERS = 2  # processes for ArrayJob, workers for Dask
 ARRAYJOB_RUNS, EXPERT_RUNS = 5, 3
-LIMIT = 3600  # seconds any one run may take
+LIMIT = 3600  # timeout of one run, in seconds
 DASK = [("tasks", 10), ("p2p", 10), ("tasks", 50), ("p2p", 50)]
-PHASES = {  # as the peers report them, and as the table says
+PHASES = {  # name in the reports of the programs, and name in the table
     "load": "load",
     "mean_axis0": "mean over axis 0",
     "mean_axes12": "mean over axes 1, 2",
@@ -56,20 +56,20 @@ OURS = {"Load": "load", "Recenter": "recenter", "Rechunk": "rechunk_fft_power", 
 SAVED = ("raw_mean_frame", "power_corner", "power_center")
 
 
-def say(text):
+def log(text):
     print(text, file=sys.stderr, flush=True)
 
 
-# ---------------------------------------------------------------- what the runs need
+# ---------------------------------------------------------------- setup
 
 
 def enter_venv(script=__file__):
-    """Go on inside the peers' own virtual environment, made on first use and again when requirements.txt changes."""
+    """Continue in the virtual environment of the peers; create it on first use and after a change of requirements.txt."""
     wanted = (PEERS / "requirements.txt").read_text() + sys.version.split()[0]
     stamp, python = VENV / "requirements.installed", VENV / "bin" / "python"
     if Path(sys.prefix).resolve() != VENV.resolve():
         if not stamp.exists() or stamp.read_text() != wanted:
-            say("installing the peers' packages")
+            log("installing the peers' packages")
             shutil.rmtree(VENV, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", PEERS / "requirements.txt"], check=True)
@@ -78,12 +78,12 @@ def enter_venv(script=__file__):
 
 
 def frames(count, size):
-    """The folder of frames, made once."""
+    """The cached folder of frames."""
     script = PEERS / "make_frames.py"
     recipe = hashlib.sha256(script.read_bytes()).hexdigest()[:8]
     folder = CACHE / f"frames-{count}x{size}-{recipe}"
     if not folder.exists():
-        say(f"making {count} frames of {size}x{size}")
+        log(f"generating {count} frames of {size}x{size}")
         making = folder.with_name(f"{folder.name}.{os.getpid()}")
         command = [sys.executable, script, "--frames", str(count), "--size", str(size), "--out", making]
         try:
@@ -97,7 +97,7 @@ def frames(count, size):
 def find_nginx():
     path = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if path is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        say("installing nginx-light")
+        log("installing nginx-light")
         quiet = {"check": True, "stdout": subprocess.DEVNULL}
         environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
         subprocess.run(["apt-get", "-qq", "update"], env=environment, **quiet)
@@ -142,7 +142,7 @@ def die_with_parent():
 
 @contextlib.contextmanager
 def nginx(root):
-    """Serves `root` on loopback; gives the URL. Stopped on the way out, or with this process should that be killed."""
+    """Serve `root` on loopback; yield the URL. The server stops at the end, or when this process is killed."""
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="whole-job-nginx-"))
         with socket.socket() as probe:
@@ -174,9 +174,9 @@ def nginx(root):
 
 
 def digest(url, folder, count):
-    """One digest of all frames as served, which must be the files. Also brings them into the page cache, for all alike."""
+    """The digest of all served frames, which must equal the files. Also loads the frames into the page cache for all programs."""
     if len(list(folder.glob("*.png"))) != count:
-        sys.exit(f"{folder} does not hold {count} frames: remove it")
+        sys.exit(f"{folder} does not contain {count} frames: remove the folder")
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
     served = hashlib.sha256()
     for index in range(count):
@@ -185,7 +185,7 @@ def digest(url, folder, count):
         response = connection.getresponse()
         body = response.read()
         if response.status != 200 or body != (folder / name).read_bytes():
-            sys.exit(f"{url}/{name} is not the file: HTTP {response.status}, {len(body)} bytes")
+            sys.exit(f"{url}/{name} differs from the file: HTTP {response.status}, {len(body)} bytes")
         served.update(body)
     connection.close()
     return served.hexdigest()
@@ -195,7 +195,7 @@ def digest(url, folder, count):
 
 
 def resident(session):
-    """Resident bytes of all processes of a session together."""
+    """The sum of the resident bytes of all processes of a session."""
     pages = 0
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -216,7 +216,7 @@ def end_session(session):
 
 
 def measure(command, work):
-    """Runs a command to its end. What it used, its exit code, its two outputs."""
+    """Run a command to its end; return its resource usage, exit code and outputs."""
     out, err = work / "stdout", work / "stderr"
     environment = dict(os.environ, NUMBA_CACHE_DIR=str(CACHE / "numba"), PYTHONDONTWRITEBYTECODE="1")
     peak, over = 0, threading.Event()
@@ -297,7 +297,7 @@ def command_of(peer, args, url, save):
 
 
 def phases_of(peer, run):
-    """The seconds of each phase, from the last line of JSON that has them."""
+    """The seconds of each phase, from the last line of JSON with them."""
     key, text = ("summary", run["stderr"]) if peer == "arrayjob" else ("phases", run["stdout"])
     for line in reversed(text.splitlines()):
         with contextlib.suppress(ValueError, TypeError):
@@ -328,17 +328,17 @@ def run_one(peer, args, url, results):
             run["phases"], run["summary"] = phases_of(peer, run)
             run["saved"] = {name: np.load(save / f"{name}.npy") for name in SAVED}
         except (ValueError, OSError, KeyError) as error:
-            say(run["stdout"][-2000:] + run["stderr"][-4000:])
+            log(run["stdout"][-2000:] + run["stderr"][-4000:])
             sys.exit(f"{peer}: {error}")
     results.setdefault(peer, []).append(run)
-    say(f"{peer}: {run['wall']:.2f} s wall, {run['phases']['total']:.2f} s the job, {run['peak_rss'] / 2**30:.2f} GiB")
+    log(f"{peer}: {run['wall']:.2f} s wall, {run['phases']['total']:.2f} s the job, {run['peak_rss'] / 2**30:.2f} GiB")
 
 
 # ---------------------------------------------------------------- agreement
 
 
 def disagreement(name, ours, theirs):
-    """None, or what is wrong. Strong bins (over a millionth of the strongest but DC) to 1e-4, the others only weak."""
+    """The disagreement, or None. Strong bins (above a millionth of the strongest bin except DC) must agree to 1e-4, other bins must be weak."""
     import numpy as np
 
     if ours.shape != theirs.shape:
@@ -357,7 +357,7 @@ def disagreement(name, ours, theirs):
 
 
 def check_agreement(results):
-    """Everybody's numbers against the first Dask run's, or the first peer's there is."""
+    """Compare the numbers of all programs with the first Dask run, or with the first program if Dask did not run."""
     referee = next((p for p in results if p.startswith("dask")), next(iter(results)))
     theirs = results[referee][0]["saved"]
     wrong = []
@@ -379,7 +379,7 @@ def machine():
 
 
 def folder_of_today(suffix=""):
-    """Where today's report of this kind of machine goes."""
+    """The folder of today's report for this CPU."""
     slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|cpu|@.*", " ", machine()[0].lower())).strip("-")
     return ROOT / "benches" / "runs" / f"{datetime.date.today()}-{slug}{suffix}"
 
@@ -426,19 +426,19 @@ def table(results):
 
 
 def ratios(results):
-    """The three that are asked for, from start to exit."""
+    """The three ratios with a target, from start to exit."""
     if "arrayjob" not in results:
         return []
     walls = {peer: median(results, peer, lambda run: run["wall"]) for peer in results}
     dask = {peer: wall for peer, wall in walls.items() if peer.startswith("dask")}
-    asked = []
+    ratios = []
     if dask:
         best = min(dask, key=dask.get)
-        asked.append((f"the best Dask ({best})", dask[best], 8))
-        asked.append(("Dask as in the post (dask tasks P=10)", dask["dask tasks P=10"], 20))
+        ratios.append((f"the best Dask ({best})", dask[best], 8))
+        ratios.append(("Dask as in the post (dask tasks P=10)", dask["dask tasks P=10"], 20))
     if "expert" in walls:
-        asked.append(("the expert's script", walls["expert"], 4))
-    return [f"- {who} / ArrayJob: {wall / walls['arrayjob']:.1f} (wanted: {wanted})" for who, wall, wanted in asked]
+        ratios.append(("the expert's script", walls["expert"], 4))
+    return [f"- {peer} / ArrayJob: {wall / walls['arrayjob']:.1f} (target: {target})" for peer, wall, target in ratios]
 
 
 def report(results, args, frame_digest, referee, wrong, load_before):
@@ -451,14 +451,14 @@ def report(results, args, frame_digest, referee, wrong, load_before):
         "",
         table(results),
         "",
-        "Medians (least–most) where run more than once; the runs were interleaved. *The job* is each program's own sum, from the",
-        "first frame asked for to the last power in memory; *start to exit* is the process's whole life. ArrayJob's phases",
-        "overlap, and its means are taken in passing. Peak memory is the resident set of all its processes together.",
+        "Medians (minimum–maximum) of interleaved runs. *The job* is the time that each program reports, from the request of the",
+        "first frame to the last power in memory; *start to exit* is the lifetime of the process. The phases of ArrayJob overlap,",
+        "and include the means. Peak memory is the sum of the resident sets of all processes of a program.",
         "",
         *(["Start to exit:", "", *ratios(results), ""] if ratios(results) else []),
-        f"Frames: 8-bit PNG from nginx on loopback, two workers, SHA-256 of all of them in order `{frame_digest}`.",
-        f"Dask has {SERVERS} workers of one thread, ArrayJob {SERVERS} servers, the expert's script every core.",
-        f"Two spectra and the mean image of every run agree with {referee}'s to 1e-4 and 1e-12."
+        f"Frames: 8-bit PNG from nginx on loopback, two workers, SHA-256 of all frames in order `{frame_digest}`.",
+        f"Dask has {SERVERS} workers of one thread, ArrayJob {SERVERS} servers; the script of the expert uses every core.",
+        f"Two spectra and the mean image of every run agree with those of {referee} to 1e-4 and 1e-12."
         if not wrong
         else "**The numbers do not agree:**\n\n" + "\n".join(f"- {line}" for line in wrong),
         "",
@@ -487,14 +487,14 @@ def raw_rows(results):
 
 
 def order_of_runs(args):
-    """Round by round, so that a slow minute of the machine meets everybody."""
+    """The order of the runs: interleaved, so that a slow minute of the machine affects all programs."""
     dask = [f"dask {method} P={tile}" for method, tile in DASK] if "dask" in args.peers else []
     runs = {peer: args.repeat for peer in dask}
     if "expert" in args.peers:
         runs["expert"] = 1 if args.quick else EXPERT_RUNS
     if "arrayjob" in args.peers:
         runs["arrayjob"] = 1 if args.quick else ARRAYJOB_RUNS
-    # each peer's runs at even distances from the first to the last
+    # The runs of each peer are evenly spaced.
     slots = [((number + 0.5) / times, peer) for peer, times in runs.items() for number in range(times)]
     shift = {peer: 0.3 * place / len(runs) for place, peer in enumerate(dask)}
     slots.sort(key=lambda slot: slot[0] + (shift[slot[1]] if runs[slot[1]] == 1 and slot[1] in shift else 0.0))
@@ -507,9 +507,9 @@ def main():
     parser.add_argument("--size", type=int)
     parser.add_argument("--crop", type=int)
     parser.add_argument("--repeat", type=int, default=1, help="runs of each Dask variant (default 1)")
-    parser.add_argument("--peers", default="dask,expert,arrayjob", help="which to run, by commas")
-    parser.add_argument("--quick", action="store_true", help="a small stack, everything once: does it work at all?")
-    parser.add_argument("--out", type=Path, help="where to write the report instead of benches/runs")
+    parser.add_argument("--peers", default="dask,expert,arrayjob", help="programs to run, separated by commas")
+    parser.add_argument("--quick", action="store_true", help="smoke test: a small stack, every program once")
+    parser.add_argument("--out", type=Path, help="folder of the report (default: benches/runs/…)")
     args = parser.parse_args()
     standard = (100, 200, 100) if args.quick else (1000, 1000, 500)
     args.frames, args.size, args.crop = (a or b for a, b in zip((args.frames, args.size, args.crop), standard))
@@ -517,7 +517,7 @@ def main():
     if not args.peers or set(args.peers) - {"dask", "expert", "arrayjob"}:
         parser.error("--peers takes dask, expert and arrayjob")
     if "arrayjob" in args.peers and not ARRAYJOB.exists():
-        sys.exit(f"{ARRAYJOB.relative_to(ROOT)} is not there: run `cargo build --release` first, or leave it out with --peers dask,expert")
+        sys.exit(f"{ARRAYJOB.relative_to(ROOT)} does not exist: run `cargo build --release` first, or omit it with --peers dask,expert")
 
     CACHE.mkdir(exist_ok=True)
     enter_venv()
@@ -529,7 +529,7 @@ def main():
     with nginx(folder) as url:
         frame_digest = digest(url, folder, args.frames)
         for number, peer in enumerate(order, 1):
-            say(f"[{number}/{len(order)}] {peer}")
+            log(f"[{number}/{len(order)}] {peer}")
             run_one(peer, args, url, done)
     results = {peer: done[peer] for peer in columns}
     referee, wrong = check_agreement(results)
@@ -543,7 +543,7 @@ def main():
         rows = io.StringIO()
         csv.writer(rows, lineterminator="\n").writerows(raw_rows(results))
         (out / "raw.csv").write_text(rows.getvalue())
-        say(f"written to {out}")
+        log(f"written to {out}")
     return 1 if wrong else 0
 
 

@@ -1,9 +1,9 @@
-"""The job as the blog post wrote it, on today's dask.distributed.
+"""The job of the blog post, with a current dask.distributed.
 
     dask_job.py --frames T --size N --crop C --url URL --tile P --method tasks|p2p [--workers 2] [--save DIR]
 
 Reads URL/{index:05}.png and prints one line of JSON: the seconds of each phase. A phase ends when its array is in the
-workers' memory, or its picture here. Two spectra and the mean image go to DIR as .npy, for a comparison with others.
+memory of the workers, or its picture in this process. Two spectra and the mean image are saved to DIR as .npy, for comparison.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from numba import jit
 
 @jit(nogil=True)
 def centroid(image):
-    """As in the post: plain loops, made fast by Numba."""
+    """As in the post: plain loops, compiled by Numba."""
     height, width = image.shape
     sum_y = 0
     sum_x = 0

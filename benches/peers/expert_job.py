@@ -1,10 +1,10 @@
-"""The same job as an expert would write it for one machine today.
+"""The same job, as an expert writes it for one machine.
 
     expert_job.py --frames T --size N --crop C --url URL [--save DIR]
 
-One process, every core: threads that fetch over kept connections and decode with imagecodecs into one array, Numba for
-the centroids and the transpose, SciPy's real FFT in float32. Prints one line of JSON, the seconds of each phase, and
-saves what dask_job.py saves. Half a spectrum is computed, since the other half mirrors it.
+One process, every core: threads fetch over persistent connections and decode with imagecodecs into one array; Numba computes
+the centroids and the transpose; SciPy computes the real FFT in float32. Prints one line of JSON, the seconds of each phase,
+and saves the same arrays as dask_job.py. Only half of each spectrum is computed, because the other half mirrors it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 import scipy.fft
 import urllib3
 
-PIXELS = 64  # pixels turned at a time: a cache line of the input, a page or so of the output
+PIXELS = 64  # pixels that are transposed at a time: a cache line of the input, about a page of the output
 
 
 @numba.njit(parallel=True, cache=True)
@@ -48,7 +48,7 @@ def recenter(stack, out):
 
 @numba.njit(parallel=True, cache=True)
 def by_pixel(frames, out):
-    """(t, pixels) uint8 to (pixels, t) float32."""
+    """Transpose (t, pixels) uint8 into (pixels, t) float32."""
     count, pixels = frames.shape
     for band in numba.prange((pixels + PIXELS - 1) // PIXELS):
         first = band * PIXELS
@@ -68,7 +68,7 @@ def main():
     count, size, crop = args.frames, args.size, args.crop
     cores = os.cpu_count()
 
-    # compile before the clock starts
+    # Compile before the measurement.
     recenter(np.zeros((1, 8, 8), np.uint8), np.zeros((1, 4, 4), np.uint8))
     by_pixel(np.zeros((2, 16), np.uint8), np.zeros((16, 2), np.float32))
 

@@ -1,8 +1,8 @@
-//! Which value of an element readers see: the element, or the magnitude or phase of a complex element.
+//! Aspects of an element that readers select: the element itself, or the magnitude or phase of a complex element.
 
 use api::geometry::Element;
 
-/// What is given of each element.
+/// The part of each element that a reader selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Aspect {
     /// The element itself.
@@ -18,7 +18,7 @@ impl Aspect {
     /// Every aspect.
     pub const ALL: [Self; 3] = [Self::Value, Self::Magnitude, Self::Phase];
 
-    /// Its name between servers.
+    /// The name in requests between servers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Value => "value",
@@ -27,17 +27,17 @@ impl Aspect {
         }
     }
 
-    /// The aspect of that name.
+    /// The aspect with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|aspect| aspect.name() == name)
     }
 
-    /// Whether elements of this type have it.
+    /// Whether elements of this type have the aspect.
     pub const fn is_of(self, element: Element) -> bool {
         matches!((self, element), (Self::Value, _) | (_, Element::Complex64))
     }
 
-    /// The type of what is given of such an element.
+    /// The element type of the aspect of elements of type `of`.
     pub const fn element(self, of: Element) -> Element {
         match self {
             Self::Value => of,
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aspects_are_of_complex_elements_and_have_names() {
+    fn complex_elements_have_every_aspect_and_real_ones_only_the_value() {
         for aspect in Aspect::ALL {
             assert_eq!(Aspect::parse(aspect.name()), Some(aspect));
             assert!(aspect.is_of(Element::Complex64));

@@ -1,8 +1,11 @@
-//! The bytes of one response come in, the pixels of one frame go out: PNG, JPEG, TIFF or raw, told apart by their first bytes.
+//! Decodes the bytes of one response into the pixels of one frame (y, x): PNG, JPEG, TIFF or raw, distinguished by the first bytes.
 //!
-//! Samples are little endian, in C order. What a header promises is compared to what the job expects before anything is
-//! allocated, so a forged header costs nothing. An image that is cut short or fails its checksums is an error, never a guess.
-//! Alone among the formats JPEG has no checksum: damage that still decodes cannot be seen.
+//! Pixels are little endian, in C order. The header is compared with the expected shape before anything is allocated, so a forged header
+//! costs no memory. An image that is truncated or fails its checksums is an error. Of these formats only PNG has checksums: damage of other
+//! formats that still decodes is not detected.
+//!
+//! Specifications: PNG <https://www.w3.org/TR/png-3/>, JPEG (ITU-T T.81) <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, TIFF 6.0
+//! <https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf>, BigTIFF <https://www.awaresystems.be/imaging/tiff/bigtiff.html>.
 
 mod jpeg;
 mod luminance;
@@ -17,9 +20,9 @@ use api::geometry::FrameSpec;
 use std::fmt;
 use thiserror::Error;
 
-/// The formats that carry a header.
+/// Image formats with a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ImageFormat {
     /// Portable Network Graphics: gray, palette or colour, 1 to 16 bits, interlaced or not.
     Png,
     /// JPEG: baseline or progressive, 8 bits.
@@ -28,8 +31,8 @@ pub enum Format {
     Tiff,
 }
 
-impl Format {
-    /// The format that begins with these bytes, or `None`: raw pixels, or no image at all.
+impl ImageFormat {
+    /// The format whose signature the bytes start with; `None` for raw pixels, and for anything else.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
             Some(Self::Png)
@@ -43,7 +46,7 @@ impl Format {
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for ImageFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Png => "PNG",
@@ -56,113 +59,113 @@ impl fmt::Display for Format {
 /// Why bytes are not the frame that the job expects.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// An image of another shape or element type.
+    /// The image has another shape or element type.
     #[error("the image is {found}, the job expects {expected}")]
     WrongShape {
-        /// What its header says.
+        /// The shape in the header.
         found: FrameSpec,
-        /// What the manifest says, or the first frame was.
+        /// The shape in the manifest, or of the first frame.
         expected: FrameSpec,
     },
-    /// Colour or alpha where intensities are expected.
+    /// The image has colour or alpha, and the job expects gray.
     #[error("the {format} is {found}, not gray; set source.images.color: Luminance to convert it")]
     ColourRefused {
         /// The file's format.
-        format: Format,
-        /// Its kind of pixels.
+        format: ImageFormat,
+        /// The kind of pixels.
         found: &'static str,
     },
-    /// Damaged.
+    /// The image is damaged.
     #[error("the {format} is corrupt")]
     Corrupt {
         /// The file's format.
-        format: Format,
-        /// What its decoder met.
+        format: ImageFormat,
+        /// The error of the decoder.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Cut short.
+    /// The image is truncated.
     #[error("the {format} ends early, after {received} bytes")]
     Truncated {
         /// The file's format.
-        format: Format,
-        /// Bytes there are.
+        format: ImageFormat,
+        /// Bytes received.
         received: usize,
     },
-    /// Whole, but of a kind that is not read here.
-    #[error("the {format} is of a kind that cannot be read: {what}")]
+    /// The image uses a feature that is not supported.
+    #[error("the {format} is not supported: {what}")]
     Unsupported {
         /// The file's format.
-        format: Format,
-        /// Which kind.
+        format: ImageFormat,
+        /// The feature.
         what: String,
     },
-    /// Raw pixels, but not one frame of them.
-    #[error("the body is no PNG, JPEG or TIFF, and has {found} bytes where one raw frame has {expected}")]
+    /// The body is not one frame of raw pixels.
+    #[error("the body is not PNG, JPEG or TIFF, and has {found} bytes, but a raw frame has {expected}")]
     RawSize {
-        /// Bytes there are.
+        /// Bytes received.
         found: usize,
         /// Bytes of a frame.
         expected: usize,
     },
-    /// A page of text: some servers answer 200 with their error message.
-    #[error("the body is text, not an image; it begins with `{start}`")]
+    /// The body is HTML, XML or JSON. Some servers send an error page with status 200.
+    #[error("the body is text, not an image; the text starts with `{start}`")]
     HtmlInstead {
-        /// Its first characters.
+        /// The first characters.
         start: String,
     },
-    /// Raw pixels do not say how many they are.
-    #[error("the body has no header that says its shape (PNG, JPEG and TIFF have); set source.frame: {{height, width, dtype}}")]
+    /// Raw pixels have no header, so their shape is unknown.
+    #[error("the body has no header with the shape (PNG, JPEG and TIFF have one); set source.frame: {{height, width, dtype}}")]
     NoHeader,
 }
 
-/// Height, width and element type as the header says them. Allocates no pixels.
+/// Height, width and element type from the header. Allocates no pixels.
 ///
 /// # Errors
-/// As [`Decoder::decode`]; raw pixels have no header, and give [`Error::NoHeader`].
+/// As [`Decoder::decode`]. [`Error::NoHeader`] for raw pixels.
 pub fn probe(bytes: &[u8], color: Color) -> Result<FrameSpec, Error> {
-    match Format::of(bytes) {
-        Some(Format::Png) => png::probe(bytes, color),
-        Some(Format::Jpeg) => jpeg::probe(bytes, color),
-        Some(Format::Tiff) => tiff::probe(bytes, color),
+    match ImageFormat::of(bytes) {
+        Some(ImageFormat::Png) => png::probe(bytes, color),
+        Some(ImageFormat::Jpeg) => jpeg::probe(bytes, color),
+        Some(ImageFormat::Tiff) => tiff::probe(bytes, color),
         None => Err(text(bytes).unwrap_or(Error::NoHeader)),
     }
 }
 
-/// Decodes frame after frame; one for each compute thread.
+/// Decodes one frame after another. Each compute thread has one decoder.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// Colour and packed pixels, before they become gray bytes.
+    /// Colour and packed pixels, before the conversion to gray.
     scratch: Vec<u8>,
 }
 
 impl Decoder {
-    /// A decoder that has allocated nothing yet.
+    /// A decoder. Allocates nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Decodes one frame into `out`.
+    /// Decodes one frame into `out`, (y, x) in C order, little endian.
     ///
-    /// A body of exactly one frame's size that begins as a JPEG but has no JPEG header is raw all the same.
+    /// A body with the size of one raw frame that starts like a JPEG but has no JPEG header is raw.
     ///
     /// # Errors
-    /// When the bytes are not exactly one whole frame of the expected shape; `out` then holds anything.
+    /// When the bytes are not exactly one complete frame of the expected shape. The content of `out` is then undefined.
     ///
     /// # Panics
-    /// When `out` has not the expected size: a bug of the caller.
+    /// When `out` does not have the expected size: a bug of the caller.
     pub fn decode(&mut self, bytes: &[u8], expected: FrameSpec, color: Color, out: &mut [u8]) -> Result<(), Error> {
         assert_eq!(out.len(), expected.bytes(), "the output buffer must hold one frame");
-        let Some(format) = Format::of(bytes) else {
+        let Some(format) = ImageFormat::of(bytes) else {
             return raw(bytes, out);
         };
-        // The signatures of PNG and TIFF do not occur by chance; the three bytes of a JPEG may.
-        if format == Format::Jpeg && bytes.len() == out.len() && probe(bytes, Color::Luminance).is_err() {
+        // Raw pixels may start with the three bytes of a JPEG by chance. The signatures of PNG and TIFF are unlikely.
+        if format == ImageFormat::Jpeg && bytes.len() == out.len() && probe(bytes, Color::Luminance).is_err() {
             return raw(bytes, out);
         }
         match format {
-            Format::Png => png::decode(bytes, expected, color, out, &mut self.scratch),
-            Format::Jpeg => jpeg::decode(bytes, expected, color, out, &mut self.scratch),
-            Format::Tiff => tiff::decode(bytes, expected, color, out, &mut self.scratch),
+            ImageFormat::Png => png::decode(bytes, expected, color, out, &mut self.scratch),
+            ImageFormat::Jpeg => jpeg::decode(bytes, expected, color, out, &mut self.scratch),
+            ImageFormat::Tiff => tiff::decode(bytes, expected, color, out, &mut self.scratch),
         }
     }
 }
@@ -191,7 +194,7 @@ fn same_shape(found: FrameSpec, expected: FrameSpec) -> Result<(), Error> {
     if found == expected { Ok(()) } else { Err(Error::WrongShape { found, expected }) }
 }
 
-fn accept(color: Color, format: Format, found: &'static str) -> Result<(), Error> {
+fn accept(color: Color, format: ImageFormat, found: &'static str) -> Result<(), Error> {
     match color {
         Color::Luminance => Ok(()),
         Color::Refuse => Err(Error::ColourRefused { format, found }),

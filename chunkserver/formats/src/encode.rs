@@ -1,4 +1,9 @@
-//! An n-dimensional result in, the bytes of a file format out; pure.
+//! Encodes an n-dimensional array into the bytes of a file format.
+//!
+//! Specifications: NPY <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>, PNG <https://www.w3.org/TR/png-3/>, JPEG
+//! (ITU-T T.81) <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, TIFF 6.0
+//! <https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf>, JSON <https://www.rfc-editor.org/rfc/rfc8259>, CSV
+//! <https://www.rfc-editor.org/rfc/rfc4180> without a header line.
 
 mod jpeg;
 mod npy;
@@ -16,127 +21,127 @@ use std::path::Path;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// A result that someone asked for, borrowed from whoever owns its pixels.
+/// An array, borrowed from the owner of its pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct ArrayRef<'a> {
-    /// What one element is.
+    /// The element type.
     pub element: Element,
-    /// Lengths of the axes, slowest first; `[]` for a single number.
+    /// Lengths of the axes, slowest axis first; `[]` for a single number.
     pub shape: &'a [usize],
     /// The elements, little endian, in C order.
     pub data: &'a [u8],
 }
 
-/// The file formats that results are written in.
+/// File formats of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// NumPy's `.npy`: any shape, any element type, nothing lost.
+    /// NumPy's `.npy`: any shape, any element type, lossless.
     Npy,
-    /// One 2-D picture: 8 or 16 bits as they are, anything else scaled to 8 bits.
+    /// One 2-D picture: uint8 and uint16 unchanged, other types scaled to 8 bits.
     Png,
-    /// One 2-D picture, lossy: 8 bits as they are, anything else scaled to 8 bits.
+    /// One 2-D picture, lossy: uint8 unscaled, other types scaled to 8 bits.
     Jpeg {
-        /// From 1, small, to 100, close to the original.
+        /// 1 (smallest file) to 100 (closest to the original).
         quality: u8,
     },
     /// Text, at most two axes, no header line.
     Csv,
     /// `{"shape", "dtype", "data"}` with nested lists.
     Json,
-    /// A picture, or a stack of them with one page per frame; values as they are.
+    /// A picture, or a stack of pictures with one page per frame; values unchanged.
     Tiff,
-    /// The elements alone: little endian, C order.
+    /// Only the elements: little endian, C order.
     Raw,
 }
 
-/// Why an array could not be written in a format; the sentence says what to ask for instead.
+/// Why an array cannot be encoded in a format. The message names an alternative.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The name of a format or a file's extension means nothing here.
+    /// The name of the format, or the extension of the file, is unknown.
     #[error("{0:?} is not a known format: use npy, png, jpg, csv, json, tiff or raw")]
     UnknownFormat(String),
-    /// A JPEG of no quality.
-    #[error("jpg:{0} is not a JPEG's quality: it is a number from 1 to 100, as in jpg:80")]
+    /// The JPEG quality is not valid.
+    #[error("{0:?} is not a JPEG quality: use a number from 1 to 100, as in jpg:80")]
     Quality(String),
-    /// The bytes do not fill the shape: a bug of the caller.
+    /// The length of the data does not match the shape: a bug of the caller.
     #[error("an array of shape {shape} has {expected} bytes, not {found}")]
     WrongLength {
-        /// The shape, as NumPy writes it.
+        /// The shape, in the notation of NumPy.
         shape: String,
-        /// Bytes that the shape needs.
+        /// Bytes of the shape.
         expected: usize,
-        /// Bytes that there are.
+        /// Bytes of the data.
         found: usize,
     },
-    /// The format has no room for that many or that few axes.
+    /// The format does not support the number of axes.
     #[error("{format} holds {holds}, and this array has the shape {shape}: {advice}")]
     Axes {
-        /// The format asked for.
+        /// The requested format.
         format: Format,
-        /// What the format can hold.
+        /// What the format holds.
         holds: &'static str,
-        /// The shape, as NumPy writes it.
+        /// The shape, in the notation of NumPy.
         shape: String,
-        /// What to ask for instead.
+        /// An alternative.
         advice: String,
     },
-    /// An axis of length 0, in a format that cannot express it.
+    /// An axis has length 0, which the format does not support.
     #[error("{format} cannot hold an array without elements, and this one has the shape {shape}: use npy")]
     Empty {
-        /// The format asked for.
+        /// The requested format.
         format: Format,
-        /// The shape, as NumPy writes it.
+        /// The shape, in the notation of NumPy.
         shape: String,
     },
-    /// The format has no such element type.
+    /// The format does not support the element type.
     #[error("{format} cannot hold {element} values: use npy, or select power instead of the spectrum")]
     ElementType {
-        /// The format asked for.
+        /// The requested format.
         format: Format,
         /// The array's element type.
         element: Element,
     },
-    /// An axis is longer than the format's header can say.
+    /// An axis is longer than the header of the format allows.
     #[error("{format} cannot hold an array as large as {shape}: select a part of it, or use npy")]
     TooLarge {
-        /// The format asked for.
+        /// The requested format.
         format: Format,
-        /// The shape, as NumPy writes it.
+        /// The shape, in the notation of NumPy.
         shape: String,
     },
     /// The PNG encoder failed.
     #[error("failed to encode a PNG of shape {shape}")]
     Png {
-        /// The shape, as NumPy writes it.
+        /// The shape, in the notation of NumPy.
         shape: String,
-        /// What the encoder said.
+        /// The error of the encoder.
         #[source]
         source: ::png::EncodingError,
     },
     /// The JPEG encoder failed.
     #[error("failed to encode a JPEG of shape {shape}")]
     Jpeg {
-        /// The shape, as NumPy writes it.
+        /// The shape, in the notation of NumPy.
         shape: String,
-        /// What the encoder said.
+        /// The error of the encoder.
         #[source]
         source: jpeg_encoder::EncodingError,
     },
     /// The TIFF encoder failed.
     #[error("failed to encode a TIFF of shape {shape}")]
     Tiff {
-        /// The shape, as NumPy writes it.
+        /// The shape, in the notation of NumPy.
         shape: String,
-        /// What the encoder said.
+        /// The error of the encoder.
         #[source]
         source: ::tiff::TiffError,
     },
 }
 
-/// The bytes of a file of the given format that holds the array.
+/// Encodes an array as a file of the given format.
 ///
 /// # Errors
-/// When the format cannot hold such an array; the error says what to ask for instead.
+/// When the format does not support the shape or element type. The message names an alternative.
 pub fn encode(a: &ArrayRef<'_>, format: Format) -> Result<Vec<u8>, Error> {
     a.check()?;
     match format {
@@ -150,17 +155,17 @@ pub fn encode(a: &ArrayRef<'_>, format: Format) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// What DVID takes where nobody says.
+/// Default quality, as in [DVID](https://github.com/janelia-flyem/dvid).
 const JPEG_QUALITY: u8 = 80;
 
 impl Format {
     /// The names of all formats.
     pub const NAMES: [&str; 7] = ["npy", "png", "jpg", "csv", "json", "tiff", "raw"];
 
-    /// The format that a file's extension names.
+    /// The format of a file name, by its extension.
     ///
     /// # Errors
-    /// When there is no extension, or none that is known.
+    /// When the extension is missing or unknown.
     pub fn from_path(path: &Path) -> Result<Self, Error> {
         match path.extension() {
             Some(extension) => extension.to_string_lossy().parse(),
@@ -168,7 +173,7 @@ impl Format {
         }
     }
 
-    /// The format's name, which is also its files' extension.
+    /// The name of the format, which is also the extension of its files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Npy => "npy",
@@ -181,7 +186,7 @@ impl Format {
         }
     }
 
-    /// The media type to send with the bytes.
+    /// The media type of the files.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Npy | Self::Raw => "application/octet-stream",
@@ -203,7 +208,7 @@ impl fmt::Display for Format {
 impl FromStr for Format {
     type Err = Error;
 
-    /// `jpg:80` is a JPEG of that quality.
+    /// `jpg:80` is a JPEG of quality 80.
     fn from_str(name: &str) -> Result<Self, Error> {
         let lowercase = name.to_ascii_lowercase();
         if let Some(quality) = lowercase.strip_prefix("jpg:").or_else(|| lowercase.strip_prefix("jpeg:")) {
@@ -234,7 +239,7 @@ enum Value {
 }
 
 impl Value {
-    /// A number to make a gray value of; a complex one counts by its magnitude.
+    /// The value for a gray level; the magnitude of complex values.
     fn magnitude(self) -> f64 {
         match self {
             Self::Whole(v) => v as f64,
@@ -271,12 +276,12 @@ impl<'a> ArrayRef<'a> {
     }
 }
 
-/// The first `N` bytes; the caller has cut at least as many.
+/// The first `N` bytes. The caller passes at least `N` bytes.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| bytes[i])
 }
 
-/// A shape as NumPy writes it: `()`, `(5,)`, `(3, 4)`.
+/// A shape in the notation of NumPy: `()`, `(5,)`, `(3, 4)`.
 fn tuple(shape: &[usize]) -> String {
     match shape {
         [one] => format!("({one},)"),
@@ -284,7 +289,7 @@ fn tuple(shape: &[usize]) -> String {
     }
 }
 
-/// A selection that leaves the last `keep` of the axes, to put into advice: `[5, :, :]`.
+/// A selection that keeps the last `keep` axes, as an example in messages: `[5, :, :]`.
 fn selection(shape: &[usize], keep: usize) -> String {
     let cut = shape.len().saturating_sub(keep);
     let axes = shape.iter().enumerate().map(|(i, &axis)| if i < cut { (axis / 2).to_string() } else { ":".to_owned() });

@@ -1,7 +1,7 @@
-//! File formats of ArrayJob, without I/O: bytes come in and bytes go out.
+//! File formats of ArrayJob, without I/O: bytes in, bytes out.
 //!
-//! [`decode`] turns the bytes of an image into a frame, [`encode`] turns an array into the bytes of a file, [`aspect`] states which real
-//! values of complex elements readers see, [`zarr`] names the keys, metadata and chunks of a job's arrays as a Zarr hierarchy.
+//! [`decode`] turns the bytes of an image into a frame (y, x), [`encode`] turns an array into the bytes of a file, [`aspect`] selects the
+//! value, magnitude or phase of complex elements, [`zarr`] maps the arrays of a job to the keys, metadata and chunks of a Zarr hierarchy.
 
 pub mod decode;
 

@@ -1,11 +1,11 @@
-//! What the process takes, again and again: the interval grows, so that the whole run stays visible.
+//! Samples of the resource usage of the process. The interval doubles when the history is full, so that the history covers the whole run.
 
-/// Samples that are kept.
+/// Largest number of samples.
 pub(super) const MOST: usize = 512;
-/// Microseconds between two samples at first.
+/// Initial interval between two samples, in microseconds.
 const INTERVAL: f64 = 250_000.0;
 
-/// What the process has taken so far.
+/// The resource usage of the process at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sample {
     /// Microseconds since the journal began.
@@ -18,15 +18,15 @@ pub(super) struct Sample {
     pub(super) received_bytes: u64,
     /// Bytes sent since the start.
     pub(super) sent_bytes: u64,
-    /// Its place among all that was noted.
+    /// Number of the sample in the sequence of the log.
     pub(super) sequence: u64,
 }
 
-/// All that are kept, in order.
+/// Samples in the order of time.
 #[derive(Debug)]
 pub(super) struct History {
     samples: Vec<Sample>,
-    /// Microseconds from one to the next.
+    /// Microseconds between two samples.
     pub(super) interval: f64,
 }
 
@@ -37,17 +37,17 @@ impl Default for History {
 }
 
 impl History {
-    /// Adds one.
+    /// Adds a sample.
     pub(super) fn push(&mut self, sample: Sample) {
         self.samples.push(sample);
     }
 
-    /// Whether there is no room for more.
+    /// Whether the history has its largest number of samples.
     pub(super) const fn full(&self) -> bool {
         self.samples.len() >= MOST
     }
 
-    /// Leaves every second one, and the newest; the interval doubles.
+    /// Drops every second sample, but not the newest, and doubles the interval.
     pub(super) fn thin(&mut self) {
         let last = self.samples.len().saturating_sub(1);
         let mut index = 0;
@@ -58,18 +58,18 @@ impl History {
         self.interval *= 2.0;
     }
 
-    /// All of them.
+    /// All samples.
     pub(super) fn all(&self) -> &[Sample] {
         &self.samples
     }
 
-    /// Numbers them anew.
+    /// Assigns new numbers, in order.
     pub(super) fn renumber(&mut self, numbers: impl Iterator<Item = u64>) {
         self.samples.iter_mut().zip(numbers).for_each(|(sample, number)| sample.sequence = number);
     }
 
-    /// Those from that number on.
-    pub(super) fn from(&self, from: u64) -> &[Sample] {
+    /// The samples with number `from` and later ones.
+    pub(super) fn since(&self, from: u64) -> &[Sample] {
         &self.samples[self.samples.partition_point(|sample| sample.sequence < from)..]
     }
 }

@@ -1,5 +1,7 @@
-//! What a server does is noted here as it happens, and told to whoever asks: each task with its place and time, what went wrong,
-//! and what the process took meanwhile. Bounded: a long run is kept whole, more coarsely.
+//! The journal of a server: each task with its lane and time, events such as failures, and samples of resource usage.
+//!
+//! A journal has a bounded size. When the journal is full, neighbouring tasks are merged, so that the journal of a long run covers the
+//! whole run at a coarser resolution. The page reads [snapshots](Journal::snapshot).
 
 pub mod system;
 
@@ -7,12 +9,12 @@ mod history;
 mod log;
 mod marks;
 mod record;
-mod told;
+mod snapshot;
 
 pub use marks::Event;
 pub use record::Kind;
-pub use told::packed;
-pub use told::{Asked, Telling};
+pub use snapshot::packed;
+pub use snapshot::{SnapshotQuery, SnapshotResponse};
 
 use crate::system::Usage;
 use log::Log;
@@ -23,25 +25,25 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use transport::traffic::Traffic;
 
-/// A stretch of work that is shorter only asked for what it waits for.
-const STRETCH: Duration = Duration::from_micros(20);
+/// Shortest poll of a future that is recorded as a task. Shorter polls only register a waker.
+const SHORTEST_POLL: Duration = Duration::from_micros(20);
 
-/// A share's journal.
+/// The journal of one assignment of a server.
 #[derive(Debug)]
 pub struct Journal {
     log: Mutex<Log>,
     began: Instant,
-    /// When it began, in microseconds of Unix time.
+    /// Start of the journal, in microseconds of Unix time.
     epoch_us: u64,
-    /// Tells it from every other.
+    /// A random number that identifies the journal.
     name: u64,
 }
 
 impl Journal {
-    /// An empty one, for so many compute threads.
+    /// An empty journal for `threads` compute threads.
     pub fn new(threads: usize) -> Self {
         let epoch_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
-        // The state is random by itself.
+        // `RandomState` has random keys.
         let name = RandomState::new().hash_one(epoch_us);
         Self { log: Mutex::new(Log::new(threads, log::MOST)), began: Instant::now(), epoch_us, name }
     }
@@ -50,20 +52,21 @@ impl Journal {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Microseconds since its beginning.
+    /// Microseconds since the start of the journal.
     fn now(&self) -> f64 {
         self.began.elapsed().as_secs_f64() * 1e6
     }
 
-    /// A task begins: of a compute thread, when on one. `item` is the number of its (first) frame, band or output.
+    /// Begins a task, on the lane of the compute thread that calls, if any. `item` is the number of the first frame, band or output of the
+    /// task.
     pub fn begin(&self, kind: Kind, item: usize) -> Task<'_> {
         let (now, thread) = (self.now(), rayon::current_thread_index());
         let lane = self.log().begin(now, kind, item as u32, thread);
         Task { journal: self, lane, count: 1 }
     }
 
-    /// Work that waits in between and then goes on, maybe on another thread: each stretch of it is a task, but for those that only
-    /// begin to wait. `bytes` is what it makes in all.
+    /// Records a future: each poll is a task, except polls that only register a waker. Polls may run on different threads. `bytes` is the
+    /// size of the result and is recorded with the last poll.
     pub fn stretches<F: Future>(
         self: &Arc<Self>,
         kind: Kind,
@@ -79,7 +82,7 @@ impl Journal {
                 let polled = work.as_mut().poll(context);
                 match &polled {
                     Poll::Ready(_) => task.done(bytes),
-                    Poll::Pending if began.elapsed() > STRETCH => task.done(0),
+                    Poll::Pending if began.elapsed() > SHORTEST_POLL => task.done(0),
                     Poll::Pending => drop(task),
                 }
                 polled
@@ -88,18 +91,18 @@ impl Journal {
         }
     }
 
-    /// Something happened; equal ones within a second are one with a count.
+    /// Records an event. Equal events within a second are merged into one with a count.
     pub fn mark(&self, event: Event, text: &str) {
         self.mark_as(event, text, text);
     }
 
-    /// As [`Self::mark`]; those of one `key` count as equal, and the first one's words are kept.
+    /// As [`Self::mark`], but events with the same `key` are equal. The text of the first event is kept.
     pub fn mark_as(&self, event: Event, key: &str, text: &str) {
         let now = self.now();
         self.log().mark(now, event, key, text);
     }
 
-    /// Notes what the process has taken, and says when to do so again.
+    /// Records the resource usage of the process. Returns the time until the next sample.
     pub fn sample(&self, usage: &Usage, traffic: &Traffic) -> Duration {
         let (now, (received, sent)) = (self.now(), traffic.bytes());
         let mut log = self.log();
@@ -107,56 +110,64 @@ impl Journal {
         Duration::from_secs_f64(log.interval() / 1e6)
     }
 
-    /// Whether a compute thread has something to do now.
+    /// Whether a compute thread is busy.
     pub fn computes(&self) -> bool {
         let now = self.now();
         self.log().computes(now)
     }
 
-    /// How many tasks of that kind go on.
+    /// Number of running tasks of a kind.
     pub fn running(&self, kind: Kind) -> usize {
         self.log().running(kind)
     }
 
-    /// What is asked for, told by `server` in its start `boot`.
-    pub fn tell(&self, asked: &Asked, server: usize, boot: &str) -> Telling {
+    /// The part of the journal that `query` selects. The header states `server` and `boot`, the identity of the server.
+    pub fn snapshot(&self, query: &SnapshotQuery, server: usize, boot: &str) -> SnapshotResponse {
         let now = self.now();
-        let version = asked.log.as_deref().and_then(|log| self.version(log));
-        let told = self.log().tell(now, version, asked.after);
-        Telling { told, server, boot: boot.to_owned(), name: self.name, epoch_us: self.epoch_us, now, resolution: asked.resolution }
+        let version = query.log.as_deref().and_then(|log| self.version(log));
+        let snapshot = self.log().snapshot(now, version, query.after);
+        SnapshotResponse {
+            snapshot,
+            server,
+            boot: boot.to_owned(),
+            name: self.name,
+            epoch_us: self.epoch_us,
+            now,
+            resolution: query.resolution,
+        }
     }
 
-    /// The version that `log` means, when it is one of this journal.
+    /// The version in `log`, if `log` names this journal.
     fn version(&self, log: &str) -> Option<u32> {
         let (name, version) = log.split_once('-')?;
         version.parse().ok().filter(|_| name == format!("{:x}", self.name))
     }
 }
 
-/// A task that goes on. Dropped without an end, it was given up and is not noted.
+/// A running task. A task that is dropped without an end was cancelled and is not recorded.
 #[derive(Debug)]
 #[must_use]
 pub struct Task<'a> {
     journal: &'a Journal,
-    /// None when it has no place.
+    /// `None` when the task has no lane and is not recorded.
     lane: Option<u16>,
     count: u32,
 }
 
 impl Task<'_> {
-    /// It is so many in one.
+    /// Records the task as `count` tasks.
     pub const fn of(self, count: usize) -> Self {
         let mut task = self;
         task.count = count as u32;
         task
     }
 
-    /// It has ended, with so many bytes.
+    /// Ends the task; `bytes` were received, sent or computed.
     pub fn done(self, bytes: u64) {
         self.end(bytes, 0);
     }
 
-    /// It has failed, after so many bytes.
+    /// Ends the task as failed, after `bytes` bytes.
     pub fn failed(self, bytes: u64) {
         self.end(bytes, FAILED);
     }
@@ -172,7 +183,7 @@ impl Task<'_> {
 impl Drop for Task<'_> {
     fn drop(&mut self) {
         if let Some(lane) = self.lane.take() {
-            self.journal.log().forget(lane);
+            self.journal.log().cancel(lane);
         }
     }
 }

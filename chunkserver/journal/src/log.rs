@@ -1,17 +1,17 @@
-//! Tasks begin and end, things happen: records, marks and samples in the order in which they were noted. Pure: told the time.
+//! Records of tasks, marks of events and samples of resource usage, in the order in which they were recorded. The caller passes the time.
 
 use super::history::{History, Sample};
 use super::marks::{Event, Mark, Marks};
 use super::record::{Kind, RUNNING, Record, merge};
 
-/// Records that are kept: 8 MiB of them.
+/// Largest number of records: 8 MiB.
 pub(super) const MOST: usize = 1 << 18;
-/// Lanes that there may be; what needs more is not noted.
+/// Largest number of lanes. Tasks that need a further lane are not recorded.
 const MOST_LANES: usize = 4096;
-/// Whoever computed so lately still does, in microseconds: between two tasks there is a little time.
-const JUST_NOW: f64 = 100_000.0;
+/// A thread that was active within this time counts as busy, in microseconds. Short pauses separate two tasks.
+const BUSY_US: f64 = 100_000.0;
 
-/// Lanes that a server's other work runs in; one is free again when its task ends.
+/// Kinds of lanes apart from compute threads. A lane is free again when its task ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Fetch,
@@ -24,7 +24,7 @@ impl Class {
     const NAMES: [&'static str; 4] = ["fetch", "transfer", "serve", "write"];
 }
 
-/// Where one task at a time goes on.
+/// A lane runs one task at a time.
 #[derive(Debug)]
 struct Lane {
     name: String,
@@ -38,7 +38,7 @@ struct Running {
     item: u32,
 }
 
-/// What was noted. Times are microseconds since its beginning.
+/// The content of a journal. Times are microseconds since its start.
 #[derive(Debug)]
 pub(super) struct Log {
     most: usize,
@@ -49,35 +49,35 @@ pub(super) struct Log {
     /// Lanes of each [`Class`].
     classes: [Vec<u16>; 4],
     threads: usize,
-    /// When a compute thread last ended a task.
-    computed: f64,
-    /// What neighbours were merged by to make room; 0 before.
+    /// Time at which a compute thread last ended a task.
+    last_computed: f64,
+    /// Longest span of merged neighbours, in microseconds; 0 before the first merge.
     resolution: f64,
-    /// How often room was made: what was told before is told anew since.
+    /// Number of merges. Snapshots of an earlier version are out of date.
     version: u32,
 }
 
-/// What is told of a log.
+/// A part of a log.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Told {
+pub(super) struct Snapshot {
     /// [`Log::version`].
     pub(super) version: u32,
-    /// The number to ask from next time.
+    /// The number from which the next query continues.
     pub(super) next: u64,
     /// Names of lanes.
     pub(super) lanes: Vec<String>,
-    /// Finished tasks, then those that go on.
+    /// Finished tasks, then running tasks.
     pub(super) records: Vec<Record>,
-    /// How many of these are finished.
+    /// Number of finished tasks.
     pub(super) finished: usize,
-    /// What happened.
+    /// Events.
     pub(super) marks: Vec<Mark>,
-    /// What the process took.
+    /// Resource usage of the process.
     pub(super) samples: Vec<Sample>,
 }
 
 impl Log {
-    /// An empty one, for so many compute threads and records.
+    /// An empty log for `threads` compute threads and `most` records.
     pub(super) fn new(threads: usize, most: usize) -> Self {
         let lane = |thread: usize| Lane { name: format!("compute {}", thread + 1), running: None };
         Self {
@@ -88,13 +88,13 @@ impl Log {
             lanes: (0..threads).map(lane).collect(),
             classes: Default::default(),
             threads,
-            computed: f64::NEG_INFINITY,
+            last_computed: f64::NEG_INFINITY,
             resolution: 0.0,
             version: 0,
         }
     }
 
-    /// A task begins, on that compute thread if on any; its lane, unless there is none for it.
+    /// Begins a task, on compute thread `thread` if given. Returns its lane; `None` when no lane is free for the task.
     pub(super) fn begin(&mut self, now: f64, kind: Kind, item: u32, thread: Option<usize>) -> Option<u16> {
         let class = match (kind, thread) {
             (Kind::Decode | Kind::Recenter | Kind::Fft, _) | (Kind::Gather, Some(_)) => None,
@@ -104,7 +104,7 @@ impl Log {
             (Kind::Write, _) => Some(Class::Write),
         };
         let index = match class {
-            // A thread has one lane; a task within a task is not noted.
+            // A thread has one lane. A task within a task is not recorded.
             None => thread.filter(|&thread| thread < self.threads && self.lanes[thread].running.is_none())?,
             Some(class) => self.free(class)?,
         };
@@ -112,7 +112,7 @@ impl Log {
         Some(index as u16)
     }
 
-    /// The first lane of that class that is free.
+    /// The first free lane of a class; a new lane when none is free.
     fn free(&mut self, class: Class) -> Option<usize> {
         let known = &self.classes[class as usize];
         if let Some(&lane) = known.iter().find(|&&lane| self.lanes[usize::from(lane)].running.is_none()) {
@@ -128,11 +128,11 @@ impl Log {
         Some(lane)
     }
 
-    /// The task of that lane has ended: so many in one, and so many bytes.
+    /// Ends the task of `lane`, which counts as `count` tasks.
     pub(super) fn end(&mut self, now: f64, lane: u16, count: u32, bytes: f32, flags: u8) {
         let Some(Running { start, kind, item }) = self.take(lane) else { return };
         if usize::from(lane) < self.threads {
-            self.computed = now;
+            self.last_computed = now;
         }
         let duration = (now - start) as f32;
         if self.records.len() >= self.most {
@@ -141,8 +141,8 @@ impl Log {
         self.records.push(Record { start, duration, busy: duration, count, item, bytes, lane, kind, flags });
     }
 
-    /// The task of that lane was given up.
-    pub(super) fn forget(&mut self, lane: u16) {
+    /// Cancels the task of `lane`.
+    pub(super) fn cancel(&mut self, lane: u16) {
         self.take(lane);
     }
 
@@ -150,7 +150,7 @@ impl Log {
         self.lanes.get_mut(usize::from(lane))?.running.take()
     }
 
-    /// Something happened; with equal keys, it is one more of the same.
+    /// Records an event. Events with equal keys are merged.
     pub(super) fn mark(&mut self, now: f64, event: Event, key: &str, text: &str) {
         if self.marks.full() {
             self.marks.thin();
@@ -160,7 +160,7 @@ impl Log {
         self.marks.note(now, event, key, text, sequence);
     }
 
-    /// What the process has taken by now: CPU milliseconds, resident bytes, bytes received and sent.
+    /// Records resource usage: CPU milliseconds, resident bytes, bytes received and sent.
     pub(super) fn sample(&mut self, now: f64, [cpu_ms, resident_bytes, received_bytes, sent_bytes]: [u64; 4]) {
         if self.history.full() {
             self.history.thin();
@@ -175,19 +175,18 @@ impl Log {
         self.history.interval
     }
 
-    /// Whether a thread computes, or did just now.
+    /// Whether a compute thread is busy: active within [`BUSY_US`].
     pub(super) fn computes(&self, now: f64) -> bool {
-        now - self.computed < JUST_NOW || self.lanes[..self.threads].iter().any(|lane| lane.running.is_some())
+        now - self.last_computed < BUSY_US || self.lanes[..self.threads].iter().any(|lane| lane.running.is_some())
     }
 
-    /// How many tasks of that kind go on.
+    /// Number of running tasks of a kind.
     pub(super) fn running(&self, kind: Kind) -> usize {
         self.lanes.iter().filter(|lane| lane.running.is_some_and(|running| running.kind == kind)).count()
     }
 
-    /// What was noted from number `from` on: records as far as they are finished, and all tasks that go on. Of another version,
-    /// everything.
-    pub(super) fn tell(&mut self, now: f64, version: Option<u32>, from: u64) -> Told {
+    /// Everything that was recorded with number `from` or later, and all running tasks. The whole log if `version` is not the current one.
+    pub(super) fn snapshot(&mut self, now: f64, version: Option<u32>, from: u64) -> Snapshot {
         let from = if version == Some(self.version) { from.min(self.next()) } else { 0 };
         let records = from as usize - self.others_before(from);
         let mut records: Vec<Record> = self.records[records..].to_vec();
@@ -197,37 +196,37 @@ impl Log {
             let duration = (now - start).max(0.0) as f32;
             Some(Record { start, duration, busy: duration, count: 1, item, bytes: 0.0, lane: lane as u16, kind, flags: RUNNING })
         }));
-        Told {
+        Snapshot {
             version: self.version,
             next: self.next(),
             lanes: self.lanes.iter().map(|lane| lane.name.clone()).collect(),
             records,
             finished,
-            marks: self.marks.tell(from),
-            samples: self.history.from(from).to_vec(),
+            marks: self.marks.since(from),
+            samples: self.history.since(from).to_vec(),
         }
     }
 
-    /// The number of what is noted next. Records, marks and samples share one sequence; a record's is not kept with it.
+    /// The next number. Records, marks and samples share one sequence. The number of a record is not stored.
     fn next(&self) -> u64 {
         (self.records.len() + self.marks.all().len() + self.history.all().len()) as u64
     }
 
-    /// How many marks and samples were noted before that number.
+    /// Number of marks and samples with a number below `number`.
     fn others_before(&self, number: u64) -> usize {
         let marks = self.marks.all().partition_point(|mark| mark.sequence < number);
         let samples = self.history.all().partition_point(|sample| sample.sequence < number);
-        // Never more than there is: they are numbered among the records.
+        // At most `number`: marks and samples share the sequence of the records.
         (marks + samples).min(number as usize)
     }
 
-    /// Merges neighbours, at the least resolution that halves what there is.
+    /// Merges neighbours at the finest resolution that leaves half of the records.
     fn make_room(&mut self, now: f64) {
-        // What came since the last time is not merged at all yet.
+        // Records since the last merge are not merged yet.
         self.resolution = self.resolution.max(now / self.most as f64).max(1.0);
         loop {
             merge(&mut self.records, self.resolution);
-            // With more lanes than that it may never be; then what is oldest goes.
+            // With very many lanes no resolution suffices. The oldest records are dropped then.
             if self.records.len() <= self.most / 2 || self.resolution > now {
                 break;
             }
@@ -238,7 +237,7 @@ impl Log {
         self.renumber();
     }
 
-    /// Numbers everything anew: marks and samples first. Whoever was told before is told everything again.
+    /// Assigns new numbers, to marks and samples first. Earlier snapshots are out of date after this.
     fn renumber(&mut self) {
         self.version += 1;
         let marks = self.marks.all().len() as u64;

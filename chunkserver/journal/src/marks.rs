@@ -1,67 +1,67 @@
-//! Events worth a sentence; equal ones in a row become one with a count.
+//! Marks: events with a sentence for the user. Equal marks within a second become one mark with a count.
 
 use serde::Serialize;
 
-/// Marks that are kept.
+/// Largest number of marks.
 pub(super) const MOST: usize = 1024;
-/// Characters of a sentence that are kept.
+/// Longest text of a mark, in characters.
 const SHOWN: usize = 400;
-/// Microseconds within which equal ones are one.
-const TOGETHER: f64 = 1e6;
-/// Marks that are looked at for an equal one.
-const LOOKED_AT: usize = 32;
+/// Equal marks within this time are merged, in microseconds.
+const MERGE_US: f64 = 1e6;
+/// Number of recent marks that are compared with a new mark.
+const COMPARED: usize = 32;
 
-/// What kind of event.
+/// Kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Event {
-    /// Something is tried again.
+    /// A request is retried.
     Retry,
-    /// A frame is zero because it could not be had.
+    /// A frame is zero because it cannot be fetched.
     Blank,
-    /// A peer is gone.
+    /// A peer is lost.
     Lost,
-    /// A peer is there again as it was.
+    /// A lost peer responds again, with its data.
     Recovered,
-    /// This server was started in the place of one that was lost.
+    /// This server replaces a lost server.
     Replaced,
-    /// The work cannot go on.
+    /// The job has failed.
     Failure,
 }
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Mark {
-    /// When, in microseconds since the journal began; the first of several.
+    /// Time in microseconds since the start of the journal; the first time of merged events.
     pub(super) at_us: f64,
-    /// What kind.
+    /// Kind of event.
     pub(super) kind: Event,
-    /// A sentence for people.
+    /// A sentence for the user.
     pub(super) text: String,
-    /// How many.
+    /// Number of merged events.
     pub(super) count: u32,
-    /// What makes two of them equal.
+    /// Marks with the same kind and key are equal.
     #[serde(skip)]
     key: String,
-    /// Its place among all that was noted.
+    /// Number of the mark in the sequence of the log.
     #[serde(skip)]
     pub(super) sequence: u64,
 }
 
-/// All that are kept, in order.
+/// Marks in the order of time.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     all: Vec<Mark>,
-    /// How many somebody has been told of: these do not change any more.
-    told: usize,
+    /// Number of marks that a snapshot contains. These marks do not change any more.
+    reported: usize,
 }
 
 impl Marks {
-    /// Notes one; equal ones have the same `key`. Whether it is one more, and not one with another.
+    /// Records an event. Returns `false` when the event was merged into an equal mark.
     pub(super) fn note(&mut self, at_us: f64, kind: Event, key: &str, text: &str, sequence: u64) -> bool {
-        let untold = &mut self.all[self.told..];
-        let equal = |mark: &&mut Mark| mark.kind == kind && mark.key == key && at_us - mark.at_us < TOGETHER;
-        if let Some(mark) = untold.iter_mut().rev().take(LOOKED_AT).find(equal) {
+        let unreported = &mut self.all[self.reported..];
+        let equal = |mark: &&mut Mark| mark.kind == kind && mark.key == key && at_us - mark.at_us < MERGE_US;
+        if let Some(mark) = unreported.iter_mut().rev().take(COMPARED).find(equal) {
             mark.count = mark.count.saturating_add(1);
             return false;
         }
@@ -71,12 +71,12 @@ impl Marks {
         true
     }
 
-    /// Whether there is no room for more.
+    /// Whether the largest number of marks is reached.
     pub(super) fn full(&self) -> bool {
         self.all.len() >= MOST
     }
 
-    /// Leaves half of them at most: equal ones become one however far apart, then the oldest of those go of which there are many.
+    /// Leaves at most half of the marks: merges equal marks, then drops the oldest marks of frequent kinds, then the oldest marks.
     pub(super) fn thin(&mut self) {
         let mut left: Vec<Mark> = Vec::new();
         for mark in self.all.drain(..) {
@@ -85,32 +85,32 @@ impl Marks {
                 None => left.push(mark),
             }
         }
-        let many = |mark: &Mark| matches!(mark.kind, Event::Retry | Event::Blank);
-        for expendable in [many, |_: &Mark| true] {
+        let frequent = |mark: &Mark| matches!(mark.kind, Event::Retry | Event::Blank);
+        for expendable in [frequent, |_: &Mark| true] {
             let mut excess = left.len().saturating_sub(MOST / 2);
             left.retain(|mark| {
-                let goes = excess > 0 && expendable(mark);
-                excess -= usize::from(goes);
-                !goes
+                let dropped = excess > 0 && expendable(mark);
+                excess -= usize::from(dropped);
+                !dropped
             });
         }
         self.all = left;
-        self.told = 0;
+        self.reported = 0;
     }
 
-    /// All of them.
+    /// All marks.
     pub(super) fn all(&self) -> &[Mark] {
         &self.all
     }
 
-    /// Numbers them anew, as the first that were noted.
+    /// Assigns new numbers, in order.
     pub(super) fn renumber(&mut self, numbers: impl Iterator<Item = u64>) {
         self.all.iter_mut().zip(numbers).for_each(|(mark, number)| mark.sequence = number);
     }
 
-    /// Those from that number on. They will not change any more.
-    pub(super) fn tell(&mut self, from: u64) -> Vec<Mark> {
-        self.told = self.all.len();
+    /// The marks with number `from` and later ones. All marks are reported then and do not change any more.
+    pub(super) fn since(&mut self, from: u64) -> Vec<Mark> {
+        self.reported = self.all.len();
         self.all[self.all.partition_point(|mark| mark.sequence < from)..].to_vec()
     }
 }
@@ -120,23 +120,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_ones_within_a_second_are_one_until_they_are_told() {
+    fn equal_marks_within_a_second_are_merged_until_they_are_reported() {
         let mut marks = Marks::default();
         assert!(marks.note(0.0, Event::Retry, "503", "fetched again: 503", 0));
         assert!(marks.note(1.0, Event::Retry, "cut", "fetched again: cut", 1));
         assert!(!marks.note(9e5, Event::Retry, "503", "fetched again: 503", 2));
         assert!(marks.note(9e5, Event::Blank, "503", "frame 1 is blank", 2));
         assert!(marks.note(1e6, Event::Retry, "503", "fetched again: 503", 3));
-        let seen: Vec<_> = marks.tell(0).iter().map(|mark| (mark.at_us, mark.kind, mark.count)).collect();
+        let seen: Vec<_> = marks.since(0).iter().map(|mark| (mark.at_us, mark.kind, mark.count)).collect();
         assert_eq!(seen, [(0.0, Event::Retry, 2), (1.0, Event::Retry, 1), (9e5, Event::Blank, 1), (1e6, Event::Retry, 1)]);
-        // What somebody knows is not changed behind his back.
+        // Reported marks do not change.
         assert!(marks.note(1.1e6, Event::Retry, "503", "fetched again: 503", 4));
-        assert_eq!(marks.tell(4).iter().map(|mark| (mark.at_us, mark.count)).collect::<Vec<_>>(), [(1.1e6, 1)]);
-        assert_eq!(marks.tell(5), []);
+        assert_eq!(marks.since(4).iter().map(|mark| (mark.at_us, mark.count)).collect::<Vec<_>>(), [(1.1e6, 1)]);
+        assert_eq!(marks.since(5), []);
     }
 
     #[test]
-    fn there_is_an_end_to_them() {
+    fn a_full_list_keeps_rare_marks_and_half_of_its_size() {
         let mut marks = Marks::default();
         marks.note(0.0, Event::Lost, "1", "server 1 is gone", 0);
         for number in 1..MOST as u64 {
@@ -148,6 +148,6 @@ mod tests {
         assert_eq!(kept, Some(SHOWN));
         marks.thin();
         assert_eq!(marks.all().len(), MOST / 2);
-        assert_eq!(marks.all()[0].kind, Event::Lost, "what is rare stays");
+        assert_eq!(marks.all()[0].kind, Event::Lost, "rare marks stay");
     }
 }

@@ -1,19 +1,19 @@
-//! What is kept of one task, and how neighbours become one.
+//! Records of tasks, and the merge of neighbouring records.
 
-/// What was done.
+/// Kinds of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One response of the source, from the request to the last byte.
     Load,
-    /// A frame is decoded; without a recentering it is summed, too.
+    /// A frame is decoded, and summed unless a recentering follows.
     Decode,
-    /// A frame's centroid is found and it is cropped and summed.
+    /// A frame's centroid is computed, and the frame is cropped and summed.
     Recenter,
-    /// Pixels are copied together: a block for a peer, or a tile that is kept.
+    /// Pixels are copied into a block for a peer, or into a tile of this server.
     Gather,
-    /// A peer's block comes, from its first byte to its last.
+    /// A peer's block is received, from its first byte to its last.
     Transfer,
-    /// A band becomes spectra.
+    /// A band is transformed into spectra.
     Fft,
     /// One stage of an output.
     Write,
@@ -24,36 +24,36 @@ impl Kind {
     pub(super) const NAMES: [&'static str; 7] = ["load", "decode", "recenter", "gather", "transfer", "fft", "write"];
 }
 
-/// Flag: it goes on.
+/// Flag: the task is running.
 pub(super) const RUNNING: u8 = 1;
-/// Flag: an attempt that failed.
+/// Flag: the task failed.
 pub(super) const FAILED: u8 = 2;
 
-/// A task, or several of one lane and kind. Times are microseconds since the journal began.
+/// A task, or several tasks of the same lane and kind. Times are microseconds since the start of the journal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Record {
-    /// When the first began.
+    /// Start of the first task.
     pub(super) start: f64,
-    /// From then to the end of the last.
+    /// Time from `start` to the end of the last task.
     pub(super) duration: f32,
-    /// How much of that was work: all of a single task.
+    /// Sum of the durations of the tasks.
     pub(super) busy: f32,
-    /// Tasks in it.
+    /// Number of tasks.
     pub(super) count: u32,
-    /// Number of the first one's frame, band or output.
+    /// Number of the frame, band or output of the first task.
     pub(super) item: u32,
-    /// Bytes that came, went or were made.
+    /// Bytes received, sent or computed.
     pub(super) bytes: f32,
-    /// Index of its lane.
+    /// Index of the lane.
     pub(super) lane: u16,
-    /// What it was.
+    /// Kind of task.
     pub(super) kind: Kind,
-    /// [`RUNNING`], [`FAILED`].
+    /// [`RUNNING`] and [`FAILED`], combined by or.
     pub(super) flags: u8,
 }
 
 impl Record {
-    /// Bytes on the wire; in memory it takes as many.
+    /// Bytes of a record on the wire, and in memory.
     pub(super) const BYTES: usize = 32;
 
     /// Little endian, in the order of the fields.
@@ -72,8 +72,8 @@ impl Record {
         self.start + f64::from(self.duration)
     }
 
-    /// Takes `other` in.
-    fn join(&mut self, other: &Self) {
+    /// Adds the tasks of `other`.
+    fn absorb(&mut self, other: &Self) {
         let (start, end) = (self.start.min(other.start), self.end().max(other.end()));
         if other.start < self.start {
             self.item = other.item;
@@ -88,12 +88,12 @@ impl Record {
 
 const _: () = assert!(size_of::<Record>() == Record::BYTES);
 
-/// Makes one record of neighbours of the same lane, kind and flags, as long as together they span no more than `resolution`
-/// microseconds. Records of a lane are given in the order of their times; what is left is in the order of the first ones.
+/// Merges neighbouring records of the same lane, kind and flags that together span at most `resolution` microseconds. The records of a lane
+/// must be in the order of their times. The merged records are in the order of their first tasks.
 pub(super) fn merge(records: &mut Vec<Record>, resolution: f64) {
     const NONE: u32 = u32::MAX;
     let group = |record: &Record| (usize::from(record.lane) * Kind::NAMES.len() + record.kind as usize) * 4 + usize::from(record.flags & 3);
-    // The newest record of each group, by its place.
+    // Index of the newest record of each group.
     let mut newest: Vec<u32> = Vec::new();
     let mut kept = 0;
     for index in 0..records.len() {
@@ -105,7 +105,7 @@ pub(super) fn merge(records: &mut Vec<Record>, resolution: f64) {
         if let Some(last) = records[..kept].get_mut(newest[group] as usize)
             && last.end().max(record.end()) - last.start.min(record.start) <= resolution
         {
-            last.join(&record);
+            last.absorb(&record);
             continue;
         }
         records[kept] = record;
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one_as_far_as_the_resolution_reaches() {
+    fn neighbours_within_the_resolution_are_merged() {
         let all = [
             record(0.0, 2.0, 0, Kind::Decode),
             record(2.0, 1.0, 0, Kind::Recenter),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_stays_apart() {
+    fn failed_tasks_are_not_merged_with_others() {
         let mut records = vec![record(0.0, 1.0, 0, Kind::Load), record(1.0, 1.0, 0, Kind::Load), record(2.0, 1.0, 0, Kind::Load)];
         records[1].flags = FAILED;
         merge(&mut records, 100.0);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_lie_where_they_are_said_to() {
+    fn fields_are_written_at_fixed_offsets() {
         let mut bytes = Vec::new();
         let record = Record { count: 3, item: 4, bytes: 5.0, lane: 0x0102, flags: FAILED, busy: 2.0, ..record(1.0, 2.5, 0, Kind::Fft) };
         record.write(&mut bytes);
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_in_a_merge_and_little_is_left(
+        fn a_merge_keeps_the_sums_and_leaves_few_records(
             tasks in proptest::collection::vec((0..3_u16, 0..2_u8, 1..50_u16, 0..30_u16), 1..300), resolution in 1.0..2000.0,
         ) {
             let mut ends = [0.0; 3];
@@ -187,10 +187,10 @@ mod tests {
             for record in &records {
                 prop_assert!(record.busy <= record.duration + 1e-3 && (record.count == 1 || f64::from(record.duration) <= resolution));
             }
-            // Any two in a row of one lane and kind span more.
+            // Two consecutive records of the same lane and kind span more than the resolution.
             let most = 2.0 * ends.iter().sum::<f64>() / resolution;
             prop_assert!(records.len() as f64 <= 2.0 * (most + 3.0 * 2.0), "{} of {}", records.len(), tasks.len());
-            // Once more changes nothing.
+            // A second merge changes nothing.
             let again = records.clone();
             merge(&mut records, resolution);
             prop_assert_eq!(again, records);

@@ -1,7 +1,9 @@
-//! The hot loops of ArrayJob. Kernels borrow input, output and scratch; they allocate nothing per frame, do no I/O and know no threads.
+//! The hot loops of ArrayJob. Kernels borrow input, output and scratch memory. They allocate nothing per frame, do no I/O and start no
+//! threads.
 //!
-//! In the order in which data meets them: [`pixel`] gives bytes their type, [`recenter`] finds a frame's centroid and crops, [`reduce`] sums
-//! frames, [`cut`] cuts a frame's pixels into blocks and pastes them, [`spectrum`] transforms a band of pixels over time.
+//! In the order of the data flow: [`pixel`] gives bytes a type, [`recenter`] computes a frame's centroid and crops the frame, [`reduce`]
+//! sums frames, [`cut`] cuts frames into blocks, [`spectrum`] transforms the pixels of a band over time. `cpu` selects the code for the
+//! vector extensions of the CPU.
 
 mod cpu;
 

@@ -1,48 +1,60 @@
-//! Bytes of frames come in, typed pixels go out: the three element types that a frame can have.
+//! The three element types of frames: bytes in, typed pixels out.
 
 use api::geometry::Dtype;
 use std::fmt::Debug;
 
-/// An element type of frames. Frames are little endian and need no alignment: a frame may start anywhere in a response's body.
+/// An element type of frames. Frames are little endian and have no alignment: a frame may start at any byte of a response.
+///
+/// ```
+/// use kernels::pixel::Pixel;
+///
+/// let frame = [0x01, 0x02, 0xff, 0x00];
+/// let pixels: Vec<u16> = u16::cast(&frame).iter().map(|bytes| <u16 as Pixel>::from_le(*bytes)).collect();
+/// assert_eq!(pixels, [0x0201, 0x00ff]);
+/// assert_eq!(Pixel::to_le(0x0201_u16), [0x01, 0x02]);
+/// // As numpy.minimum and numpy.maximum, NaN is kept.
+/// assert_eq!(3.0_f32.least(2.0), 2.0);
+/// assert!(3.0_f32.most(f32::NAN).is_nan());
+/// ```
 pub trait Pixel: bytemuck::Pod + Send + Sync + PartialOrd + Debug + Default + 'static {
-    /// The same type as a value.
+    /// The element type as a value.
     const DTYPE: Dtype;
-    /// The type as it lies in memory, alignment 1.
+    /// A pixel as it lies in memory, alignment 1.
     type Bytes: bytemuck::Pod + Send + Sync;
 
-    /// One pixel from its bytes.
+    /// The pixel in `bytes`.
     fn from_le(bytes: Self::Bytes) -> Self;
-    /// One pixel to its bytes.
+    /// The bytes of the pixel.
     fn to_le(self) -> Self::Bytes;
-    /// The value, exactly.
+    /// The value, exact.
     fn to_f64(self) -> f64;
-    /// The value, exactly: integers here have at most 16 bits.
+    /// The value, exact: integer pixels have at most 16 bits.
     fn to_f32(self) -> f32;
-    /// The smaller value; NaN if either is.
+    /// The smaller value; NaN if one is NaN, as [`numpy.minimum`](https://numpy.org/doc/stable/reference/generated/numpy.minimum.html).
     fn least(self, other: Self) -> Self;
-    /// The larger value; NaN if either is.
+    /// The larger value; NaN if one is NaN, as [`numpy.maximum`](https://numpy.org/doc/stable/reference/generated/numpy.maximum.html).
     fn most(self, other: Self) -> Self;
-    /// What [`least`](Self::least) leaves unchanged.
+    /// The neutral element of [`least`](Self::least).
     const LEAST_OF_NONE: Self;
-    /// What [`most`](Self::most) leaves unchanged.
+    /// The neutral element of [`most`](Self::most).
     const MOST_OF_NONE: Self;
 
     /// The pixels of a frame, to be read with [`from_le`](Self::from_le).
     ///
     /// # Panics
-    /// When `frame` is no whole number of pixels: a bug of the caller.
+    /// When the length of `frame` is no multiple of the pixel size: a bug of the caller.
     fn cast(frame: &[u8]) -> &[Self::Bytes] {
         bytemuck::cast_slice(frame)
     }
 }
 
-macro_rules! integer {
-    ($type:ty, $dtype:ident) => {
+macro_rules! pixel {
+    ($type:ty, $dtype:ident, none: $least_of_none:ident, $most_of_none:ident, least: $least:expr, most: $most:expr) => {
         impl Pixel for $type {
             const DTYPE: Dtype = Dtype::$dtype;
             type Bytes = [u8; size_of::<$type>()];
-            const LEAST_OF_NONE: Self = Self::MAX;
-            const MOST_OF_NONE: Self = Self::MIN;
+            const LEAST_OF_NONE: Self = Self::$least_of_none;
+            const MOST_OF_NONE: Self = Self::$most_of_none;
 
             #[inline(always)]
             fn from_le(bytes: Self::Bytes) -> Self {
@@ -62,14 +74,48 @@ macro_rules! integer {
             }
             #[inline(always)]
             fn least(self, other: Self) -> Self {
-                self.min(other)
+                $least(self, other)
             }
             #[inline(always)]
             fn most(self, other: Self) -> Self {
-                self.max(other)
+                $most(self, other)
             }
         }
+    };
+}
 
+pixel!(u8, Uint8, none: MAX, MIN, least: Ord::min, most: Ord::max);
+pixel!(u16, Uint16, none: MAX, MIN, least: Ord::min, most: Ord::max);
+pixel!(f32, Float32, none: INFINITY, NEG_INFINITY, least: least_f32, most: most_f32);
+
+// `f32::min` and `f32::max` drop a NaN, which NumPy keeps.
+#[inline(always)]
+fn least_f32(a: f32, b: f32) -> f32 {
+    if b < a || b.is_nan() { b } else { a }
+}
+
+#[inline(always)]
+fn most_f32(a: f32, b: f32) -> f32 {
+    if b > a || b.is_nan() { b } else { a }
+}
+
+/// An integer pixel.
+///
+/// ```
+/// use kernels::pixel::Whole;
+///
+/// assert_eq!((u8::LARGEST, u16::LARGEST), (255, 65_535));
+/// assert_eq!(7_u16.to_u32(), 7);
+/// ```
+pub trait Whole: Pixel {
+    /// The largest value.
+    const LARGEST: u32;
+    /// The value, exact.
+    fn to_u32(self) -> u32;
+}
+
+macro_rules! whole {
+    ($type:ty) => {
         impl Whole for $type {
             const LARGEST: u32 = <$type>::MAX as u32;
             #[inline(always)]
@@ -80,49 +126,8 @@ macro_rules! integer {
     };
 }
 
-/// An integer pixel.
-pub trait Whole: Pixel {
-    /// The largest pixel.
-    const LARGEST: u32;
-    /// The value, exactly.
-    fn to_u32(self) -> u32;
-}
-
-integer!(u8, Uint8);
-integer!(u16, Uint16);
-
-impl Pixel for f32 {
-    const DTYPE: Dtype = Dtype::Float32;
-    type Bytes = [u8; 4];
-    const LEAST_OF_NONE: Self = Self::INFINITY;
-    const MOST_OF_NONE: Self = Self::NEG_INFINITY;
-
-    #[inline(always)]
-    fn from_le(bytes: Self::Bytes) -> Self {
-        Self::from_le_bytes(bytes)
-    }
-    #[inline(always)]
-    fn to_le(self) -> Self::Bytes {
-        self.to_le_bytes()
-    }
-    #[inline(always)]
-    fn to_f64(self) -> f64 {
-        f64::from(self)
-    }
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        self
-    }
-    // `f32::min` drops a NaN where NumPy keeps it.
-    #[inline(always)]
-    fn least(self, other: Self) -> Self {
-        if other < self || other.is_nan() { other } else { self }
-    }
-    #[inline(always)]
-    fn most(self, other: Self) -> Self {
-        if other > self || other.is_nan() { other } else { self }
-    }
-}
+whole!(u8);
+whole!(u16);
 
 /// Runs an expression with a type name bound to the pixel type of a [`Dtype`]: `for_dtype!(dtype, P => kernel::<P>(frame))`.
 macro_rules! for_dtype {

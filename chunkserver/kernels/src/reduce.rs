@@ -1,8 +1,10 @@
-//! Frames come in, in any order and in batches; sums, extremes, means and deviations go out: over axis 0 (a frame) and over axes 1, 2
-//! (one value per frame).
+//! Reductions of frames: sum, mean, standard deviation, variance, minimum and maximum, over axis 0 (t; the result is a frame) and over axes
+//! 1 and 2 (y, x; the result is one value per frame).
 //!
-//! Memory traffic is the cost, so a batch of eight frames is added in one pass. Integers are summed exactly; float32 is summed in
-//! double-double, so that the order in which servers merge their sums does not show in the float64 result for ordinary data.
+//! Frames arrive in any order and in batches. Memory traffic dominates the cost, so one pass adds eight frames. Integers are summed
+//! exactly. float32 is summed in double-double, so that the order in which servers merge their sums does not change the float64 result for
+//! ordinary data. Sums merge by addition, so the variance needs no pairwise update as in Chan, Golub and LeVeque
+//! (<https://doi.org/10.1080/00031305.1983.10483115>): n·Σx² − (Σx)² is exact for integers and in double-double for float32.
 
 mod counter;
 mod double;
@@ -22,7 +24,17 @@ pub(crate) use wire::{Reader, Writer};
 
 use api::job::Reduction;
 
-/// Which sums a list of reductions needs; the others are neither computed nor stored.
+/// The sums that a list of reductions needs. Other sums are neither computed nor stored.
+///
+/// ```
+/// use api::job::Reduction;
+/// use kernels::reduce::Ops;
+///
+/// let ops = Ops::of(&[Reduction::Std]);
+/// assert!(ops.serve(Reduction::Mean) && !ops.serve(Reduction::Max));
+/// assert!(ops.union(Ops::of(&[Reduction::Max])).serve(Reduction::Max));
+/// assert!(Ops::of(&[]).is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ops {
     /// The sum: for mean, sum, std and var.
@@ -36,7 +48,7 @@ pub struct Ops {
 }
 
 impl Ops {
-    /// What `reductions` need together.
+    /// The sums that `reductions` need.
     pub fn of(reductions: &[Reduction]) -> Self {
         reductions.iter().fold(Self::default(), |ops, op| match op {
             Reduction::Mean | Reduction::Sum => Self { sum: true, ..ops },
@@ -46,18 +58,18 @@ impl Ops {
         })
     }
 
-    /// Whether `op` can be finished from these sums.
+    /// Whether these sums suffice for `op`.
     pub fn serve(self, op: Reduction) -> bool {
         let need = Self::of(&[op]);
         self.union(need) == self
     }
 
-    /// Whether nothing is needed.
+    /// Whether no sum is needed.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
 
-    /// What either needs.
+    /// The sums of `self` and of `other`.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self { sum: self.sum | other.sum, squares: self.squares | other.squares, min: self.min | other.min, max: self.max | other.max }

@@ -1,9 +1,8 @@
-//! Bands of pixels over all frames come in, as segments of consecutive frames; every pixel's spectrum over time goes out.
+//! Spectra over time: the pixels of a band over all frames in, as segments of consecutive frames; the spectrum of each pixel out.
 //!
-//! A band is cut into panels of 64 bytes a frame, a panel into groups of sixteen pixels, and each group lies in memory as
-//! `[frame][pixel]`, so that one vector does the same step for sixteen pixels at once and never mixes two of them: a pixel's result depends
-//! on that pixel alone, wherever it falls. The mean is taken off before the transform, which float32 would otherwise lose its
-//! digits to, and put back exactly.
+//! A band is cut into panels of 64 bytes per frame, a panel into groups of sixteen pixels. A group lies in memory as `[frame][pixel]`, so
+//! that one vector computes the same step for sixteen pixels and mixes no two of them: the result of a pixel depends on that pixel alone.
+//! The mean is subtracted before the transform, because float32 would lose digits to the mean, and is added exactly to the result.
 
 mod band_sums;
 mod group;
@@ -23,28 +22,56 @@ use group::{Level, Row};
 use panel::PanelRow;
 use std::f64::consts::TAU;
 
-/// Pixels of one group: 64 bytes of float32.
+/// Pixels of a group: 64 bytes of float32.
 const GROUP: usize = 16;
 
-/// Consecutive frames of a band as they lie in memory.
+/// Consecutive frames of a band, as they lie in memory.
+///
+/// ```
+/// use kernels::spectrum::Segment;
+///
+/// // Two frames of five uint8 pixels; the band has pixels 1 and 2.
+/// let frames = [0, 1, 2, 3, 4, 10, 11, 12, 13, 14];
+/// let segment = Segment { bytes: &frames[1..], frames: 2, stride: 5 };
+/// assert_eq!(segment.bytes[segment.stride..][..2], [11, 12]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
-    /// From the band's first pixel of the segment's first frame to the band's last pixel of its last frame, or further.
+    /// The bytes from the first pixel of the band in the first frame to at least the last pixel of the band in the last frame.
     pub bytes: &'a [u8],
-    /// How many frames.
+    /// Number of frames.
     pub frames: usize,
-    /// Bytes from one frame to the next.
+    /// Distance of two frames, in bytes.
     pub stride: usize,
 }
 
-/// How the spectra of one job are computed; built once, shared by all threads.
+/// The plan of the spectra of one job, built once and shared by all threads.
+///
+/// The spectrum of a pixel is the one-sided discrete Fourier transform X(k) = Σ x(t)·e^(−2πikt/T), unscaled, as
+/// [`numpy.fft.rfft`](https://numpy.org/doc/stable/reference/generated/numpy.fft.rfft.html), after
+/// [`scipy.signal.detrend`](https://docs.scipy.org/doc/scipy/reference/generated/scipy.signal.detrend.html) and with the window of
+/// [`scipy.signal.get_window`](https://docs.scipy.org/doc/scipy/reference/generated/scipy.signal.get_window.html).
+///
+/// ```
+/// use api::geometry::Dtype;
+/// use api::job::{Detrend, FftOutput, Window};
+/// use kernels::spectrum::{Segment, Spectrum};
+///
+/// // Four frames of two pixels: pixel 0 alternates, pixel 1 is constant.
+/// let bytes = [1, 3, 0, 3, 1, 3, 0, 3];
+/// let spectrum = Spectrum::new(4, Dtype::Uint8, Window::None, Detrend::None, FftOutput::Power);
+/// let mut out = vec![0.0; 2 * spectrum.row()];
+/// spectrum.band(&[Segment { bytes: &bytes, frames: 4, stride: 2 }], 2, &mut out, &mut spectrum.scratch(), None);
+/// assert_eq!(spectrum.bins(), 3);
+/// assert_eq!(out, [4.0, 0.0, 4.0, 144.0, 0.0, 0.0]);
+/// ```
 #[derive(Debug)]
 pub struct Spectrum {
     frames: usize,
     dtype: Dtype,
     detrend: Detrend,
     output: FftOutput,
-    /// Periodic Hann; empty without a window.
+    /// One weight per frame; empty without a window.
     window: Vec<f32>,
     transform: Transform,
 }
@@ -55,7 +82,7 @@ enum Transform {
     Series(series::Transform),
 }
 
-/// What a thread needs to transform panels; one per thread, used again for every band.
+/// Scratch memory of a thread. Each thread has one and uses it for all bands.
 #[derive(Debug)]
 pub struct Scratch {
     panel: Vec<PanelRow>,
@@ -70,16 +97,17 @@ enum TransformScratch {
 }
 
 impl Spectrum {
-    /// Plans transforms of `frames` values a pixel.
+    /// Plans transforms of `frames` values per pixel.
     ///
     /// # Panics
     /// When `frames` is 0: a bug of the caller.
     pub fn new(frames: usize, dtype: Dtype, window: Window, detrend: Detrend, output: FftOutput) -> Self {
         assert!(frames > 0, "a spectrum of no frames");
+        // The periodic Hann window: <https://docs.scipy.org/doc/scipy/reference/generated/scipy.signal.windows.hann.html>.
         let hann = |t: usize| (0.5 - 0.5 * (TAU * t as f64 / frames as f64).cos()) as f32;
         let window = match window {
             Window::None => Vec::new(),
-            // scipy.signal.get_window says 1 for a single sample, not 0.
+            // scipy.signal.get_window returns 1 for a single sample, where the formula gives 0.
             Window::Hann if frames == 1 => vec![1.0],
             Window::Hann => (0..frames).map(hann).collect(),
         };
@@ -99,12 +127,12 @@ impl Spectrum {
         }
     }
 
-    /// Bins of a one-sided spectrum, T/2+1. The others mirror them.
+    /// Bins of a one-sided spectrum, T/2+1. The other bins of the two-sided spectrum mirror them.
     pub fn bins(&self) -> usize {
         self.frames / 2 + 1
     }
 
-    /// float32 values in a pixel's row of the result: [`bins`](Self::bins), or twice as many for complex output.
+    /// float32 values of a pixel in the result: [`bins`](Self::bins), or twice as many for complex output.
     pub fn row(&self) -> usize {
         match self.output {
             FftOutput::Power | FftOutput::Amplitude => self.bins(),
@@ -112,15 +140,15 @@ impl Spectrum {
         }
     }
 
-    /// Transforms a band of `pixels` into `out`, `[pixel][bin]`, real before imaginary part where complex. `sums` are for power and
-    /// amplitude; they are left alone when the output is complex.
+    /// Transforms a band of `pixels` pixels into `out`, `[pixel][bin]`; for complex output `[pixel][bin][real, imaginary]`. Power and
+    /// amplitude are also added to `sums`; complex values are not.
     ///
     /// # Panics
-    /// When the segments do not hold all frames of the band, `out` is not [`row`](Self::row) values a pixel, or `scratch` is another
-    /// spectrum's: bugs of the caller.
+    /// When the segments do not contain all frames of the band, `out` does not have [`row`](Self::row) values per pixel, or `scratch`
+    /// belongs to another spectrum: bugs of the caller.
     pub fn band(&self, segments: &[Segment<'_>], pixels: usize, out: &mut [f32], scratch: &mut Scratch, mut sums: Option<&mut BandSums>) {
-        assert_eq!(segments.iter().map(|segment| segment.frames).sum::<usize>(), self.frames, "segments of another number of frames");
-        assert_eq!(out.len(), pixels * self.row(), "a result of another size");
+        assert_eq!(segments.iter().map(|segment| segment.frames).sum::<usize>(), self.frames, "the segments have a wrong number of frames");
+        assert_eq!(out.len(), pixels * self.row(), "the result has a wrong size");
         let size = self.dtype.size();
         for panel in cut(pixels, size_of::<PanelRow>() / size) {
             panel::gather(segments, panel.start * size..panel.end * size, pixels * size, &mut scratch.panel);
@@ -135,7 +163,7 @@ impl Spectrum {
         }
     }
 
-    /// Transforms the pixels of a group, which begins at `first` in the panel, into `out`.
+    /// Transforms a group of `pixels` pixels, from pixel `first` of the panel on, into `out`.
     fn group<P: group::Series>(&self, first: usize, pixels: usize, scratch: &mut Scratch, out: &mut [f32]) {
         let level = Level::of::<P>(&scratch.panel, first, self.detrend, self.window.len());
         group::fill::<P>(&scratch.panel, first, &level, &self.window, &mut scratch.rows);
@@ -145,14 +173,14 @@ impl Spectrum {
                 transpose::transpose(&memory.bins, out);
                 for (lane, row) in out.chunks_exact_mut(self.row()).enumerate() {
                     for (bin, [re, im]) in edges.iter().enumerate().take(self.bins()) {
-                        level.put_back(lane, bin, [re.0[lane], im.0[lane]], self.output, row);
+                        level.restore(lane, bin, [re.0[lane], im.0[lane]], self.output, row);
                     }
                 }
             }
             (Transform::Series(plan), TransformScratch::Series(memory)) => {
                 plan.run(&scratch.rows, pixels, &level, self.output, memory, out);
             }
-            _ => unreachable!("scratch of another spectrum"),
+            _ => unreachable!("the scratch belongs to another spectrum"),
         }
     }
 }

@@ -9,7 +9,7 @@ use api::wire::route;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use journal::{Asked, Telling};
+use journal::{SnapshotQuery as Asked, SnapshotResponse as Telling};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub(super) async fn tasks(
 }
 
 fn tell(worker: &Worker, share: &Share, asked: &Asked) -> Telling {
-    share.journal.tell(asked, share.id.0, &worker.boot.0)
+    share.journal.snapshot(asked, share.id.0, &worker.boot.0)
 }
 
 /// The response. Many records are encoded on a blocking thread, because the HTTP threads must not be blocked.

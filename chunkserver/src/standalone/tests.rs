@@ -56,7 +56,7 @@ fn a_key_of_another_certificate_is_refused() {
     let authority = Authority::new();
     let folders = ServerFolders::new(&authority, TOKEN, &[]);
     folders.write("tls.key", &authority.leaf(transport::tls::SERVER_NAME).key);
-    assert!(refusal(&folders).contains("the certificates and the key cannot be used"), "{}", refusal(&folders));
+    assert!(refusal(&folders).contains("the certificates and the key are not usable"), "{}", refusal(&folders));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The states of slots: empty, being written by one thread, or ready for good. A reader that respects these states reads no byte while another thread writes that byte.
+//! The states of slots: empty, being written by one thread, or ready for good. A reader that respects these states reads no byte while
+//! another thread writes that byte.
 
 #[cfg(feature = "loom")]
 use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering};

@@ -60,13 +60,13 @@ pub enum ClientError {
 #[derive(Debug, Error)]
 pub enum PullError {
     /// No response, or an incomplete response.
-    #[error("a peer does not answer")]
+    #[error("a peer does not respond")]
     Http(#[from] reqwest::Error),
     /// The peer was restarted, or works on another assignment.
-    #[error("a peer refuses: {0}")]
+    #[error("a peer refuses the request: {0}")]
     Refused(StatusCode),
     /// The job failed on the peer, so that the requested data will not be computed; with the peer's message.
-    #[error("a peer's work has failed: {0}")]
+    #[error("the work of a peer has failed: {0}")]
     Failed(String),
     /// The response does not have the length of the block.
     #[error("a peer sent {found} bytes of a block of {expected}")]

@@ -1,4 +1,4 @@
-//! Accepts connections and serves them until told to stop.
+//! Accepts connections and serves them until shutdown.
 
 mod drain;
 

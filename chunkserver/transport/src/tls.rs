@@ -1,5 +1,5 @@
-//! Mutual TLS between the servers of one job and the operator. Each job has its own certificate authority, and a certificate of that authority
-//! is the only proof of membership. Names and addresses prove nothing.
+//! Mutual TLS between the servers of one job and the operator. Each job has its own certificate authority, and a certificate of that
+//! authority is the only proof of membership. Names and addresses prove nothing.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -63,10 +63,10 @@ pub enum Error {
         what: &'static str,
     },
     /// A certificate or the key is not valid, or the two do not match.
-    #[error("the certificates and the key cannot be used")]
+    #[error("the certificates and the key are not usable")]
     Unusable(#[from] rustls::Error),
     /// The authority's certificate cannot verify other certificates.
-    #[error("the authority's certificate cannot be used")]
+    #[error("the authority's certificate is not usable")]
     Authority(#[from] VerifierBuilderError),
 }
 
@@ -129,7 +129,7 @@ pub fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
 /// When the identity is not valid.
 pub fn client_config(identity: &Identity) -> Result<ClientConfig, Error> {
     let chains = WebPkiServerVerifier::builder_with_provider(identity.roots()?, provider()).build()?;
-    let name = ServerName::try_from(SERVER_NAME).map_err(|_| rustls::Error::General("the servers' name is no DNS name".into()))?;
+    let name = ServerName::try_from(SERVER_NAME).map_err(|_| rustls::Error::General("the name of the servers is not a DNS name".into()))?;
     let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])?;
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(OneName { chains, name }));
     let mut config = builder.with_client_auth_cert(identity.chain()?, identity.private_key()?)?;

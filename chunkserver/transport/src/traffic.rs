@@ -1,4 +1,4 @@
-//! Bytes that came and went since the start of the server: counted as they pass, read by whoever asks.
+//! Counters of the bytes that a server has received and sent since its start.
 
 use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-/// The two counts.
+/// The counters.
 #[derive(Debug, Default)]
 pub struct Traffic {
     received: AtomicU64,
@@ -14,7 +14,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Bytes came, from the source or from a peer.
+    /// Counts bytes received, from the source or from a peer.
     pub fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -24,7 +24,7 @@ impl Traffic {
         (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
     }
 
-    /// A body whose bytes are counted as they are sent.
+    /// Wraps a body so that its bytes are counted when they are sent.
     pub fn counted(self: &Arc<Self>, body: axum::body::Body) -> axum::body::Body {
         if body.size_hint().exact() == Some(0) {
             return body;
@@ -67,7 +67,7 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     #[tokio::test]
-    async fn what_is_sent_is_counted_and_not_changed() {
+    async fn sent_bytes_are_counted_and_unchanged() {
         let traffic = Arc::new(Traffic::default());
         let body = traffic.counted("twelve bytes".into());
         assert_eq!((body.size_hint().exact(), traffic.bytes()), (Some(12), (0, 0)));

@@ -1,8 +1,9 @@
-//! JPEG to gray samples: one component straight into the output, three by way of RGB.
+//! JPEG to gray samples: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>. One component is decoded into the output, three are
+//! decoded to RGB and converted.
 //!
-//! The standard lets decoders differ by one gray level; this one may do so from libjpeg, which Pillow uses.
+//! The standard allows decoders to differ by one gray level. This decoder may differ from libjpeg, which Pillow uses.
 
-use super::{Color, Error, Format, accept, luminance, same_shape};
+use super::{Color, Error, ImageFormat, accept, luminance, same_shape};
 use api::geometry::{Dtype, FrameSpec};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
@@ -21,7 +22,7 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     same_shape(found, expected)?;
     acceptable(components, color)?;
     if !ends(bytes) {
-        return Err(Error::Truncated { format: Format::Jpeg, received: bytes.len() });
+        return Err(Error::Truncated { format: ImageFormat::Jpeg, received: bytes.len() });
     }
     if components == 1 {
         return open(bytes, ColorSpace::Luma).decode_into(out).map_err(|e| failed(e, bytes));
@@ -32,7 +33,7 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     Ok(())
 }
 
-/// Strict: otherwise the part of an image that cannot be decoded is filled with gray.
+/// A strict decoder. Otherwise parts that fail to decode become gray.
 fn open(bytes: &[u8], space: ColorSpace) -> JpegDecoder<ZCursor<&[u8]>> {
     let largest = usize::from(u16::MAX);
     let options =
@@ -43,7 +44,7 @@ fn open(bytes: &[u8], space: ColorSpace) -> JpegDecoder<ZCursor<&[u8]>> {
 fn header(bytes: &[u8]) -> Result<(FrameSpec, u8), Error> {
     let mut decoder = open(bytes, ColorSpace::Luma);
     decoder.decode_headers().map_err(|e| failed(e, bytes))?;
-    let info = decoder.info().ok_or_else(|| Error::Corrupt { format: Format::Jpeg, source: "there is no header".into() })?;
+    let info = decoder.info().ok_or_else(|| Error::Corrupt { format: ImageFormat::Jpeg, source: "the header is missing".into() })?;
     let spec = FrameSpec { height: info.height.into(), width: info.width.into(), dtype: Dtype::Uint8 };
     Ok((spec, info.components))
 }
@@ -51,17 +52,18 @@ fn header(bytes: &[u8]) -> Result<(FrameSpec, u8), Error> {
 fn acceptable(components: u8, color: Color) -> Result<(), Error> {
     match components {
         1 => Ok(()),
-        3 => accept(color, Format::Jpeg, "in colour"),
-        other => Err(Error::Unsupported { format: Format::Jpeg, what: format!("{other} components, such as CMYK") }),
+        3 => accept(color, ImageFormat::Jpeg, "in colour"),
+        other => Err(Error::Unsupported { format: ImageFormat::Jpeg, what: format!("{other} components, such as CMYK") }),
     }
 }
 
-/// Whether an end-of-image marker follows the header segments. Pixels cannot contain it: their 0xff bytes are followed by 0.
+/// Whether an end-of-image marker follows the header segments. Entropy-coded data does not contain the marker: each 0xff is followed by 0
+/// (T.81, B.1.1.5).
 fn ends(bytes: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xda;
     let mut at = 2;
     while let Some(&[0xff, marker]) = bytes.get(at..at + 2) {
-        // Fill bytes.
+        // Fill bytes before a marker (T.81, B.1.1.2).
         if marker == 0xff {
             at += 1;
             continue;
@@ -74,14 +76,14 @@ fn ends(bytes: &[u8]) -> bool {
         };
         at += 2 + usize::from(u16::from_be_bytes([high, low]));
     }
-    // Backwards: the marker is mostly the last thing there is.
+    // Backwards, because the marker is usually at the end.
     bytes.get(at..).is_some_and(|scan| scan.windows(2).rev().any(|pair| pair == [0xff, 0xd9]))
 }
 
 fn failed(error: DecodeErrors, bytes: &[u8]) -> Error {
     match error {
-        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => Error::Truncated { format: Format::Jpeg, received: bytes.len() },
-        DecodeErrors::Unsupported(scheme) => Error::Unsupported { format: Format::Jpeg, what: format!("{scheme:?}") },
-        other => Error::Corrupt { format: Format::Jpeg, source: Box::new(other) },
+        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => Error::Truncated { format: ImageFormat::Jpeg, received: bytes.len() },
+        DecodeErrors::Unsupported(scheme) => Error::Unsupported { format: ImageFormat::Jpeg, what: format!("{scheme:?}") },
+        other => Error::Corrupt { format: ImageFormat::Jpeg, source: Box::new(other) },
     }
 }

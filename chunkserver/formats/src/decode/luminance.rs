@@ -1,6 +1,6 @@
-//! Pixels of several channels come in, their luminance goes out.
+//! Pixels of several channels in, their luminance out.
 //!
-//! Two channels are gray and alpha, three or four are colour; alpha is dropped.
+//! Two channels are gray and alpha, three are RGB, four are RGB and alpha. Alpha is dropped.
 
 /// 8-bit channels to 8-bit gray.
 pub(super) fn from_u8(pixels: &[u8], channels: usize, out: &mut [u8]) {
@@ -29,7 +29,8 @@ pub(super) fn of_u8(red: u8, green: u8, blue: u8) -> u8 {
     weigh(red.into(), green.into(), blue.into()) as u8
 }
 
-/// Pillow's weights: 0.299, 0.587 and 0.114 of 2^16. They sum to 2^16, so 16-bit samples just fit.
+/// The luma of ITU-R BT.601, <https://www.itu.int/rec/R-REC-BT.601>: 0.299 R + 0.587 G + 0.114 B, with the integer weights of Pillow. The
+/// weights sum to 2^16, so the sums of 16-bit samples fit 32 bits.
 fn weigh(red: u32, green: u32, blue: u32) -> u32 {
     (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 }
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gray_stays_itself_and_primaries_weigh_as_in_pillow() {
+    fn grays_are_unchanged_and_primaries_match_pillow() {
         for v in 0..=255 {
             assert_eq!(of_u8(v, v, v), v);
         }

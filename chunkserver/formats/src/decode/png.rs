@@ -1,9 +1,10 @@
-//! PNG to gray samples: 8-bit gray straight into the output, everything else by one table or one pass over the scratch.
+//! PNG to gray samples: <https://www.w3.org/TR/png-3/>. 8-bit gray is decoded into the output; other kinds need a table, or a pass over the
+//! scratch memory.
 //!
-//! Gray of 1, 2 and 4 bits spreads over 0 to 255 as in Pillow. A palette of grays gives those grays. A transparent colour
-//! (`tRNS`) is ignored, as are gamma and colour profiles. Of an animation the first frame is taken.
+//! Gray of 1, 2 and 4 bits is scaled to 0 to 255, as in Pillow. A palette of grays becomes these grays. The decoder ignores a transparent
+//! colour (`tRNS`), gamma and colour profiles. The first frame of an animation is decoded.
 
-use super::{Color, Error, Format, accept, luminance, same_shape};
+use super::{Color, Error, ImageFormat, accept, luminance, same_shape};
 use ::png::{BitDepth, ColorType, DecodeOptions, DecodingError, Info, Limits, Reader};
 use api::geometry::{Dtype, FrameSpec};
 use std::io::{Cursor, ErrorKind};
@@ -16,13 +17,13 @@ pub(super) fn probe(bytes: &[u8], color: Color) -> Result<FrameSpec, Error> {
     let (found, kind) = (spec(info), info.color_type);
     match kind {
         ColorType::Grayscale => {}
-        // The palette comes later in the file. Reading up to it costs one row at most.
+        // The palette follows later in the file. Reading up to the palette costs at most one row.
         ColorType::Indexed if color == Color::Refuse => {
             let reader = decoder.read_info().map_err(|e| failed(e, bytes))?;
             table(reader.info(), color)?;
         }
         ColorType::Indexed => {}
-        other => accept(color, Format::Png, name(other))?,
+        other => accept(color, ImageFormat::Png, name(other))?,
     }
     Ok(found)
 }
@@ -33,7 +34,7 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     let (kind, depth) = (info.color_type, info.bit_depth);
     same_shape(spec(info), expected)?;
     if !matches!(kind, ColorType::Grayscale | ColorType::Indexed) {
-        accept(color, Format::Png, name(kind))?;
+        accept(color, ImageFormat::Png, name(kind))?;
     }
     let mut reader = decoder.read_info().map_err(|e| failed(e, bytes))?;
     match (kind, depth) {
@@ -69,7 +70,7 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     }
 }
 
-/// A decoder that verifies checksums, reads no text and no colour profile, and allocates little before pixels.
+/// A decoder that verifies checksums, skips text and colour profiles, and allocates at most 16 MiB before the pixels.
 fn open(bytes: &[u8]) -> ::png::Decoder<Input<'_>> {
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
@@ -95,13 +96,13 @@ fn name(kind: ColorType) -> &'static str {
     }
 }
 
-/// Decodes the first frame. `next_frame` copies each row once, out of the cache it was unfiltered in.
+/// Decodes the first frame. `next_frame` copies each row once, while the unfiltered row is in the cache.
 fn pixels(reader: &mut Reader<Input<'_>>, bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
     let frame = reader.next_frame(out).map_err(|e| failed(e, bytes))?;
     if frame.buffer_size() == out.len() {
         Ok(())
     } else {
-        Err(Error::Unsupported { format: Format::Png, what: "an animation whose first frame covers a part of the image".into() })
+        Err(Error::Unsupported { format: ImageFormat::Png, what: "an animation whose first frame covers a part of the image".into() })
     }
 }
 
@@ -109,14 +110,14 @@ fn reader_size(reader: &Reader<Input<'_>>) -> Result<usize, Error> {
     reader.output_buffer_size().ok_or_else(|| corrupt("the image does not fit in memory"))
 }
 
-/// Zeros: the passes of an interlaced image of few bits are or-ed together.
+/// Zeros, because the decoder combines the passes of an interlaced image below 8 bits by or.
 fn zeros(scratch: &mut Vec<u8>, size: usize) -> &mut [u8] {
     scratch.clear();
     scratch.resize(size, 0);
     scratch
 }
 
-/// Gray values of packed samples or palette indices; `None` where the palette ends.
+/// The gray values of packed samples or palette indices; `None` beyond the palette.
 fn table(info: &Info<'_>, color: Color) -> Result<[Option<u8>; 256], Error> {
     let mut table = [None; 256];
     if info.color_type == ColorType::Grayscale {
@@ -126,9 +127,9 @@ fn table(info: &Info<'_>, color: Color) -> Result<[Option<u8>; 256], Error> {
         }
         return Ok(table);
     }
-    let palette = info.palette.as_deref().ok_or_else(|| corrupt("there is no palette"))?;
+    let palette = info.palette.as_deref().ok_or_else(|| corrupt("the palette is missing"))?;
     if palette.chunks_exact(3).any(|entry| entry[0] != entry[1] || entry[1] != entry[2]) {
-        accept(color, Format::Png, name(info.color_type))?;
+        accept(color, ImageFormat::Png, name(info.color_type))?;
     }
     for (entry, gray) in palette.chunks_exact(3).zip(&mut table) {
         *gray = Some(luminance::of_u8(entry[0], entry[1], entry[2]));
@@ -146,7 +147,7 @@ fn look_up(table: &[Option<u8>; 256], out: &mut [u8]) -> Result<(), Error> {
     if missing { Err(corrupt("a pixel lies outside the palette")) } else { Ok(()) }
 }
 
-/// Samples of 1, 2 or 4 bits, most significant first, each row starting at a byte.
+/// Unpacks samples of 1, 2 or 4 bits, most significant first. Each row starts at a byte: <https://www.w3.org/TR/png-3/#7Scanline>.
 fn unpack(packed: &[u8], bits: u8, width: usize, out: &mut [u8]) {
     let per_byte = usize::from(8 / bits);
     let mask = (1_u8 << bits) - 1;
@@ -163,14 +164,14 @@ fn unpack(packed: &[u8], bits: u8, width: usize, out: &mut [u8]) {
 }
 
 fn corrupt(what: &'static str) -> Error {
-    Error::Corrupt { format: Format::Png, source: what.into() }
+    Error::Corrupt { format: ImageFormat::Png, source: what.into() }
 }
 
 fn failed(error: DecodingError, bytes: &[u8]) -> Error {
     match error {
         DecodingError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => {
-            Error::Truncated { format: Format::Png, received: bytes.len() }
+            Error::Truncated { format: ImageFormat::Png, received: bytes.len() }
         }
-        other => Error::Corrupt { format: Format::Png, source: Box::new(other) },
+        other => Error::Corrupt { format: ImageFormat::Png, source: Box::new(other) },
     }
 }

@@ -1,10 +1,10 @@
-//! Every format there and back, and every way of being wrong.
+//! Every format is encoded and decoded, and every error occurs.
 
 mod by_hand;
 mod damage;
 mod tiff_lzw;
 
-use super::{Color, Decoder, Error, Format, probe};
+use super::{Color, Decoder, Error, ImageFormat, probe};
 use ::png::{BitDepth, ColorType};
 use ::tiff::encoder::{Compression, DeflateLevel, TiffEncoder, colortype};
 use api::geometry::{Dtype, FrameSpec};
@@ -18,13 +18,13 @@ fn spec(dtype: Dtype) -> FrameSpec {
     FrameSpec { height: H, width: W, dtype }
 }
 
-/// A smooth ramp with some texture: compresses, and no two rows are alike.
+/// A smooth ramp with texture: the bytes compress, and all rows differ.
 fn samples(count: usize) -> Vec<u8> {
     (0..count).map(|i| (i / 7 + (i * i / 13) % 11) as u8).collect()
 }
 
 fn try_decode(bytes: &[u8], expected: FrameSpec, color: Color) -> Result<Vec<u8>, Error> {
-    // Not zero: a decoder that relies on a clean buffer must fail here.
+    // Not zero, so that a decoder that needs a cleared buffer fails.
     let mut out = vec![0xa5; expected.bytes()];
     let mut decoder = Decoder { scratch: vec![0xa5; 100_000] };
     decoder.decode(bytes, expected, color, &mut out)?;
@@ -33,7 +33,7 @@ fn try_decode(bytes: &[u8], expected: FrameSpec, color: Color) -> Result<Vec<u8>
 
 #[track_caller]
 fn check(bytes: &[u8], expected: FrameSpec, color: Color, pixels: &[u8]) {
-    if Format::of(bytes).is_some() {
+    if ImageFormat::of(bytes).is_some() {
         assert_eq!(probe(bytes, color).unwrap(), expected);
     }
     assert!(try_decode(bytes, expected, color).unwrap() == pixels, "pixels differ");
@@ -80,7 +80,7 @@ fn compressions() -> [Compression; 4] {
 }
 
 #[test]
-fn gray_png_is_taken_as_it_is() {
+fn a_gray_png_is_unchanged() {
     check(&gray_png(), spec(Dtype::Uint8), Color::Refuse, &samples(H * W));
     let little: Vec<u8> = samples(2 * H * W);
     let big: Vec<u8> = little.chunks_exact(2).flat_map(|s| [s[1], s[0]]).collect();
@@ -88,7 +88,7 @@ fn gray_png_is_taken_as_it_is() {
 }
 
 #[test]
-fn few_bits_spread_over_the_whole_range() {
+fn samples_below_eight_bits_are_scaled_to_the_full_range() {
     for (depth, bits) in [(BitDepth::One, 1), (BitDepth::Two, 2), (BitDepth::Four, 4)] {
         let row = (W * bits).div_ceil(8);
         let packed = samples(H * row);
@@ -102,7 +102,7 @@ fn few_bits_spread_over_the_whole_range() {
 }
 
 #[test]
-fn an_interlaced_png_is_put_together() {
+fn the_passes_of_an_interlaced_png_are_combined() {
     let pixels = samples(H * W);
     let passes = by_hand::adam7(H, W, 8, |y, x| pixels[y * W + x]);
     check(&png_by_hand(W as u32, H as u32, 8, 0, true, &passes), spec(Dtype::Uint8), Color::Refuse, &pixels);
@@ -112,7 +112,7 @@ fn an_interlaced_png_is_put_together() {
 }
 
 #[test]
-fn a_palette_of_grays_is_gray_and_one_of_colours_is_colour() {
+fn a_palette_of_grays_is_gray_and_a_palette_of_colours_is_colour() {
     let indices: Vec<u8> = samples(H * W).iter().map(|v| v % 4).collect();
     let grays = vec![9, 9, 9, 100, 100, 100, 0, 0, 0, 255, 255, 255];
     let gray = png(ColorType::Indexed, BitDepth::Eight, Some(grays), &indices);
@@ -122,7 +122,7 @@ fn a_palette_of_grays_is_gray_and_one_of_colours_is_colour() {
     let colours = vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255];
     let colour = png(ColorType::Indexed, BitDepth::Eight, Some(colours), &indices);
     let refused = probe(&colour, Color::Refuse).unwrap_err();
-    assert!(matches!(refused, Error::ColourRefused { format: Format::Png, .. }));
+    assert!(matches!(refused, Error::ColourRefused { format: ImageFormat::Png, .. }));
     assert!(matches!(try_decode(&colour, spec(Dtype::Uint8), Color::Refuse), Err(Error::ColourRefused { .. })));
     let pixels: Vec<u8> = indices.iter().map(|&i| [76, 150, 29, 255][usize::from(i)]).collect();
     check(&colour, spec(Dtype::Uint8), Color::Luminance, &pixels);
@@ -161,7 +161,7 @@ fn colour_and_alpha_are_refused_or_become_luminance() {
 }
 
 #[test]
-fn jpeg_is_close_to_what_was_encoded() {
+fn a_decoded_jpeg_is_close_to_the_original() {
     let data: Vec<u8> = (0..H * W).map(|i| (2 * (i % W) + 3 * (i / W)) as u8).collect();
     let colours: Vec<u8> = data.iter().flat_map(|&v| [v, v, v]).collect();
     let close = |image: &[u8], color| {
@@ -180,7 +180,7 @@ fn jpeg_is_close_to_what_was_encoded() {
 }
 
 #[test]
-fn tiff_is_taken_as_it_is() {
+fn a_tiff_is_unchanged() {
     for compression in compressions() {
         check(&tiff::<colortype::Gray8>(compression, &samples(H * W)), spec(Dtype::Uint8), Color::Refuse, &samples(H * W));
         let words: Vec<u16> = samples(H * W).iter().map(|&v| u16::from(v) * 201).collect();
@@ -191,11 +191,11 @@ fn tiff_is_taken_as_it_is() {
         check(&tiff::<colortype::Gray32Float>(compression, &floats), spec(Dtype::Float32), Color::Refuse, &little);
     }
     let doubles = tiff::<colortype::Gray64Float>(Compression::Uncompressed, &vec![1.0; H * W]);
-    assert!(matches!(probe(&doubles, Color::Refuse), Err(Error::Unsupported { format: Format::Tiff, .. })));
+    assert!(matches!(probe(&doubles, Color::Refuse), Err(Error::Unsupported { format: ImageFormat::Tiff, .. })));
 }
 
 #[test]
-fn tiff_by_hand_in_either_byte_order_strips_or_tiles_inverted_or_not() {
+fn a_tiff_has_either_byte_order_strips_or_tiles_and_either_interpretation() {
     for big in [false, true] {
         for tile in [None, Some(16)] {
             for white_is_zero in [false, true] {
@@ -217,7 +217,7 @@ fn tiff_by_hand_in_either_byte_order_strips_or_tiles_inverted_or_not() {
 }
 
 #[test]
-fn raw_is_exactly_one_frame() {
+fn a_raw_body_has_the_size_of_one_frame() {
     check(&samples(4 * H * W), spec(Dtype::Float32), Color::Refuse, &samples(4 * H * W));
     assert!(matches!(probe(&samples(H * W), Color::Refuse), Err(Error::NoHeader)));
     let short = try_decode(&samples(H * W - 1), spec(Dtype::Uint8), Color::Refuse);
@@ -226,7 +226,7 @@ fn raw_is_exactly_one_frame() {
 }
 
 #[test]
-fn raw_pixels_that_look_like_something_else_are_raw() {
+fn raw_pixels_that_start_like_another_format_are_raw() {
     for start in [&b"\xff\xd8\xff"[..], b"\xff\xd8\xff\xe0", b"<html", b"{"] {
         let mut pixels = samples(H * W);
         pixels[..start.len()].copy_from_slice(start);
@@ -235,7 +235,7 @@ fn raw_pixels_that_look_like_something_else_are_raw() {
 }
 
 #[test]
-fn a_page_of_text_is_named_as_such() {
+fn a_text_body_is_reported_with_its_start() {
     let page = b"\n <html><body>`no`\tsuch node</body></html> and so on for more than sixty characters";
     for error in [probe(page, Color::Refuse).unwrap_err(), try_decode(page, spec(Dtype::Uint8), Color::Refuse).unwrap_err()] {
         assert!(error.to_string().contains("`<html><body> no  such node</body>"), "{error}");

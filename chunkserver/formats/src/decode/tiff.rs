@@ -1,10 +1,11 @@
 //! TIFF to gray samples: 8 and 16 bits and float32, in strips or tiles, of either byte order.
+//! TIFF 6.0: <https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf>.
 //!
-//! Values are those in the file, as tifffile and scikit-image give them: `WhiteIsZero` images are not inverted.
+//! Values are those in the file, as in tifffile and scikit-image: `WhiteIsZero` images are not inverted.
 
 mod lzw;
 
-use super::{Color, Error, Format, accept, luminance, same_shape};
+use super::{Color, Error, ImageFormat, accept, luminance, same_shape};
 use ::tiff::decoder::{Decoder, Limits};
 use ::tiff::tags::{PhotometricInterpretation, SampleFormat, Tag};
 use ::tiff::{ColorType, TiffError};
@@ -13,7 +14,7 @@ use std::io::{Cursor, ErrorKind};
 
 type Input<'a> = Cursor<&'a [u8]>;
 
-/// No tile is wider; a forged one would make the decoder allocate its row.
+/// Largest width of a tile. The decoder allocates a row of a tile, so a forged width could allocate gigabytes.
 const WIDEST_TILE: u32 = 1 << 16;
 
 pub(super) fn probe(bytes: &[u8], color: Color) -> Result<FrameSpec, Error> {
@@ -47,13 +48,13 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     Ok(())
 }
 
-/// All channels, as they are in the file, in the byte order of the machine.
+/// Reads all channels as in the file, in the byte order of the machine.
 fn pixels(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
     if lzw::applies(decoder, header, bytes)? {
         return lzw::read(decoder, header, bytes, out);
     }
     decoder.read_image_bytes(out).map_err(|e| failed(e, bytes))?;
-    // The decoder inverts such images; `!` inverts them back.
+    // The decoder inverts such images. `!` restores the values of the file.
     if header.inverted {
         out.iter_mut().for_each(|byte| *byte = !*byte);
     }
@@ -70,13 +71,13 @@ impl Header {
     fn accept(&self, color: Color) -> Result<(), Error> {
         match self.channels {
             1 => Ok(()),
-            3 => accept(color, Format::Tiff, "RGB"),
-            _ => accept(color, Format::Tiff, "RGBA"),
+            3 => accept(color, ImageFormat::Tiff, "RGB"),
+            _ => accept(color, ImageFormat::Tiff, "RGBA"),
         }
     }
 }
 
-/// Reads the first directory; its tables are limited to a megabyte each.
+/// Reads the first directory. The decoder limits each table to a megabyte.
 fn open(bytes: &[u8]) -> Result<Decoder<Input<'_>>, Error> {
     Decoder::new(Cursor::new(bytes)).map_err(|e| failed(e, bytes))
 }
@@ -85,7 +86,7 @@ fn header(decoder: &mut Decoder<Input<'_>>, bytes: &[u8]) -> Result<Header, Erro
     let (width, height) = decoder.dimensions().map_err(|e| failed(e, bytes))?;
     let color = decoder.colortype().map_err(|e| failed(e, bytes))?;
     if decoder.more_images() {
-        return Err(unsupported("several pages, where every frame has a URL of its own"));
+        return Err(unsupported("several pages; each frame needs its own URL"));
     }
     let (bits, channels) = match color {
         ColorType::Gray(bits) => (bits, 1),
@@ -99,11 +100,11 @@ fn header(decoder: &mut Decoder<Input<'_>>, bytes: &[u8]) -> Result<Header, Erro
         (SampleFormat::Uint, 16) => Dtype::Uint16,
         (SampleFormat::IEEEFP, 32) if channels == 1 => Dtype::Float32,
         (format, bits) => {
-            return Err(unsupported(format!("{bits}-bit {format:?} samples (uint8, uint16 and float32 are read)")));
+            return Err(unsupported(format!("{bits}-bit {format:?} samples (uint8, uint16 and float32 are supported)")));
         }
     };
     let spec = FrameSpec { height: height as usize, width: width as usize, dtype };
-    // A separate plane for each colour, or channels beyond those the colour type names.
+    // Each colour in its own plane, or more channels than the colour type has.
     let bytes_expected = (width as usize).checked_mul(height as usize).and_then(|pixels| pixels.checked_mul(channels * dtype.size()));
     if layout.planes != 1 || Some(layout.complete_len) != bytes_expected {
         return Err(unsupported("colours in separate planes, or extra channels"));
@@ -119,7 +120,7 @@ fn header(decoder: &mut Decoder<Input<'_>>, bytes: &[u8]) -> Result<Header, Erro
     Ok(Header { spec, channels, inverted })
 }
 
-/// The decoder gives samples in the byte order of the machine.
+/// Converts samples from the byte order of the machine.
 fn little_endian(out: &mut [u8], dtype: Dtype) {
     if cfg!(target_endian = "big") {
         out.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
@@ -127,13 +128,15 @@ fn little_endian(out: &mut [u8], dtype: Dtype) {
 }
 
 fn unsupported(what: impl Into<String>) -> Error {
-    Error::Unsupported { format: Format::Tiff, what: what.into() }
+    Error::Unsupported { format: ImageFormat::Tiff, what: what.into() }
 }
 
 fn failed(error: TiffError, bytes: &[u8]) -> Error {
     match error {
-        TiffError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => Error::Truncated { format: Format::Tiff, received: bytes.len() },
+        TiffError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => {
+            Error::Truncated { format: ImageFormat::Tiff, received: bytes.len() }
+        }
         TiffError::UnsupportedError(e) => unsupported(e.to_string()),
-        other => Error::Corrupt { format: Format::Tiff, source: Box::new(other) },
+        other => Error::Corrupt { format: ImageFormat::Tiff, source: Box::new(other) },
     }
 }

@@ -1,4 +1,4 @@
-//! One 2-D array as a gray JPEG.
+//! A 2-D array (y, x) as a gray JPEG, ITU-T T.81: <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>.
 
 use super::picture::{Contrast, gray, sides};
 use super::{ArrayRef, Error, Format, Value, tuple};
@@ -6,7 +6,7 @@ use api::geometry::Element;
 use jpeg_encoder::{ColorType, Encoder};
 use std::borrow::Cow;
 
-/// `uint8` as it is, anything else scaled as [`super::picture()`] does with linear contrast.
+/// `uint8` unscaled; other types scaled as [`super::picture()`] with linear contrast.
 pub(super) fn encode(a: &ArrayRef<'_>, quality: u8) -> Result<Vec<u8>, Error> {
     let format = Format::Jpeg { quality };
     let (height, width) = sides(a, format)?;

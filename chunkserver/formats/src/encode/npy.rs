@@ -1,12 +1,12 @@
-//! NumPy's own file format, version 1.0.
+//! The NPY format of NumPy, version 1.0: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use super::{ArrayRef, Error, Format, tuple};
 use api::geometry::Element;
 
-/// Magic string, version, and the two bytes that give the length of the rest of the header.
+/// Magic string, version, and the two bytes with the length of the rest of the header.
 const PRELUDE: usize = 10;
 
-/// Data begin at a multiple of this, so that readers can map the file.
+/// The data starts at a multiple of this number of bytes, so that readers can map the file.
 const ALIGNMENT: usize = 64;
 
 pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
@@ -16,10 +16,10 @@ pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// The bytes of an `.npy` file before the elements, for those who stream the elements after it.
+/// The bytes of an `.npy` file before the elements, for callers that stream the elements.
 ///
 /// # Errors
-/// When the shape has thousands of axes and does not fit into the header.
+/// When the shape has thousands of axes and exceeds the header.
 pub fn header(element: Element, shape: &[usize]) -> Result<Vec<u8>, Error> {
     let shape = tuple(shape);
     let dictionary = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", element.type_string());

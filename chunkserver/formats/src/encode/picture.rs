@@ -1,18 +1,18 @@
-//! One 2-D array as a gray PNG.
+//! A 2-D array (y, x) as a gray PNG: <https://www.w3.org/TR/png-3/>.
 
 use super::{ArrayRef, Error, Format, Value, selection, tuple};
 use api::geometry::Element;
 
-/// How values become the 256 grays of a picture.
+/// The mapping of values to the 256 grays of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contrast {
-    /// The least finite value is black, the greatest is white.
+    /// The smallest finite value is black, the largest is white.
     Linear,
-    /// The same of `log(1 + value)`, with negative values taken as 0: for power, which spans many decades.
+    /// As `Linear`, of `log(1 + value)`, with 0 for negative values: for power, which spans many decades.
     Log,
 }
 
-/// `uint8` and `uint16` as they are, anything else by [`picture`] with linear contrast.
+/// `uint8` and `uint16` unchanged; other types by [`picture`] with linear contrast.
 pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
     let (height, width) = sides(a, Format::Png)?;
     match a.element {
@@ -26,9 +26,9 @@ pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// An 8-bit gray PNG of a 2-D array of any element type, scaled to the whole range from black to white.
+/// An 8-bit gray PNG of a 2-D array of any element type, scaled to the range from black to white.
 ///
-/// Complex values count by their magnitude. NaN and −∞ are black, ∞ is white. A flat picture is black.
+/// Complex values are represented by their magnitude. NaN and −∞ are black, ∞ is white. A picture with a single value is black.
 ///
 /// # Errors
 /// When the array is not 2-D, has no elements, or is too large for a PNG.
@@ -38,11 +38,11 @@ pub fn picture(a: &ArrayRef<'_>, contrast: Contrast) -> Result<Vec<u8>, Error> {
     write(height, width, ::png::BitDepth::Eight, &gray(a.values().map(Value::magnitude), contrast))
 }
 
-/// The gray values of a picture: scaled as [`picture`] says.
+/// The gray values of a picture, scaled as in [`picture`].
 pub fn gray(values: impl Iterator<Item = f64> + Clone, contrast: Contrast) -> Vec<u8> {
     let values = values.map(|v| match contrast {
         Contrast::Linear => v,
-        // `max` would turn NaN into 0, and 0 may be brighter than black.
+        // `max` returns 0 for NaN, and 0 may be brighter than black.
         Contrast::Log => {
             if v < 0.0 {
                 0.0
@@ -53,28 +53,28 @@ pub fn gray(values: impl Iterator<Item = f64> + Clone, contrast: Contrast) -> Ve
     });
     let finite = values.clone().filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    // Halves, because the range of float64 values may itself be beyond float64.
+    // Halves, because the range of float64 values may exceed float64.
     let range = high / 2.0 - low / 2.0;
     let scale = |v: f64| match v {
         f64::INFINITY => 255,
-        // The cast saturates, and makes 0 of NaN.
+        // The cast saturates, and converts NaN to 0.
         _ if range > 0.0 => ((v / 2.0 - low / 2.0) / range * 255.0).round() as u8,
         _ => 0,
     };
     values.map(scale).collect()
 }
 
-/// An 8-bit gray PNG of pixels that are gray values already, row by row.
+/// An 8-bit gray PNG of gray values (y, x) in C order.
 ///
 /// # Errors
-/// When there are no pixels, not as many as height times width, or too many for a PNG.
+/// When the picture is empty or too large for PNG, or the number of pixels is not height times width.
 pub fn gray_png(height: usize, width: usize, pixels: &[u8]) -> Result<Vec<u8>, Error> {
     let a = ArrayRef { element: Element::Uint8, shape: &[height, width], data: pixels };
     a.check()?;
     encode(&a)
 }
 
-/// Height and width of a picture in `format`, as PNG counts them.
+/// Height and width of a picture in `format`.
 pub(super) fn sides(a: &ArrayRef<'_>, format: Format) -> Result<(u32, u32), Error> {
     let &[height, width] = a.shape else {
         let advice = if a.shape.len() > 2 {
@@ -87,7 +87,7 @@ pub(super) fn sides(a: &ArrayRef<'_>, format: Format) -> Result<(u32, u32), Erro
     if height == 0 || width == 0 {
         return Err(Error::Empty { format, shape: tuple(a.shape) });
     }
-    // The specification's limit is 2^31 - 1.
+    // PNG limits both to 2^31 - 1.
     match (i32::try_from(height), i32::try_from(width)) {
         (Ok(height), Ok(width)) => Ok((height.unsigned_abs(), width.unsigned_abs())),
         _ => Err(Error::TooLarge { format, shape: tuple(a.shape) }),

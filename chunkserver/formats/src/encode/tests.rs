@@ -16,7 +16,7 @@ fn text(element: Element, shape: &[usize], data: &[u8], format: Format) -> Strin
 }
 
 #[test]
-fn npy_headers_are_numpys() {
+fn npy_headers_match_numpy() {
     let check = |element: Element, shape: &[usize], dictionary: &str| {
         let data = vec![7; shape.iter().product::<usize>() * element.size()];
         let file = encode(&ArrayRef { element, shape, data: &data }, Format::Npy).unwrap();
@@ -35,7 +35,7 @@ fn npy_headers_are_numpys() {
     check(Element::Float32, &[1], "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }");
     check(Element::Float64, &[], "{'descr': '<f8', 'fortran_order': False, 'shape': (), }");
     check(Element::Complex64, &[2], "{'descr': '<c8', 'fortran_order': False, 'shape': (2,), }");
-    // One character more, and the header would grow by a whole 64 bytes.
+    // One more character would add 64 bytes to the header.
     check(Element::Uint8, &[1; 22], &format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {}, }}", tuple(&[1; 22])));
 }
 
@@ -48,7 +48,7 @@ fn decoded(png: &[u8]) -> (::png::BitDepth, (u32, u32), Vec<u8>) {
 }
 
 #[test]
-fn png_keeps_integers_and_scales_the_rest() {
+fn png_keeps_small_integers_and_scales_other_types() {
     let check = |element, data: &[u8], depth, pixels: &[u8]| {
         let png = encode(&ArrayRef { element, shape: &[2, 3], data }, Format::Png).unwrap();
         assert_eq!(decoded(&png), (depth, (2, 3), pixels.to_vec()), "{element}");
@@ -63,7 +63,7 @@ fn png_keeps_integers_and_scales_the_rest() {
 }
 
 #[test]
-fn contrast_spreads_the_finite_range() {
+fn contrast_maps_the_finite_range_to_all_grays() {
     let check = |values: &[f64], contrast, expected: &[u8]| {
         assert_eq!(gray(values.iter().copied(), contrast), expected);
     };
@@ -76,7 +76,7 @@ fn contrast_spreads_the_finite_range() {
 }
 
 #[test]
-fn csv_is_rows_that_read_back() {
+fn csv_has_one_line_per_row() {
     let check = |element, shape: &[usize], data: &[u8], expected: &str| {
         assert_eq!(text(element, shape, data, Format::Csv), expected);
     };
@@ -146,7 +146,7 @@ fn tiff_has_one_page_per_frame() {
 }
 
 #[test]
-fn refusals_say_what_to_ask_for() {
+fn error_messages_name_an_alternative() {
     let check = |element, shape: &[usize], format, expected: &str| assert_eq!(refusal(element, shape, format), expected);
     check(
         Element::Uint8,
@@ -193,7 +193,7 @@ fn formats_are_named_by_extension() {
 }
 
 #[test]
-fn a_jpeg_is_close_to_its_picture_and_closer_with_more_quality() {
+fn a_higher_jpeg_quality_is_closer_to_the_picture() {
     let (height, width) = (40, 64);
     let smooth: Vec<u8> = (0..height * width).map(|i| (2 * (i % width) + 2 * (i / width)) as u8).collect();
     let distance = |quality: u8| {
@@ -209,7 +209,7 @@ fn a_jpeg_is_close_to_its_picture_and_closer_with_more_quality() {
 }
 
 #[test]
-fn a_jpegs_quality_may_follow_its_name() {
+fn the_jpeg_quality_follows_the_name() {
     let check = |name: &str, quality| assert_eq!(name.parse::<Format>().unwrap(), Format::Jpeg { quality }, "{name}");
     check("jpg", 80);
     check("JPEG", 80);

@@ -2,9 +2,10 @@
 
 use super::{ArrayRef, Error, Format, Value, selection, tuple};
 
-/// One line per row, or per element when there are fewer than two axes; no header line.
+/// One line per row, or per element for fewer than two axes; no header line.
 ///
-/// `numpy.loadtxt(path, delimiter=",")` reads it, with `dtype=complex` when values are.
+/// [`numpy.loadtxt(path, delimiter=",")`](https://numpy.org/doc/stable/reference/generated/numpy.loadtxt.html) reads the text, with
+/// `dtype=complex` for complex values.
 pub(super) fn csv(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
     let columns = match *a.shape {
         [] | [_] => 1,
@@ -39,8 +40,8 @@ pub(super) fn csv(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
     Ok(out.into_bytes())
 }
 
-/// `{"shape": [..], "dtype": "..", "data": ..}` with one list per axis; a complex value is `[re, im]`, and what JSON
-/// has no number for (NaN, ±∞) is `null`.
+/// `{"shape": [..], "dtype": "..", "data": ..}` with one list per axis. A complex value is `[re, im]`. NaN and ±∞, which JSON cannot
+/// express, are `null`.
 pub(super) fn json(a: &ArrayRef<'_>) -> Vec<u8> {
     let shape: Vec<String> = a.shape.iter().map(ToString::to_string).collect();
     let mut out = String::with_capacity(a.data.len() * 2 + 64);
@@ -77,8 +78,8 @@ fn json_value(value: Value) -> String {
     }
 }
 
-/// The shortest text that reads back as the same float: `0.1`, `1e16`, `-0.0`, `NaN`, `inf`.
+/// The shortest text that parses to the same float: `0.1`, `1e16`, `-0.0`, `NaN`, `inf`.
 fn float(v: impl std::fmt::Debug) -> String {
-    // `Display` would write 1e38 with 39 digits; `Debug` takes the exponent.
+    // `Display` writes 1e38 with 39 digits, `Debug` with an exponent.
     format!("{v:?}")
 }

@@ -1,4 +1,6 @@
-//! A 2-D array as one TIFF page, a 3-D one as a page per frame; uncompressed, so that every reader can map it.
+//! A 2-D array (y, x) as one TIFF page, a 3-D array (t, y, x) as one page per frame; uncompressed, so that readers can map the file.
+//! TIFF 6.0: <https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf>, BigTIFF:
+//! <https://www.awaresystems.be/imaging/tiff/bigtiff.html>.
 
 use super::{ArrayRef, Error, Format, array, selection, tuple};
 use ::tiff::TiffResult;
@@ -6,7 +8,7 @@ use ::tiff::encoder::{TiffEncoder, TiffKind, TiffValue, colortype};
 use api::geometry::Element;
 use std::io::Cursor;
 
-/// Above this, offsets may not fit 32 bits any more, and BigTIFF is written. The margin below 4 GiB is for the pages' tags.
+/// Arrays above this size are written as BigTIFF, because offsets may exceed 32 bits. The margin below 4 GiB is for the tags of the pages.
 const CLASSIC_BYTES: usize = 3 << 30;
 
 pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
@@ -47,7 +49,7 @@ pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// What all pages have in common.
+/// The properties that all pages share.
 struct Page {
     width: u32,
     height: u32,
@@ -64,7 +66,7 @@ fn write<K: TiffKind>(file: File<'_, K>, a: &ArrayRef<'_>, page: &Page) -> TiffR
         Element::Int32 => pages::<colortype::GrayI32, K, 4>(file, a, page, i32::from_le_bytes),
         Element::Float32 => pages::<colortype::Gray32Float, K, 4>(file, a, page, f32::from_le_bytes),
         Element::Float64 => pages::<colortype::Gray64Float, K, 8>(file, a, page, f64::from_le_bytes),
-        // Refused before anything was written.
+        // `encode` has refused complex values.
         Element::Complex64 => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
-//! Shapes and names in, Zarr v3 metadata and chunk keys out.
+//! Zarr v3 metadata and chunk keys: <https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html>.
 //!
-//! Chunks are uncompressed, so that a server sends them as they lie in memory. Chunks at the edge are full size and
-//! padded: readers reshape every chunk to the chunk shape.
+//! Chunks are uncompressed, so that a server sends them as they lie in memory. Chunks at the edge have the full chunk shape and are padded.
 
 use api::geometry::Element;
 use serde_json::{Map, Value, json};
@@ -9,8 +8,9 @@ use std::fmt::Write as _;
 
 /// The `zarr.json` of one array.
 ///
-/// `transpose` is the order in which a chunk's axes lie in its bytes: `[1, 2, 0]` sends (t, y, x) chunks as (y, x, t),
-/// one time series after the other. `None` is C order. `dimension_names` is one name per axis, or empty.
+/// `transpose` is the order of the axes in the bytes of a chunk, see
+/// <https://zarr-specs.readthedocs.io/en/latest/v3/codecs/transpose/index.html>: `[1, 2, 0]` stores (t, y, x) chunks as (y, x, t), one time
+/// series after another. `None` is C order. `dimension_names` has one name per axis, or is empty.
 pub fn array_metadata(
     shape: &[usize],
     chunk_shape: &[usize],
@@ -26,7 +26,9 @@ pub fn array_metadata(
     metadata(shape, chunk_shape, element, dimension_names, attributes, &codecs)
 }
 
-/// The `zarr.json` of an array whose objects are shards of several chunks, with an index at the end of each.
+/// The `zarr.json` of an array whose objects are shards: several chunks and an index at the end. Sharding codec:
+/// <https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html>, checksum of the index: CRC-32C,
+/// <https://www.rfc-editor.org/rfc/rfc3720#appendix-B.4>.
 pub fn sharded_metadata(
     shape: &[usize],
     shard_shape: &[usize],
@@ -77,9 +79,9 @@ fn metadata(
     metadata.to_string()
 }
 
-/// The `zarr.json` of the group that holds the arrays, with their metadata inline, so that one request opens them all.
+/// The `zarr.json` of the group of the arrays, with the metadata of the arrays inline (consolidated), so that one request opens all arrays.
 ///
-/// Each array is given by its name and by what [`array_metadata`] wrote, which is copied as it is.
+/// `arrays` has the name and the [`array_metadata`] of each array. The metadata is copied unchanged.
 pub fn group_metadata(arrays: &[(&str, &str)]) -> String {
     let nodes: Vec<String> = arrays.iter().map(|(name, metadata)| format!("{}:{metadata}", json!(name))).collect();
     format!(
@@ -91,21 +93,21 @@ pub fn group_metadata(arrays: &[(&str, &str)]) -> String {
     )
 }
 
-/// The `zarr.json` of a group that does not say what is in it.
+/// The `zarr.json` of a group without a list of its members.
 pub fn empty_group_metadata() -> String {
     json!({"zarr_format": 3, "node_type": "group", "attributes": {}}).to_string()
 }
 
-/// Where a chunk lies below its array: `c/0/12/3`; `c` in an array without axes.
+/// The key of a chunk below its array, in the default encoding: `c/0/12/3`; `c` for an array without axes.
 pub fn chunk_key(index: &[usize]) -> String {
     index.iter().fold("c".to_owned(), |mut key, i| {
-        // Writing to a String cannot fail.
+        // A write to a String does not fail.
         let _ = write!(key, "/{i}");
         key
     })
 }
 
-/// Zero, written as the data type's own: a float for floats, a pair for complex values.
+/// Zero in the notation of the data type: a float for floats, a pair for complex values.
 fn fill_value(element: Element) -> Value {
     match element {
         Element::Uint8 | Element::Uint16 | Element::Uint64 | Element::Int32 => json!(0),
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_of_time_series_says_how_its_chunks_lie() {
+    fn an_array_of_time_series_has_a_transpose_codec() {
         let mut attributes = Map::new();
         attributes.insert("dimension_units".to_owned(), json!(["1", "8 nm", "8 nm"]));
         let axes = ["t", "y", "x"];
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_carries_its_arrays_inline() {
+    fn a_group_contains_the_metadata_of_its_arrays() {
         let array = array_metadata(&[], &[], Element::Float64, &[], &Map::new(), None);
         let group = parsed(&group_metadata(&[("power", &array), ("a \"name\"", &array)]));
         let metadata = json!({"power": parsed(&array), "a \"name\"": parsed(&array)});
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn chunk_keys_are_the_default_encoding() {
+    fn chunk_keys_follow_the_default_encoding() {
         assert_eq!(chunk_key(&[0, 12, 3]), "c/0/12/3");
         assert_eq!(chunk_key(&[7]), "c/7");
         assert_eq!(chunk_key(&[]), "c");

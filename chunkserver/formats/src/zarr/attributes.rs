@@ -1,4 +1,5 @@
-//! What is said of an array beside its shape: units, a name for people, a sentence.
+//! Attributes of an array: units, a long name and a description, as in the CF conventions,
+//! <https://cfconventions.org/cf-conventions/cf-conventions.html#_description_of_the_data>.
 
 use crate::aspect::Aspect;
 use api::arrays::{Array, Base, Holder};
@@ -6,20 +7,19 @@ use api::job::{Detrend, Fft, FftOutput, Reduction, Window};
 use api::plan::Plan;
 use serde_json::{Map, Value, json};
 
-/// The attributes of an array, or of an aspect of it.
-///
-/// No physical size of a pixel or a frame is known here, so none is given.
+/// The attributes of an array, or of an aspect of an array. The physical size of pixels and frames is unknown, so the attributes do not
+/// contain it.
 pub(super) fn attributes(array: &Array, aspect: Aspect, plan: &Plan) -> Map<String, Value> {
     let (units, name, description) = match (aspect, plan.fft) {
         (Aspect::Magnitude, _) => (VALUE.into(), "absolute value".into(), format!("Absolute value of {}.", array.name)),
         (Aspect::Phase, _) => ("radian".into(), "phase".into(), format!("Angle of {}, from -pi to pi.", array.name)),
         (Aspect::Value, fft) => of(array.holder, fft),
     };
-    let said = [("units", units), ("long_name", name), ("description", description)];
-    said.into_iter().map(|(name, text)| (name.to_owned(), json!(text))).collect()
+    let texts = [("units", units), ("long_name", name), ("description", description)];
+    texts.into_iter().map(|(name, text)| (name.to_owned(), json!(text))).collect()
 }
 
-/// The unit of a pixel, whatever its source counts.
+/// The unit of a pixel, which the source does not state.
 const VALUE: &str = "value";
 
 fn of(holder: Holder, fft: Option<Fft>) -> (String, String, String) {
@@ -40,7 +40,7 @@ fn reduced(base: Base, op: Reduction, fft: Option<Fft>, over: &str) -> (String, 
     (units(base, fft, power), format!("{name} of {title}"), format!("{name} over {over} of {title}, as NumPy's {name}."))
 }
 
-/// The unit of a base to the power of `power`.
+/// The unit of a base, to the power of `power`.
 fn units(base: Base, fft: Option<Fft>, power: u32) -> String {
     let squared = base == Base::Spectrum && fft.is_some_and(|fft| fft.output == FftOutput::Power);
     match power * if squared { 2 } else { 1 } {

@@ -1,8 +1,9 @@
-//! A regular chunk grid: which elements a chunk holds. Chunks at the edge are full size and padded, as Zarr has them.
+//! Regular chunk grids: <https://zarr-specs.readthedocs.io/en/latest/v3/chunk-grids/regular-grid/index.html>. Chunks at the edge have the
+//! full chunk shape and are padded.
 
 use std::ops::Range;
 
-/// The grid of an array.
+/// The chunk grid of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
     shape: Vec<usize>,
@@ -10,42 +11,42 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Chunks of `chunks` elements along each axis of `shape`; no larger than the axis, and at least 1.
+    /// Chunks of `chunks` elements along each axis of `shape`, limited to 1 and the length of the axis.
     pub fn new(shape: &[usize], chunks: &[usize]) -> Self {
         let chunks = shape.iter().zip(chunks).map(|(&size, &chunk)| chunk.clamp(1, size.max(1))).collect();
         Self { shape: shape.to_vec(), chunks }
     }
 
-    /// Reads `ct,cy,cx`: as many numbers as `shape` has axes, -1 for a whole axis.
+    /// Parses `ct,cy,cx`: one number per axis of `shape`, -1 for the whole axis.
     pub fn parse(text: &str, shape: &[usize]) -> Option<Self> {
         let size = |text: &str| {
             if text == "-1" {
                 return Some(usize::MAX);
             }
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            // A number too large to read is larger than any axis.
+            // A number that exceeds usize is larger than any axis.
             digits.then(|| text.parse().unwrap_or(usize::MAX)).filter(|&size| size > 0)
         };
         let chunks: Vec<usize> = text.split(',').map(size).collect::<Option<_>>()?;
         (chunks.len() == shape.len()).then(|| Self::new(shape, &chunks))
     }
 
-    /// Elements of a chunk along each axis.
+    /// Number of elements of a chunk along each axis.
     pub fn chunks(&self) -> &[usize] {
         &self.chunks
     }
 
-    /// Chunks along each axis.
+    /// Number of chunks along each axis.
     pub fn counts(&self) -> Vec<usize> {
         self.shape.iter().zip(&self.chunks).map(|(size, chunk)| size.div_ceil(*chunk)).collect()
     }
 
-    /// Bytes of each chunk, with elements of `item` bytes.
+    /// Size of a chunk in bytes, with elements of `item` bytes.
     pub fn chunk_bytes(&self, item: usize) -> u64 {
         self.chunks.iter().fold(item as u64, |bytes, &chunk| bytes.saturating_mul(chunk as u64))
     }
 
-    /// The array's elements in chunk `index`; `None` when there is no such chunk.
+    /// The elements of the array in chunk `index`; `None` when the chunk does not exist.
     pub fn region(&self, index: &[usize]) -> Option<Vec<Range<usize>>> {
         let along = |((&i, &chunk), &size): ((&usize, &usize), &usize)| {
             let first = i.checked_mul(chunk).filter(|&first| first < size)?;
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grid_is_read_and_clamped() {
+    fn a_grid_is_parsed_and_clamped() {
         let chunks = |text: &str| Grid::parse(text, &[40, 64, 60]).map(|grid| grid.chunks().to_vec());
         assert_eq!(chunks("1,64,60"), Some(vec![1, 64, 60]));
         assert_eq!(chunks("-1,10,10"), Some(vec![40, 10, 10]));
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chunk_is_none() {
+    fn a_missing_chunk_has_no_region() {
         let grid = Grid::parse("2,2,2", &[5, 4, 3]).unwrap();
         assert_eq!(grid.region(&[2, 1, 1]), Some(vec![4..5, 2..4, 2..3]));
         for index in [vec![3, 0, 0], vec![0, 0], vec![0, 0, 0, 0], vec![usize::MAX, 0, 0]] {

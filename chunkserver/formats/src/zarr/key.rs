@@ -1,4 +1,4 @@
-//! Keys in, what lies there out.
+//! Resolves keys to documents and chunks.
 
 use super::grid::Grid;
 use super::metadata;
@@ -10,10 +10,10 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 /// The group of images for viewers. No array of a job has this name.
 const OME: &str = "ome";
-/// The one scale of an image.
+/// The only scale of an image.
 const SCALE: &str = "0";
 
-/// What lies at a key.
+/// The value of a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node<'a> {
     /// Metadata, or a listing.
@@ -22,10 +22,10 @@ pub enum Node<'a> {
     Chunk(Chunk<'a>),
 }
 
-/// A small text.
+/// A short text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Its media type.
+    /// The media type.
     pub content_type: &'static str,
     /// The text.
     pub text: String,
@@ -44,10 +44,10 @@ fn value(value: &Value) -> Node<'static> {
 }
 
 impl Hierarchy {
-    /// What lies at `path`, which is what follows the root's name: empty, or a slash and a key.
+    /// Resolves `path`, the part of the address after the name of the root: empty, or a slash and a key.
     ///
     /// # Errors
-    /// When nothing does.
+    /// When the key does not exist.
     pub fn find(&self, path: &str) -> Result<Node<'_>, Error> {
         let parts: Vec<&str> = path.split('/').collect();
         match parts[..] {
@@ -99,7 +99,7 @@ impl Hierarchy {
         })
     }
 
-    /// What lies below the group of images.
+    /// Resolves `rest` below the group of images.
     fn image(&self, path: &str, rest: &[&str]) -> Result<Node<'_>, Error> {
         let images = || self.views().iter().filter(|view| view.is_image());
         let view = |name| images().find(|view| view.name == name).ok_or_else(|| Error::NoSuchKey(path.to_owned()));
@@ -133,7 +133,7 @@ fn array_listing(folder: &str, rest: &[&str]) -> Node<'static> {
     html(metadata::listing(folder, rest.is_empty().then_some(folder), entries))
 }
 
-/// A key of an array in v3.
+/// Resolves a key of an array in v3.
 fn array_key<'a>(path: &str, view: &'a View, grid: Grid, rest: &[&str]) -> Result<Node<'a>, Error> {
     match rest {
         ["zarr.json"] => Ok(json(metadata::array_v3(view, &grid))),
@@ -143,7 +143,7 @@ fn array_key<'a>(path: &str, view: &'a View, grid: Grid, rest: &[&str]) -> Resul
 }
 
 fn chunk<'a, 'k>(path: &str, view: &'a View, grid: Grid, index: impl Iterator<Item = &'k str>) -> Result<Node<'a>, Error> {
-    // A key has one spelling: no signs, no zeros in front.
+    // Each chunk has exactly one key: no sign, no leading zeros.
     let number = |text: &str| text.parse::<usize>().ok().filter(|number| number.to_string() == text);
     let index: Vec<usize> = index.map(number).collect::<Option<_>>().ok_or_else(|| Error::NoSuchKey(path.to_owned()))?;
     match grid.region(&index) {

@@ -8,37 +8,37 @@ use serde_json::{Map, Value, json};
 
 /// `zarr.json` of an array.
 pub(super) fn array_v3(view: &View, grid: &Grid) -> String {
-    // Plain C order, for tiles too: both versions of the format then have the same chunks.
+    // C order for tiles too, so that both versions of the format have the same chunks.
     array_metadata(&view.shape, grid.chunks(), view.element, &view.axes, &view.attributes, None)
 }
 
-/// `zarr.json` of the root: all arrays inline.
+/// `zarr.json` of the root, with the metadata of all arrays inline.
 pub(super) fn group_v3(hierarchy: &Hierarchy) -> String {
     let arrays: Vec<(&str, String)> = hierarchy.views().iter().map(|view| (view.name.as_str(), array_v3(view, &view.grid))).collect();
     let arrays: Vec<(&str, &str)> = arrays.iter().map(|(name, metadata)| (*name, metadata.as_str())).collect();
     group_metadata(&arrays)
 }
 
-/// `zarr.json` of a group without arrays of its own.
+/// `zarr.json` of a group without arrays.
 pub(super) fn bare_group_v3() -> Value {
     json!({"zarr_format": 3, "node_type": "group", "attributes": {}})
 }
 
-/// Dimensions of an image. Each image is opened by itself, so that rows and columns may be called what they are.
+/// The dimensions of an image. A reader opens each image separately, so that rows and columns have their plain names.
 fn image_axes(view: &View) -> Vec<&'static str> {
     view.axes.iter().map(|name| name.trim_start_matches("raw_")).collect()
 }
 
-/// `zarr.json` of an image's array: validators want its dimensions to be called as the image's axes are.
+/// `zarr.json` of the array of an image. OME-NGFF requires that the dimensions have the names of the axes.
 pub(super) fn image_array_v3(view: &View, grid: &Grid) -> String {
     array_metadata(&view.shape, grid.chunks(), view.element, &image_axes(view), &view.attributes, None)
 }
 
-/// `zarr.json` of a multiscale image of one scale, OME-Zarr 0.5.
+/// `zarr.json` of a multiscale image with one scale, OME-NGFF 0.5: <https://ngff.openmicroscopy.org/0.5/#multiscale-md>.
 pub(super) fn image_v3(view: &View) -> Value {
     let axis = |name: &&str| match *name {
         "t" => json!({"name": "t", "type": "time"}),
-        // Neither time nor space, and not evenly spaced either: the second half of it is negative.
+        // Neither time nor space, and not evenly spaced: the second half of the frequencies is negative.
         "frequency" => json!({"name": "frequency"}),
         name => json!({"name": name, "type": "space"}),
     };
@@ -50,7 +50,7 @@ pub(super) fn image_v3(view: &View) -> Value {
     group
 }
 
-/// `.zarray`. Without a fill value: with one, readers take the elements that are equal to it for missing.
+/// `.zarray`. The fill value is null, because some readers treat elements that are equal to the fill value as missing.
 pub(super) fn array_v2(view: &View, grid: &Grid) -> Value {
     json!({
         "zarr_format": 2,
@@ -72,12 +72,12 @@ pub(super) fn attributes_v2(view: &View) -> Value {
     attributes.into()
 }
 
-/// `.zgroup`.
+/// `.zgroup` of the root.
 pub(super) fn group_v2() -> Value {
     json!({"zarr_format": 2})
 }
 
-/// `.zmetadata`: all of the above at once.
+/// `.zmetadata`: all metadata of version 2 in one document.
 pub(super) fn consolidated_v2(hierarchy: &Hierarchy) -> Value {
     let mut metadata = Map::new();
     metadata.insert(".zgroup".into(), group_v2());
@@ -89,10 +89,10 @@ pub(super) fn consolidated_v2(hierarchy: &Hierarchy) -> Value {
     json!({"zarr_consolidated_format": 1, "metadata": metadata})
 }
 
-/// A page that links to `entries`, each with some words. `folder` is the page's own name where its address does not end in a
-/// slash, to which links would otherwise not be relative.
+/// A page with links to `entries`, each with a description. `folder` is the name of the page if its address does not end with a slash;
+/// relative links need that name.
 ///
-/// Every link is relative and no address stands in the text: fsspec takes those for entries too.
+/// All links are relative and the text contains no address, because fsspec treats each address as an entry.
 pub(super) fn listing(title: &str, folder: Option<&str>, entries: impl IntoIterator<Item = (String, String)>) -> String {
     let base = folder.map_or_else(String::new, |folder| format!(r#"<base href="{folder}/">"#));
     let items = entries.into_iter().map(|(link, words)| format!("<li><a href=\"{link}\">{link}</a> {words}</li>\n"));

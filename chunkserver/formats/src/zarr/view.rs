@@ -1,4 +1,4 @@
-//! The arrays that readers see under the root: those of the job, the parts of complex ones as real numbers, and coordinates.
+//! Views: the arrays under the root. Views are the arrays of the job, magnitude and phase of complex arrays, and coordinates.
 
 use super::attributes::attributes;
 use super::grid::Grid;
@@ -12,46 +12,46 @@ use std::ops::Range;
 /// The name of the axis and the array of frequencies.
 const FREQUENCY: &str = "frequency";
 
-/// Where a view's elements come from.
+/// The source of the elements of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// An array of the job.
     Array {
-        /// Its name there.
+        /// The name of the array in the job.
         name: String,
-        /// What is given of its elements.
+        /// The aspect of the elements.
         aspect: Aspect,
     },
-    /// `numpy.fft.fftfreq` of the number of frames.
+    /// [`numpy.fft.fftfreq`](https://numpy.org/doc/stable/reference/generated/numpy.fft.fftfreq.html) of the number of frames.
     Frequencies,
 }
 
 /// One array under the root.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// Its name in keys.
+    /// The name in keys.
     pub name: String,
-    /// Its element type.
+    /// The element type.
     pub element: Element,
-    /// Its shape.
+    /// The shape.
     pub shape: Vec<usize>,
-    /// Names of its dimensions.
+    /// The names of the dimensions.
     pub axes: Vec<&'static str>,
-    /// Its chunk grid, unless a key says another.
+    /// The chunk grid, unless a key states another.
     pub grid: Grid,
-    /// Where its elements come from.
+    /// The source of the elements.
     pub origin: Origin,
-    /// What is said of it.
+    /// The attributes in the metadata.
     pub attributes: Map<String, Value>,
 }
 
 impl View {
-    /// Whether viewers of images can show it: three axes, and real elements that they take.
+    /// Whether image viewers support the view: three axes, and uint8, uint16 or float32 elements.
     pub fn is_image(&self) -> bool {
         self.shape.len() == 3 && matches!(self.element, Element::Uint8 | Element::Uint16 | Element::Float32)
     }
 
-    /// The grid of whole frames, one in each chunk: what viewers step through.
+    /// The grid with one frame per chunk, which image viewers read.
     pub fn frame_grid(&self) -> Grid {
         let mut chunks = self.shape.clone();
         chunks[0] = 1;
@@ -82,8 +82,8 @@ pub(super) fn views(arrays: &[Array], plan: &Plan) -> Vec<View> {
     views
 }
 
-/// Names of an array's dimensions. Readers that open the whole group, xarray among them, refuse one name for two sizes: where
-/// crops are smaller than the frames they are cut from, the frames' own rows and columns have names of their own.
+/// The names of the dimensions of an array. Readers that open the whole group, such as xarray, refuse the same name with two sizes. If
+/// crops are smaller than the frames, the rows and columns of the frames get other names.
 fn dimensions(array: &Array, plan: &Plan) -> Vec<&'static str> {
     let raw = matches!(array.holder, Holder::Frames(Base::Raw) | Holder::Frame(Base::Raw, _));
     let cropped = (plan.partition.frame.height, plan.partition.frame.width) != (plan.partition.stack.height, plan.partition.stack.width);
@@ -95,7 +95,7 @@ fn dimensions(array: &Array, plan: &Plan) -> Vec<&'static str> {
     array.axes.iter().copied().map(own).collect()
 }
 
-/// The coordinate of the axis of frequencies, which xarray takes as such since it has the axis's name.
+/// The coordinate of the frequency axis. xarray uses an array with the name of an axis as its coordinate.
 fn frequency_view(frames: usize) -> View {
     let mut attributes = Map::new();
     attributes.insert("units".into(), json!("cycles/frame"));
@@ -117,21 +117,21 @@ fn frequency_view(frames: usize) -> View {
 pub struct Chunk<'a> {
     /// The array.
     pub view: &'a View,
-    /// The grid that the key asks for.
+    /// The grid of the key.
     pub grid: Grid,
-    /// Its place in that grid.
+    /// The index of the chunk in the grid.
     pub index: Vec<usize>,
-    /// The array's elements that it holds; the rest of it is padding.
+    /// The elements of the array in the chunk. The rest of the chunk is padding.
     pub region: Vec<Range<usize>>,
 }
 
 impl Chunk<'_> {
-    /// Bytes, padding included.
+    /// Size in bytes, with padding.
     pub fn bytes(&self) -> u64 {
         self.grid.chunk_bytes(self.view.element.size())
     }
 
-    /// A text that no chunk of other content has, within a job.
+    /// A text that identifies the content of the chunk within a job.
     pub fn identity(&self) -> String {
         format!("{}@{:?}/{:?}", self.view.name, self.grid.chunks(), self.index)
     }
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frequencies_are_those_of_numpy() {
+    fn frequencies_match_numpy() {
         assert_eq!(fftfreq(1), [0.0]);
         assert_eq!(fftfreq(4), [0.0, 0.25, -0.5, -0.25]);
         // numpy.fft.fftfreq(5) and (10)[3], whose last bits depend on the order of operations.

@@ -1,7 +1,7 @@
-//! One pass over a frame: its sum and its first moments, by way of row sums and column sums.
+//! The sum and the first moments of a frame in one pass, from row sums and column sums.
 //!
-//! Rows are taken four at a time. Each pixel is added to its row's sum and to its column's in the narrowest type that holds them,
-//! so that one vector does many pixels; the weights `i` and `j` are multiplied in only once per row and per column.
+//! A pass adds four rows at a time. Each pixel is added to the sum of its row and of its column, in the narrowest type that holds the sums,
+//! so that one vector holds many pixels. The weights `i` and `j` are multiplied once per row and once per column.
 
 use super::first_heavy;
 use crate::cpu::by_cpu;
@@ -9,19 +9,19 @@ use crate::pixel::{Pixel, Whole};
 use api::geometry::FrameSpec;
 use std::ops::AddAssign;
 
-/// Rows taken together: the column sums are read and written once for all of them.
+/// Rows of one step. A step reads and writes the column sums once.
 const ROWS: usize = 4;
-/// Pixels that stand side by side in a row's partial sums.
+/// Partial sums of a row.
 const LANES: usize = 64;
 
-/// An integer pixel, as this pass adds it.
+/// An integer pixel, and the type of its narrow sums.
 pub(super) trait Weight: Whole {
-    /// Holds the sum of [`MOST`](Self::MOST) pixels.
+    /// The narrowest type that holds the sum of [`MOST`](Self::MOST) pixels.
     type Narrow: Copy + Default + AddAssign + Into<u64>;
-    /// How many pixels may be summed in `Narrow`, a multiple of [`ROWS`].
+    /// Largest number of pixels in a sum of type `Narrow`; a multiple of [`ROWS`].
     const MOST: usize;
     fn narrow(self) -> Self::Narrow;
-    /// The value from `u32`, which fits.
+    /// The pixel of a value that fits.
     fn of(value: u32) -> Self;
 }
 
@@ -51,7 +51,7 @@ impl Weight for u16 {
     }
 }
 
-/// Σi·v, Σj·v and Σv, exact. 2⁴⁸ pixels of uint16 have a sum below 2⁶⁴; the moments are 128 bits wide.
+/// Σi·v, Σj·v and Σv over rows i and columns j, exact. The sum of 2⁴⁸ uint16 pixels is below 2⁶⁴; the moments have 128 bits.
 pub(super) fn whole<P: Weight>(
     frame: &[u8],
     spec: FrameSpec,
@@ -99,7 +99,7 @@ by_cpu! {
             if pixel < first_heavy { P::default().narrow() } else { pixel.narrow() }
         };
         let width = columns.len();
-        // One lane of partial sums takes one pixel of every 64.
+        // Each partial sum takes one of 64 pixels.
         for stretch in (0..width).step_by(LANES * P::MOST) {
             let end = (stretch + LANES * P::MOST).min(width);
             let (columns, rest) = columns[stretch..end].as_chunks_mut::<LANES>();
@@ -129,11 +129,11 @@ by_cpu! {
     }
 }
 
-/// Σi·v, Σj·v and Σv in float64.
+/// Σi·v, Σj·v and Σv over rows i and columns j, in float64.
 pub(super) fn real(frame: &[u8], spec: FrameSpec, threshold: Option<f64>, columns: &mut Vec<f64>) -> (f64, f64, f64) {
     columns.clear();
     columns.resize(spec.width, 0.0);
-    // A pixel weighs unless it is below: so does NaN, and every pixel under a threshold that is NaN.
+    // A pixel has weight unless it is below the threshold. NaN is not below, and nothing is below NaN.
     let threshold = threshold.map_or(f64::NEG_INFINITY, |threshold| if threshold.is_nan() { f64::NEG_INFINITY } else { threshold });
     let (mut y, mut total) = (0.0, 0.0);
     for (row, pixels) in f32::cast(frame).chunks_exact(spec.width.max(1)).enumerate() {
@@ -147,7 +147,7 @@ pub(super) fn real(frame: &[u8], spec: FrameSpec, threshold: Option<f64>, column
 
 by_cpu! {
     fn real_row(row: &[[u8; 4]], threshold: f64, columns: &mut [f64]) -> f64 {
-        // Sixteen sums side by side on every CPU, so that every CPU adds in the same order.
+        // Sixteen partial sums on every CPU, so that every CPU adds in the same order.
         let mut lanes = [0.0; 16];
         let weigh = |bytes: [u8; 4]| {
             let value = f64::from(f32::from_le_bytes(bytes));

@@ -1,15 +1,12 @@
 use super::*;
+use ndarray::{Array2, ArrayView2, s};
 use proptest::prelude::*;
 
-/// The definition, pixel by pixel.
-fn naive(values: &[f64], width: usize, threshold: Option<f64>) -> [f64; 3] {
-    let mut sums = [0.0; 3];
-    for (i, value) in values.iter().enumerate().filter(|(_, value)| threshold.is_none_or(|threshold| **value >= threshold)) {
-        sums[0] += (i / width) as f64 * value;
-        sums[1] += (i % width) as f64 * value;
-        sums[2] += value;
-    }
-    sums
+/// The definition: Σi·v, Σj·v and Σv over the pixels that have weight.
+fn naive(frame: &Array2<f64>, threshold: Option<f64>) -> [f64; 3] {
+    let weights = frame.mapv(|v| if threshold.is_none_or(|threshold| v >= threshold) { v } else { 0.0 });
+    let moment = |axis: usize| weights.indexed_iter().map(|((y, x), v)| [y, x][axis] as f64 * v).sum();
+    [moment(0), moment(1), weights.sum()]
 }
 
 fn check(height: usize, width: usize, dtype: Dtype, seed: u64, threshold: Option<f64>) {
@@ -39,7 +36,7 @@ fn check(height: usize, width: usize, dtype: Dtype, seed: u64, threshold: Option
             }
         }
     }
-    let [y, x, total] = naive(&values, width, threshold);
+    let [y, x, total] = naive(&Array2::from_shape_vec((height, width), values).unwrap(), threshold);
     let found = centroid(&bytes, spec, threshold, &mut Scratch::default());
     let expected = if total > 0.0 { [y / total, x / total] } else { [0.0; 2] };
     if dtype == Dtype::Float32 {
@@ -52,7 +49,7 @@ fn check(height: usize, width: usize, dtype: Dtype, seed: u64, threshold: Option
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
-    fn centroids_are_the_definition(height in 1usize..40, width in 1usize..200, seed: u64, threshold in proptest::option::of(-10.0f64..400.0)) {
+    fn centroids_match_the_definition(height in 1usize..40, width in 1usize..200, seed: u64, threshold in proptest::option::of(-10.0f64..400.0)) {
         for dtype in [Dtype::Uint8, Dtype::Uint16, Dtype::Float32] {
             check(height, width, dtype, seed, threshold);
         }
@@ -61,7 +58,7 @@ proptest! {
 
 #[test]
 fn narrow_sums_do_not_overflow() {
-    // All-white frames, taller than the columns' narrow sums reach and wider than the rows' do.
+    // White frames with more rows and more columns than a narrow sum holds.
     for (height, width) in [(700, 3), (3, 40_000), (513, 129)] {
         for dtype in [Dtype::Uint8, Dtype::Uint16] {
             let spec = FrameSpec { height, width, dtype };
@@ -82,7 +79,7 @@ fn a_black_frame_has_its_centroid_at_the_origin() {
 }
 
 #[test]
-fn thresholds_that_no_pixel_reaches_or_all_do() {
+fn a_threshold_above_or_below_all_pixels() {
     let spec = FrameSpec { height: 3, width: 5, dtype: Dtype::Uint8 };
     let heavy = |threshold| centroid(&[255; 15], spec, Some(threshold), &mut Scratch::default()).total;
     assert_eq!(heavy(255.0), Total::Whole(255 * 15));
@@ -92,7 +89,7 @@ fn thresholds_that_no_pixel_reaches_or_all_do() {
 }
 
 #[test]
-fn corners_are_the_blogs() {
+fn a_corner_is_the_centroid_minus_half_the_crop_within_the_frame() {
     // clamp(c, 500, 1500) - 500 for crops of 1000 from 2000.
     for (centroid, expected) in
         [(0.0, 0), (499.9, 0), (500.99, 0), (501.0, 1), (999.7, 499), (1500.0, 1000), (1999.0, 1000), (f64::NAN, 0), (-3.5, 0)]
@@ -103,10 +100,12 @@ fn corners_are_the_blogs() {
 }
 
 #[test]
-fn a_crop_is_the_rows_it_names() {
+fn a_crop_is_a_slice_of_the_frame() {
     let spec = FrameSpec { height: 4, width: 5, dtype: Dtype::Uint16 };
-    let frame: Vec<u8> = (0..20_u16).flat_map(u16::to_le_bytes).collect();
+    let values: Vec<u16> = (0..20).collect();
+    let frame: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let mut out = vec![0; 12];
     crop_into(&frame, spec, [1, 2], [2, 3], &mut out);
-    assert_eq!(out, [7_u16, 8, 9, 12, 13, 14].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
+    let values = ArrayView2::from_shape((4, 5), &values).unwrap();
+    assert_eq!(out, values.slice(s![1..3, 2..5]).iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
 }

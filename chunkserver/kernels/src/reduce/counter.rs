@@ -3,11 +3,11 @@
 use super::{Malformed, Reader, Writer};
 use crate::cpu::by_cpu;
 use crate::pixel::Whole;
-use std::ops::Add;
+use std::ops::{Add, AddAssign};
 
-/// An integer pixel, and the narrowest type that holds a sum of eight.
+/// An integer pixel, and the type of the sum of eight pixels.
 pub(crate) trait Integer: Whole {
-    /// Twice as wide as the pixel: the sum of eight pixels fits, and as many as possible go in one vector.
+    /// Twice as wide as the pixel: the sum of eight pixels fits, and one vector holds as many sums as possible.
     type Eight: Copy + Add<Output = Self::Eight> + Default;
     fn widen(self) -> Self::Eight;
     fn eight_to_u32(sum: Self::Eight) -> u32;
@@ -32,16 +32,16 @@ macro_rules! integer {
 integer!(u8, u16);
 integer!(u16, u32);
 
-/// Sums of pixels or of their squares. 32 bits a pixel halve the memory traffic, and are enough for 16,843,009 frames of uint8, 65,537
-/// of uint16, 66,051 of squared uint8; then they spill into 64 bits, which are enough for 2³² frames of squared uint16.
+/// Sums of pixels or of their squares. Sums of 32 bits halve the memory traffic. They hold 16,843,009 frames of uint8, 65,537 of uint16 or
+/// 66,051 of squared uint8, and are then added to sums of 64 bits, which hold 2³² frames of squared uint16.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Counter {
     low: Vec<u32>,
-    /// How many times the largest addend may still be added to `low`.
+    /// Number of additions of the largest addend that `low` still holds.
     room: u32,
-    /// How many times it may be added to zero.
+    /// Number of additions of the largest addend that a zero `low` holds.
     capacity: u32,
-    /// Empty until `low` spills for the first time.
+    /// Sums of 64 bits; empty until `low` is added to them for the first time.
     high: Vec<u64>,
 }
 
@@ -55,7 +55,7 @@ impl Counter {
         u64::from(self.low[index]) + self.high.get(index).copied().unwrap_or(0)
     }
 
-    /// Makes sure that `addends` more can be added to each sum; false if not even an empty counter holds so many.
+    /// Reserves `addends` additions to each sum. `false` when even a zero counter does not hold them.
     pub(crate) fn reserve(&mut self, addends: u32) -> bool {
         if self.capacity < addends {
             return false;
@@ -75,12 +75,12 @@ impl Counter {
         self.room = self.capacity;
     }
 
-    /// Adds a part of K frames to the sums from `first` on, after [`reserve`](Self::reserve).
+    /// Adds a part of K frames to the sums from pixel `first` on, after [`reserve`](Self::reserve).
     pub(crate) fn add<P: Integer, const K: usize>(&mut self, first: usize, frames: &[&[P::Bytes]; K]) {
         add::<P, K>(&mut self.low[first..first + frames[0].len()], frames);
     }
 
-    /// Adds the squares of a part of K frames. Without room for them in 32 bits they go straight to 64.
+    /// Adds the squares of a part of K frames: to the sums of 32 bits if `fits`, else to the sums of 64 bits.
     pub(crate) fn add_squares<P: Integer, const K: usize>(&mut self, first: usize, frames: &[&[P::Bytes]; K], fits: bool) {
         let part = first..first + frames[0].len();
         if fits {
@@ -125,7 +125,7 @@ impl Counter {
             _ => return Err(Malformed),
         };
         let low: Vec<u32> = from.arrays(count)?.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-        // What `room` promises must hold, or adding could wrap.
+        // Sums above the limit of `room` could overflow later.
         let limit = u64::from(capacity - room) * u64::from(largest_addend);
         if low.iter().any(|low| u64::from(*low) > limit) {
             return Err(Malformed);
@@ -151,30 +151,27 @@ by_cpu! {
 
 by_cpu! {
     fn add_squares[P: Integer, const K: usize](sums: &mut [u32], frames: &[&[P::Bytes]; K]) {
-        let n = sums.len();
-        let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
-        for i in 0..n {
-            let mut sum = 0;
-            for frame in frames {
-                let value = P::from_le(frame[i]).to_u32();
-                sum += value * value;
-            }
-            sums[i] += sum;
-        }
+        squares::<P, u32, K>(sums, frames);
     }
 }
 
 by_cpu! {
     fn add_wide_squares[P: Integer, const K: usize](sums: &mut [u64], frames: &[&[P::Bytes]; K]) {
-        let n = sums.len();
-        let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
-        for i in 0..n {
-            let mut sum = 0;
-            for frame in frames {
-                let value = P::from_le(frame[i]).to_u32();
-                sum += u64::from(value * value);
-            }
-            sums[i] += sum;
+        squares::<P, u64, K>(sums, frames);
+    }
+}
+
+/// Adds the squares of K frames to sums of type `S`. The square of each integer pixel fits 32 bits.
+#[inline(always)]
+fn squares<P: Integer, S: Copy + Default + From<u32> + AddAssign, const K: usize>(sums: &mut [S], frames: &[&[P::Bytes]; K]) {
+    let n = sums.len();
+    let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
+    for i in 0..n {
+        let mut sum = S::default();
+        for frame in frames {
+            let value = P::from_le(frame[i]).to_u32();
+            sum += S::from(value * value);
         }
+        sums[i] += sum;
     }
 }

@@ -1,10 +1,13 @@
-//! Sums in twice float64's precision: the value is `high + low`.
+//! Sums in twice the precision of float64 (double-double): the value is `high + low`.
+//!
+//! Algorithms: Hida, Li, Bailey, "Library for Double-Double and Quad-Double Arithmetic",
+//! <https://www.davidhbailey.com/dhbpapers/qd.pdf>.
 
 use super::{Malformed, Reader, Writer};
 use crate::cpu::by_cpu;
 use crate::pixel::Pixel;
 
-/// One sum. Adding is error-free but for the rounding of `low`, some 2⁻¹⁰⁶ of the sum.
+/// One sum. The error of an addition is the rounding of `low`, about 2⁻¹⁰⁶ of the sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Double {
     pub(crate) high: f64,
@@ -12,7 +15,7 @@ pub(crate) struct Double {
 }
 
 impl Double {
-    /// Knuth's two-sum: the rounded sum and what rounding lost, whatever the magnitudes.
+    /// The rounded sum and its rounding error, for any magnitudes: Knuth's TwoSum, <https://en.wikipedia.org/wiki/2Sum>.
     #[inline(always)]
     fn two_sum(a: f64, b: f64) -> Self {
         let high = a + b;
@@ -20,7 +23,8 @@ impl Double {
         Self { high, low: (a - (high - b_seen)) + (b - b_seen) }
     }
 
-    /// Dekker's product by Veltkamp's halves: exact without a fused multiply-add, so the same on CPUs with and without one.
+    /// The rounded product and its rounding error: Dekker's product of Veltkamp's halves, <https://doi.org/10.1007/BF01397083>. Exact
+    /// without fused multiply-add, so that all CPUs compute the same.
     #[inline(always)]
     fn two_product(a: f64, b: f64) -> Self {
         let halves = |x: f64| {
@@ -45,13 +49,13 @@ impl Double {
         Self { high: sum.high, low: (self.low + other.low) + sum.low }
     }
 
-    /// The nearest float64. An infinite sum has lost its `low`: infinity less infinity.
+    /// The nearest float64. The `low` of an infinite sum is NaN (infinity minus infinity) and is ignored.
     #[inline(always)]
     pub(crate) fn value(self) -> f64 {
         if self.high.is_finite() { self.high + self.low } else { self.high }
     }
 
-    /// `n·Σx² − (Σx)²`, all over `n²`, where the difference may have lost most of its digits: hence evaluated in double-double.
+    /// The variance `(n·Σx² − (Σx)²) / n²`. The difference loses most digits when the mean is large, hence double-double.
     pub(crate) fn variance(sum: Self, squares: Self, n: f64) -> f64 {
         if !sum.high.is_finite() || !squares.high.is_finite() {
             return f64::NAN;
@@ -67,7 +71,7 @@ impl Double {
     }
 }
 
-/// A sum for each of many pixels or bins.
+/// One sum per pixel or bin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Doubles {
     high: Vec<f64>,
@@ -75,7 +79,7 @@ pub(crate) struct Doubles {
 }
 
 impl Doubles {
-    /// `count` sums of nothing.
+    /// `count` sums, all zero.
     pub(crate) fn new(count: usize) -> Self {
         Self { high: vec![0.0; count], low: vec![0.0; count] }
     }
@@ -86,7 +90,7 @@ impl Doubles {
     pub(crate) fn add(&mut self, values: &[f64]) {
         add_each(&mut self.high, &mut self.low, values);
     }
-    /// Adds a batch of frames, in their order, to the sums from `first` on; `squared` adds the squares, which float64 holds exactly.
+    /// Adds K frames, in order, to the sums from pixel `first` on. `squared` adds the squares, which float64 holds exactly.
     pub(crate) fn add_pixels<P: Pixel, const K: usize>(&mut self, first: usize, frames: &[&[P::Bytes]; K], squared: bool) {
         let end = first + frames[0].len();
         let (high, low) = (&mut self.high[first..end], &mut self.low[first..end]);
@@ -129,29 +133,25 @@ by_cpu! {
 
 by_cpu! {
     fn add_values[P: Pixel, const K: usize](high: &mut [f64], low: &mut [f64], frames: &[&[P::Bytes]; K]) {
-        let n = high.len().min(low.len());
-        let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
-        for i in 0..n {
-            let mut sum = Double { high: high[i], low: low[i] };
-            for frame in frames {
-                sum = sum.add(P::from_le(frame[i]).to_f64());
-            }
-            (high[i], low[i]) = (sum.high, sum.low);
-        }
+        add_each_pixel::<P, K>(high, low, frames, |value| value);
     }
 }
 
 by_cpu! {
     fn add_squares[P: Pixel, const K: usize](high: &mut [f64], low: &mut [f64], frames: &[&[P::Bytes]; K]) {
-        let n = high.len().min(low.len());
-        let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
-        for i in 0..n {
-            let mut sum = Double { high: high[i], low: low[i] };
-            for frame in frames {
-                let value = P::from_le(frame[i]).to_f64();
-                sum = sum.add(value * value);
-            }
-            (high[i], low[i]) = (sum.high, sum.low);
+        add_each_pixel::<P, K>(high, low, frames, |value| value * value);
+    }
+}
+
+#[inline(always)]
+fn add_each_pixel<P: Pixel, const K: usize>(high: &mut [f64], low: &mut [f64], frames: &[&[P::Bytes]; K], addend: impl Fn(f64) -> f64) {
+    let n = high.len().min(low.len());
+    let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
+    for i in 0..n {
+        let mut sum = Double { high: high[i], low: low[i] };
+        for frame in frames {
+            sum = sum.add(addend(P::from_le(frame[i]).to_f64()));
         }
+        (high[i], low[i]) = (sum.high, sum.low);
     }
 }

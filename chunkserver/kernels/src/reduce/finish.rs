@@ -1,13 +1,15 @@
-//! From sums to the numbers that readers see.
+//! From sums to results.
 
 use super::Double;
 use api::job::Reduction;
 
-/// Mean, sum, std or var of integers from their exact sums; ddof is 0. The difference under `var` is exact.
+/// Mean, sum, standard deviation or variance of `n` integers from Σx and Σx². As in
+/// [NumPy](https://numpy.org/doc/stable/reference/generated/numpy.var.html)
+/// with ddof 0, var = (n·Σx² − (Σx)²) / n². The difference is exact.
 pub(crate) fn integer(op: Reduction, n: u64, sum: u64, squares: u128) -> f64 {
     let variance = || {
         let n = u128::from(n);
-        // Products stay below 2^128: n < 2^40 and values < 2^16. The difference of honest sums is never negative.
+        // The products are below 2^128, because n < 2^40 and x < 2^16. The difference of valid sums is never negative.
         (n * squares).saturating_sub(u128::from(sum) * u128::from(sum)) as f64 / (n * n) as f64
     };
     match op {
@@ -23,7 +25,7 @@ pub(crate) fn array<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> V
     numbers.collect::<Vec<_>>().into_flattened()
 }
 
-/// Mean, sum, std or var of reals from their double-double sums; ddof is 0.
+/// Mean, sum, standard deviation or variance of `n` reals from Σx and Σx² in double-double, with ddof 0.
 pub(crate) fn real(op: Reduction, n: u64, sum: Double, squares: Double) -> f64 {
     let n = n as f64;
     match op {

@@ -1,4 +1,4 @@
-//! Sums over axes 1 and 2: one frame comes in, one value per reduction goes out.
+//! Reductions over axes 1 and 2 (y, x): one frame in, one value per reduction out.
 
 use super::finish;
 use super::{Double, Malformed, Ops, Reader, Writer};
@@ -7,70 +7,80 @@ use crate::pixel::Pixel;
 use api::geometry::{Dtype, Element};
 use api::job::Reduction;
 
-/// The sums of one frame, or of parts of it merged. Sums that were not asked for are zero, extremes those of nothing.
+/// The sums of one frame, or of a part of a frame. Sums that `ops` does not select are zero; extremes are those of no pixel.
+///
+/// ```
+/// use api::geometry::Dtype;
+/// use api::job::Reduction;
+/// use kernels::reduce::{FrameStat, Malformed, Ops};
+///
+/// let ops = Ops::of(&[Reduction::Sum, Reduction::Max]);
+/// let mut stat = FrameStat::of(Dtype::Uint8, &[1, 2, 3], ops);
+/// stat.merge(&FrameStat::from_bytes(&FrameStat::of(Dtype::Uint8, &[4], ops).to_bytes())?);
+/// let (mut sums, mut maxima) = (Vec::new(), Vec::new());
+/// stat.finish(Reduction::Sum, &mut sums);
+/// stat.finish(Reduction::Max, &mut maxima);
+/// assert_eq!((sums, maxima, stat.mean()), (10_u64.to_le_bytes().to_vec(), vec![4], 2.5));
+/// # Ok::<(), Malformed>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrameStat {
     dtype: Dtype,
     pixels: u64,
-    sum: Total,
-    squares: Total,
-    /// float32 holds every pixel exactly, whatever its type.
+    sum: Sum,
+    squares: Sum,
+    /// float32 holds each pixel of each type exactly.
     min: f32,
     max: f32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Total {
+enum Sum {
     /// Exact: 2³² pixels of squared uint16 are below 2⁶⁴.
     Whole(u64),
     Real(Double),
 }
 
-/// Sums of float32 run in so many lanes side by side, whatever the CPU, so that every CPU adds in the same order.
+/// Partial sums of float32, the same number on every CPU, so that every CPU adds in the same order.
 const LANES: usize = 16;
 
 impl FrameStat {
-    /// How many bytes [`to_bytes`](Self::to_bytes) gives.
+    /// Bytes of a message, see [`to_bytes`](Self::to_bytes).
     pub const BYTES: usize = 49;
 
-    /// The sums of one frame, or of a part of it.
+    /// The sums of one frame, or of a part of a frame.
+    ///
+    /// # Panics
+    /// When the length of `frame` is no multiple of the pixel size: a bug of the caller.
     pub fn of(dtype: Dtype, frame: &[u8], ops: Ops) -> Self {
         match dtype {
             Dtype::Uint8 => {
                 let pixels = u8::cast(frame);
                 let sum = if ops.sum { pixels.chunks(1 << 24).map(sum_u8).sum() } else { 0 };
                 let squares = if ops.squares { pixels.chunks(1 << 16).map(|part| u64::from(squares_u8(part))).sum() } else { 0 };
-                Self::new::<u8>(pixels, ops, Total::Whole(sum), Total::Whole(squares))
+                Self::new::<u8>(pixels, ops, Sum::Whole(sum), Sum::Whole(squares))
             }
             Dtype::Uint16 => {
                 let pixels = u16::cast(frame);
                 let sum = if ops.sum { pixels.chunks(1 << 16).map(|part| u64::from(sum_u16(part))).sum() } else { 0 };
                 let squares = if ops.squares { squares_u16(pixels) } else { 0 };
-                Self::new::<u16>(pixels, ops, Total::Whole(sum), Total::Whole(squares))
+                Self::new::<u16>(pixels, ops, Sum::Whole(sum), Sum::Whole(squares))
             }
             Dtype::Float32 => {
                 let pixels = f32::cast(frame);
                 let sum = if ops.sum { sum_f32(pixels, false) } else { Double::default() };
                 let squares = if ops.squares { sum_f32(pixels, true) } else { Double::default() };
-                Self::new::<f32>(pixels, ops, Total::Real(sum), Total::Real(squares))
+                Self::new::<f32>(pixels, ops, Sum::Real(sum), Sum::Real(squares))
             }
         }
     }
 
-    /// The sum of an integer frame that another kernel has found on its way, as [`centroid`](crate::recenter::centroid) without a
-    /// threshold does.
+    /// The sums of an integer frame whose sum another kernel has computed: [`centroid`](crate::recenter::centroid) without a threshold.
     pub fn of_sum(dtype: Dtype, pixels: usize, sum: u64) -> Self {
-        Self {
-            dtype,
-            pixels: pixels as u64,
-            sum: Total::Whole(sum),
-            squares: Total::Whole(0),
-            min: f32::LEAST_OF_NONE,
-            max: f32::MOST_OF_NONE,
-        }
+        Self { dtype, pixels: pixels as u64, sum: Sum::Whole(sum), squares: Sum::Whole(0), min: f32::LEAST_OF_NONE, max: f32::MOST_OF_NONE }
     }
 
-    fn new<P: Pixel>(pixels: &[P::Bytes], ops: Ops, sum: Total, squares: Total) -> Self {
+    fn new<P: Pixel>(pixels: &[P::Bytes], ops: Ops, sum: Sum, squares: Sum) -> Self {
         let min = if ops.min { least::<P>(pixels) } else { f32::LEAST_OF_NONE };
         let max = if ops.max { most::<P>(pixels) } else { f32::MOST_OF_NONE };
         Self { dtype: P::DTYPE, pixels: pixels.len() as u64, sum, squares, min, max }
@@ -80,8 +90,8 @@ impl FrameStat {
     pub fn merge(&mut self, other: &Self) {
         for (total, more) in [(&mut self.sum, other.sum), (&mut self.squares, other.squares)] {
             *total = match (*total, more) {
-                (Total::Whole(a), Total::Whole(b)) => Total::Whole(a + b),
-                (a, b) => Total::Real(a.real().merge(b.real())),
+                (Sum::Whole(a), Sum::Whole(b)) => Sum::Whole(a + b),
+                (a, b) => Sum::Real(a.real().merge(b.real())),
             };
         }
         self.min = self.min.least(other.min);
@@ -89,7 +99,7 @@ impl FrameStat {
         self.pixels += other.pixels;
     }
 
-    /// The type of the array that holds `op` of frames of `dtype`.
+    /// The element type of `op` of frames of `dtype`.
     pub fn element(dtype: Dtype, op: Reduction) -> Element {
         match op {
             Reduction::Min | Reduction::Max => dtype.into(),
@@ -98,13 +108,13 @@ impl FrameStat {
         }
     }
 
-    /// Appends the little-endian result, an [`element`](Self::element), to a trace.
+    /// Appends the result to `trace`, as one little-endian [`element`](Self::element).
     pub fn finish(&self, op: Reduction, trace: &mut Vec<u8>) {
         match (op, self.dtype) {
             (Reduction::Min | Reduction::Max, _) => {
                 let value = if op == Reduction::Min { self.min } else { self.max };
                 match self.dtype {
-                    // The extremes of no pixels are infinite; the cast makes them the type's own.
+                    // The extremes of no pixel are infinite. The cast saturates to the limits of the type.
                     Dtype::Uint8 => trace.push(value as u8),
                     Dtype::Uint16 => trace.extend((value as u16).to_le_bytes()),
                     Dtype::Float32 => trace.extend(value.to_le_bytes()),
@@ -118,11 +128,11 @@ impl FrameStat {
         }
     }
 
-    /// The mean; NaN of no pixels.
+    /// The mean; NaN without pixels.
     pub fn mean(&self) -> f64 {
         let sum = match self.sum {
-            Total::Whole(sum) => sum as f64,
-            Total::Real(sum) => sum.value(),
+            Sum::Whole(sum) => sum as f64,
+            Sum::Real(sum) => sum.value(),
         };
         sum / self.pixels as f64
     }
@@ -130,12 +140,12 @@ impl FrameStat {
     /// The sums as part of a message to another server.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut to = Writer::with_capacity(Self::BYTES);
-        to.u8(self.dtype.size() as u8);
+        to.dtype(self.dtype);
         to.u64(self.pixels);
         for total in [self.sum, self.squares] {
             match total {
-                Total::Whole(sum) => to.bytes(&u128::from(sum).to_le_bytes()),
-                Total::Real(sum) => to.f64s(&[sum.high, sum.low]),
+                Sum::Whole(sum) => to.bytes(&u128::from(sum).to_le_bytes()),
+                Sum::Real(sum) => to.f64s(&[sum.high, sum.low]),
             }
         }
         to.bytes(&self.min.to_le_bytes());
@@ -149,18 +159,13 @@ impl FrameStat {
     /// When the bytes are not what [`to_bytes`](Self::to_bytes) writes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut from = Reader(bytes);
-        let dtype = match from.u8()? {
-            1 => Dtype::Uint8,
-            2 => Dtype::Uint16,
-            4 => Dtype::Float32,
-            _ => return Err(Malformed),
-        };
+        let dtype = from.dtype()?;
         let pixels = from.u64()?;
         let mut total = || {
             if dtype.is_integer() {
-                return u64::try_from(from.u128()?).map(Total::Whole).map_err(|_| Malformed);
+                return u64::try_from(from.u128()?).map(Sum::Whole).map_err(|_| Malformed);
             }
-            Ok(Total::Real(Double { high: from.f64()?, low: from.f64()? }))
+            Ok(Sum::Real(Double { high: from.f64()?, low: from.f64()? }))
         };
         let (sum, squares) = (total()?, total()?);
         let [min, max] = from.arrays(2)? else { return Err(Malformed) };
@@ -170,7 +175,7 @@ impl FrameStat {
     }
 }
 
-impl Total {
+impl Sum {
     fn whole(self) -> u64 {
         if let Self::Whole(sum) = self { sum } else { 0 }
     }
@@ -231,30 +236,27 @@ by_cpu! {
 
 by_cpu! {
     fn least[P: Pixel](pixels: &[P::Bytes]) -> f32 {
-        let mut lanes = [P::LEAST_OF_NONE; 64];
-        let (rows, rest) = pixels.as_chunks::<64>();
-        for row in rows {
-            for (lane, bytes) in lanes.iter_mut().zip(row) {
-                *lane = lane.least(P::from_le(*bytes));
-            }
-        }
-        let rest = rest.iter().map(|bytes| P::from_le(*bytes));
-        let least = lanes.into_iter().chain(rest).fold(P::LEAST_OF_NONE, P::least);
-        if pixels.is_empty() { f32::LEAST_OF_NONE } else { least.to_f32() }
+        extreme::<P>(pixels, P::LEAST_OF_NONE, P::least).map_or(f32::LEAST_OF_NONE, P::to_f32)
     }
 }
 
 by_cpu! {
     fn most[P: Pixel](pixels: &[P::Bytes]) -> f32 {
-        let mut lanes = [P::MOST_OF_NONE; 64];
-        let (rows, rest) = pixels.as_chunks::<64>();
-        for row in rows {
-            for (lane, bytes) in lanes.iter_mut().zip(row) {
-                *lane = lane.most(P::from_le(*bytes));
-            }
-        }
-        let rest = rest.iter().map(|bytes| P::from_le(*bytes));
-        let most = lanes.into_iter().chain(rest).fold(P::MOST_OF_NONE, P::most);
-        if pixels.is_empty() { f32::MOST_OF_NONE } else { most.to_f32() }
+        extreme::<P>(pixels, P::MOST_OF_NONE, P::most).map_or(f32::MOST_OF_NONE, P::to_f32)
     }
+}
+
+/// The extreme that `of` selects, in 64 lanes; `None` without pixels.
+#[inline(always)]
+fn extreme<P: Pixel>(pixels: &[P::Bytes], none: P, of: impl Fn(P, P) -> P) -> Option<P> {
+    let mut lanes = [none; 64];
+    let (rows, rest) = pixels.as_chunks::<64>();
+    for row in rows {
+        for (lane, bytes) in lanes.iter_mut().zip(row) {
+            *lane = of(*lane, P::from_le(*bytes));
+        }
+    }
+    let rest = rest.iter().map(|bytes| P::from_le(*bytes));
+    let extreme = lanes.into_iter().chain(rest).fold(none, of);
+    (!pixels.is_empty()).then_some(extreme)
 }

@@ -1,4 +1,4 @@
-//! Sums over axis 0: whole frames come in, one frame-shaped result per reduction goes out.
+//! Reductions over axis 0 (t): frames in, one frame per reduction out.
 
 use super::counter::Counter;
 use super::finish;
@@ -8,39 +8,57 @@ use crate::pixel::{Pixel, Whole as _, for_dtype};
 use api::geometry::{Dtype, Element, cut};
 use api::job::Reduction;
 
-/// Pixels that are added for one sum before the next sum is looked at: eight frames' worth stay in the second-level cache.
+/// Pixels of one step, which updates all sums. The pixels of eight frames stay in the second-level cache.
 const BLOCK: usize = 8192;
 
-/// Per-pixel sums over any number of frames: exact for integers, in double-double for float32.
+/// Sums per pixel over any number of frames: exact for integers, in double-double for float32.
 ///
-/// A "frame" here may be any fixed part of one, such as a run of rows, so that threads can share the work without sharing memory.
+/// A "frame" here may be a fixed part of each frame, such as some rows, so that threads share the work without sharing memory.
+///
+/// ```
+/// use api::geometry::{Dtype, Element};
+/// use api::job::Reduction;
+/// use kernels::reduce::{FrameSums, Malformed, Ops};
+///
+/// let ops = Ops::of(&[Reduction::Mean, Reduction::Min]);
+/// let mut sums = FrameSums::new(Dtype::Uint8, 3, ops);
+/// sums.add(&[&[1, 2, 3], &[3, 4, 8]]);
+/// let mut other = FrameSums::new(Dtype::Uint8, 3, ops);
+/// other.add(&[&[5, 0, 4]]);
+/// sums.merge(&FrameSums::from_bytes(&other.to_bytes())?);
+/// assert_eq!(sums.frames(), 3);
+/// assert_eq!(sums.finish(Reduction::Min), (Element::Uint8, vec![1, 0, 3]));
+/// let means: Vec<u8> = [3.0, 2.0, 5.0_f64].iter().flat_map(|mean| mean.to_le_bytes()).collect();
+/// assert_eq!(sums.finish(Reduction::Mean), (Element::Float64, means));
+/// # Ok::<(), Malformed>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameSums {
     dtype: Dtype,
     pixels: usize,
     ops: Ops,
     frames: u64,
-    sum: Sums,
-    squares: Sums,
+    sum: PixelSums,
+    squares: PixelSums,
     /// Little-endian pixels, or empty.
     min: Vec<u8>,
     max: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Sums {
+enum PixelSums {
     Unwanted,
     Whole(Counter),
     Real(Doubles),
 }
 
 impl FrameSums {
-    /// Sums of no frames.
+    /// Sums of no frames yet, with `pixels` pixels each.
     pub fn new(dtype: Dtype, pixels: usize, ops: Ops) -> Self {
         let sums = |wanted: bool, power: u32| match dtype {
-            _ if !wanted => Sums::Unwanted,
-            Dtype::Float32 => Sums::Real(Doubles::new(pixels)),
-            Dtype::Uint8 | Dtype::Uint16 => Sums::Whole(Counter::new(pixels, largest(dtype, power))),
+            _ if !wanted => PixelSums::Unwanted,
+            Dtype::Float32 => PixelSums::Real(Doubles::new(pixels)),
+            Dtype::Uint8 | Dtype::Uint16 => PixelSums::Whole(Counter::new(pixels, largest(dtype, power))),
         };
         let extremes = |wanted: bool, least: bool| if wanted { for_dtype!(dtype, P => none::<P>(pixels, least)) } else { Vec::new() };
         Self {
@@ -55,20 +73,20 @@ impl FrameSums {
         }
     }
 
-    /// How many frames were added.
+    /// Number of frames.
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Which sums are kept.
+    /// The sums that are computed.
     pub fn ops(&self) -> Ops {
         self.ops
     }
 
-    /// Adds frames, eight in one pass over the sums: give eight at a time where they are at hand.
+    /// Adds frames. One pass over the sums adds eight frames, so that calls with a multiple of eight frames are the fastest.
     ///
     /// # Panics
-    /// When a frame has another size than these sums: a bug of the caller.
+    /// When a frame does not have the size of the sums: a bug of the caller.
     pub fn add(&mut self, frames: &[&[u8]]) {
         for_dtype!(self.dtype, P => self.add_typed::<P>(frames));
     }
@@ -84,10 +102,10 @@ impl FrameSums {
 
     fn add_batch<P: Summed, const K: usize>(&mut self, frames: [&[u8]; K]) {
         let frames = frames.map(P::cast);
-        assert!(frames.iter().all(|frame| frame.len() == self.pixels), "a frame of another size than its sums");
-        let reserve = |sums: &mut Sums| match sums {
-            Sums::Whole(counter) => counter.reserve(K as u32),
-            Sums::Real(_) | Sums::Unwanted => true,
+        assert!(frames.iter().all(|frame| frame.len() == self.pixels), "the frame does not have the size of the sums");
+        let reserve = |sums: &mut PixelSums| match sums {
+            PixelSums::Whole(counter) => counter.reserve(K as u32),
+            PixelSums::Real(_) | PixelSums::Unwanted => true,
         };
         let (_, squares_fit) = (reserve(&mut self.sum), reserve(&mut self.squares));
         for part in cut(self.pixels, BLOCK) {
@@ -108,16 +126,16 @@ impl FrameSums {
         }
     }
 
-    /// Adds the sums of other frames of the same job, whatever the order.
+    /// Adds the sums of other frames of the same job, in any order.
     ///
     /// # Panics
-    /// When `other` is of another shape, type or choice of sums: a bug of the caller.
+    /// When `other` has another shape, element type or selection of sums: a bug of the caller.
     pub fn merge(&mut self, other: &Self) {
         assert_eq!((self.dtype, self.pixels, self.ops), (other.dtype, other.pixels, other.ops), "sums of another job");
         for (sums, more) in [(&mut self.sum, &other.sum), (&mut self.squares, &other.squares)] {
             match (sums, more) {
-                (Sums::Whole(sums), Sums::Whole(more)) => sums.merge(more),
-                (Sums::Real(sums), Sums::Real(more)) => sums.merge(more),
+                (PixelSums::Whole(sums), PixelSums::Whole(more)) => sums.merge(more),
+                (PixelSums::Real(sums), PixelSums::Real(more)) => sums.merge(more),
                 _ => {}
             }
         }
@@ -128,28 +146,28 @@ impl FrameSums {
         self.frames += other.frames;
     }
 
-    /// Every `stride`-th sum of every `stride`-th row of frames that are `width` pixels wide, into `to`, whose former content is
-    /// lost. Sums that are not kept are zero.
+    /// Writes every `stride`-th sum of every `stride`-th row to `to`, in C order, for frames that are `width` pixels wide. The former
+    /// content of `to` is dropped. Sums that are not computed are zero.
     pub fn every(&self, width: usize, stride: usize, to: &mut Vec<f64>) {
         to.clear();
         let (width, stride) = (width.max(1), stride.max(1));
         let value = |pixel| match &self.sum {
-            Sums::Whole(counter) => counter.get(pixel) as f64,
-            Sums::Real(doubles) => doubles.get(pixel).value(),
-            Sums::Unwanted => 0.0,
+            PixelSums::Whole(counter) => counter.get(pixel) as f64,
+            PixelSums::Real(doubles) => doubles.get(pixel).value(),
+            PixelSums::Unwanted => 0.0,
         };
         for row in (0..self.pixels / width).step_by(stride) {
             to.extend((row * width..(row + 1) * width).step_by(stride).map(value));
         }
     }
 
-    /// One frame of results. Mean, std and var are float64; sum is uint64 of integers and float64 of float32; min and max are of
-    /// the input's type.
+    /// The result of `op`, one frame in C order, little endian. Mean, std and var are float64; the sum is uint64 for integers and float64
+    /// for float32; min and max have the element type of the frames.
     ///
     /// # Panics
-    /// When the sums for `op` were not kept: a bug of the caller.
+    /// When the sums for `op` were not computed: a bug of the caller.
     pub fn finish(&self, op: Reduction) -> (Element, Vec<u8>) {
-        assert!(self.ops.serve(op), "{op:?} of sums that were not kept");
+        assert!(self.ops.serve(op), "the sums for {op:?} were not computed");
         let pixels = 0..self.pixels;
         match op {
             Reduction::Min => (self.dtype.into(), self.min.clone()),
@@ -168,15 +186,15 @@ impl FrameSums {
     /// The sums as a message to another server.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut to = Writer::with_capacity(64 + self.pixels * 32);
-        to.u8(self.dtype.size() as u8);
+        to.dtype(self.dtype);
         to.u8(self.ops.bits());
         to.u64(self.pixels as u64);
         to.u64(self.frames);
         for sums in [&self.sum, &self.squares] {
             match sums {
-                Sums::Whole(counter) => counter.write(&mut to),
-                Sums::Real(doubles) => doubles.write(&mut to),
-                Sums::Unwanted => {}
+                PixelSums::Whole(counter) => counter.write(&mut to),
+                PixelSums::Real(doubles) => doubles.write(&mut to),
+                PixelSums::Unwanted => {}
             }
         }
         to.bytes(&self.min);
@@ -190,18 +208,13 @@ impl FrameSums {
     /// When the bytes are not what [`to_bytes`](Self::to_bytes) writes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut from = Reader(bytes);
-        let dtype = match from.u8()? {
-            1 => Dtype::Uint8,
-            2 => Dtype::Uint16,
-            4 => Dtype::Float32,
-            _ => return Err(Malformed),
-        };
+        let dtype = from.dtype()?;
         let ops = Ops::from_bits(from.u8()?)?;
         let (pixels, frames) = (from.usize()?, from.u64()?);
         let mut sums = |wanted: bool, power: u32| match dtype {
-            _ if !wanted => Ok(Sums::Unwanted),
-            Dtype::Float32 => Doubles::read(&mut from, pixels).map(Sums::Real),
-            Dtype::Uint8 | Dtype::Uint16 => Counter::read(&mut from, pixels, largest(dtype, power)).map(Sums::Whole),
+            _ if !wanted => Ok(PixelSums::Unwanted),
+            Dtype::Float32 => Doubles::read(&mut from, pixels).map(PixelSums::Real),
+            Dtype::Uint8 | Dtype::Uint16 => Counter::read(&mut from, pixels, largest(dtype, power)).map(PixelSums::Whole),
         };
         let (sum, squares) = (sums(ops.sum, 1)?, sums(ops.squares, 2)?);
         let frame_bytes = pixels.checked_mul(dtype.size()).ok_or(Malformed)?;
@@ -212,7 +225,7 @@ impl FrameSums {
     }
 }
 
-impl Sums {
+impl PixelSums {
     fn whole(&self, pixel: usize) -> u64 {
         if let Self::Whole(counter) = self { counter.get(pixel) } else { 0 }
     }
@@ -232,22 +245,22 @@ fn none<P: Pixel>(pixels: usize, least: bool) -> Vec<u8> {
     bytemuck::cast_slice(&vec![value.to_le(); pixels]).to_vec()
 }
 
-/// How a pixel type adds itself to its kind of sums.
+/// A pixel type, and its addition to the sums of its kind.
 trait Summed: Pixel {
-    fn add<const K: usize>(sums: &mut Sums, first: usize, frames: &[&[Self::Bytes]; K]);
-    fn add_squares<const K: usize>(sums: &mut Sums, first: usize, frames: &[&[Self::Bytes]; K], fits: bool);
+    fn add<const K: usize>(sums: &mut PixelSums, first: usize, frames: &[&[Self::Bytes]; K]);
+    fn add_squares<const K: usize>(sums: &mut PixelSums, first: usize, frames: &[&[Self::Bytes]; K], fits: bool);
 }
 
 macro_rules! summed_whole {
     ($type:ty) => {
         impl Summed for $type {
-            fn add<const K: usize>(sums: &mut Sums, first: usize, frames: &[&[Self::Bytes]; K]) {
-                if let Sums::Whole(counter) = sums {
+            fn add<const K: usize>(sums: &mut PixelSums, first: usize, frames: &[&[Self::Bytes]; K]) {
+                if let PixelSums::Whole(counter) = sums {
                     counter.add::<Self, K>(first, frames);
                 }
             }
-            fn add_squares<const K: usize>(sums: &mut Sums, first: usize, frames: &[&[Self::Bytes]; K], fits: bool) {
-                if let Sums::Whole(counter) = sums {
+            fn add_squares<const K: usize>(sums: &mut PixelSums, first: usize, frames: &[&[Self::Bytes]; K], fits: bool) {
+                if let PixelSums::Whole(counter) = sums {
                     counter.add_squares::<Self, K>(first, frames, fits);
                 }
             }
@@ -259,13 +272,13 @@ summed_whole!(u8);
 summed_whole!(u16);
 
 impl Summed for f32 {
-    fn add<const K: usize>(sums: &mut Sums, first: usize, frames: &[&[Self::Bytes]; K]) {
-        if let Sums::Real(doubles) = sums {
+    fn add<const K: usize>(sums: &mut PixelSums, first: usize, frames: &[&[Self::Bytes]; K]) {
+        if let PixelSums::Real(doubles) = sums {
             doubles.add_pixels::<Self, K>(first, frames, false);
         }
     }
-    fn add_squares<const K: usize>(sums: &mut Sums, first: usize, frames: &[&[Self::Bytes]; K], _fits: bool) {
-        if let Sums::Real(doubles) = sums {
+    fn add_squares<const K: usize>(sums: &mut PixelSums, first: usize, frames: &[&[Self::Bytes]; K], _fits: bool) {
+        if let PixelSums::Real(doubles) = sums {
             doubles.add_pixels::<Self, K>(first, frames, true);
         }
     }
@@ -273,20 +286,21 @@ impl Summed for f32 {
 
 by_cpu! {
     fn least[P: Pixel, const K: usize](least: &mut [P::Bytes], frames: &[&[P::Bytes]; K]) {
-        let n = least.len();
-        let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
-        for i in 0..n {
-            least[i] = frames.iter().fold(P::from_le(least[i]), |least, frame| least.least(P::from_le(frame[i]))).to_le();
-        }
+        extreme::<P, K>(least, frames, P::least);
     }
 }
 
 by_cpu! {
     fn most[P: Pixel, const K: usize](most: &mut [P::Bytes], frames: &[&[P::Bytes]; K]) {
-        let n = most.len();
-        let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
-        for i in 0..n {
-            most[i] = frames.iter().fold(P::from_le(most[i]), |most, frame| most.most(P::from_le(frame[i]))).to_le();
-        }
+        extreme::<P, K>(most, frames, P::most);
+    }
+}
+
+#[inline(always)]
+fn extreme<P: Pixel, const K: usize>(extremes: &mut [P::Bytes], frames: &[&[P::Bytes]; K], of: impl Fn(P, P) -> P) {
+    let n = extremes.len();
+    let frames: [&[P::Bytes]; K] = std::array::from_fn(|k| &frames[k][..n]);
+    for i in 0..n {
+        extremes[i] = frames.iter().fold(P::from_le(extremes[i]), |extreme, frame| of(extreme, P::from_le(frame[i]))).to_le();
     }
 }

@@ -1,54 +1,49 @@
 use super::*;
 use api::geometry::{Dtype, Element};
+use ndarray::{Array2, ArrayView1};
 use proptest::prelude::*;
 
 const ALL: [Reduction; 6] = [Reduction::Mean, Reduction::Sum, Reduction::Std, Reduction::Var, Reduction::Min, Reduction::Max];
 const DTYPES: [Dtype; 3] = [Dtype::Uint8, Dtype::Uint16, Dtype::Float32];
 
-fn frames(dtype: Dtype, count: usize, pixels: usize, seed: u64) -> (Vec<Vec<u8>>, Vec<Vec<f64>>) {
+/// Frames of noise, and their values (t, pixel).
+fn frames(dtype: Dtype, count: usize, pixels: usize, seed: u64) -> (Vec<Vec<u8>>, Array2<f64>) {
     let mut state = seed | 1;
     let mut random = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
-    (0..count)
-        .map(|_| {
-            let (mut bytes, mut values) = (Vec::new(), Vec::new());
-            for _ in 0..pixels {
-                let value = random();
-                match dtype {
-                    Dtype::Uint8 => {
-                        bytes.push(value as u8);
-                        values.push(f64::from(value as u8));
-                    }
-                    Dtype::Uint16 => {
-                        bytes.extend((value as u16).to_le_bytes());
-                        values.push(f64::from(value as u16));
-                    }
-                    Dtype::Float32 => {
-                        let value = value as f32 * 1e-3 - 1e6;
-                        bytes.extend(value.to_le_bytes());
-                        values.push(f64::from(value));
-                    }
-                }
+    let mut bytes = vec![Vec::new(); count];
+    let values = Array2::from_shape_fn((count, pixels), |(t, _)| {
+        let value = random();
+        match dtype {
+            Dtype::Uint8 => {
+                bytes[t].push(value as u8);
+                f64::from(value as u8)
             }
-            (bytes, values)
-        })
-        .unzip()
+            Dtype::Uint16 => {
+                bytes[t].extend((value as u16).to_le_bytes());
+                f64::from(value as u16)
+            }
+            Dtype::Float32 => {
+                let value = value as f32 * 1e-3 - 1e6;
+                bytes[t].extend(value.to_le_bytes());
+                f64::from(value)
+            }
+        }
+    });
+    (bytes, values)
 }
 
-/// The definition, in two passes.
-fn naive(op: Reduction, values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let var = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+/// The definition. The variance follows Welford, <https://doi.org/10.1080/00401706.1962.10490022>.
+fn naive(op: Reduction, values: ArrayView1<'_, f64>) -> f64 {
     match op {
-        Reduction::Mean => mean,
-        Reduction::Sum => values.iter().sum(),
-        Reduction::Var => var,
-        Reduction::Std => var.sqrt(),
-        Reduction::Min => values.iter().copied().fold(f64::INFINITY, f64::min),
-        Reduction::Max => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        Reduction::Mean => values.mean().unwrap(),
+        Reduction::Sum => values.sum(),
+        Reduction::Var => values.var(0.0),
+        Reduction::Std => values.std(0.0),
+        Reduction::Min => values.fold(f64::INFINITY, |least, v| least.min(*v)),
+        Reduction::Max => values.fold(f64::NEG_INFINITY, |most, v| most.max(*v)),
     }
 }
 
@@ -74,27 +69,27 @@ fn near(found: f64, expected: f64, what: &str) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
     #[test]
-    fn reductions_are_the_definitions(count in 1usize..30, pixels in 1usize..150, seed: u64, cut_at in 0usize..30) {
+    fn reductions_match_the_definitions(count in 1usize..30, pixels in 1usize..150, seed: u64, cut_at in 0usize..30) {
         for dtype in DTYPES {
             let (bytes, values) = frames(dtype, count, pixels, seed);
             let bytes: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
             let mut whole = FrameSums::new(dtype, pixels, Ops::of(&ALL));
             whole.add(&bytes);
-            // The same frames on two servers, one of which ships its sums.
+            // The same frames on two servers. One sends its sums.
             let (left, right) = bytes.split_at(cut_at.min(count));
             let mut parts = [left, right].map(|frames| {
                 let mut sums = FrameSums::new(dtype, pixels, Ops::of(&ALL));
                 frames.iter().for_each(|frame| sums.add(&[frame]));
                 sums
             });
-            let shipped = FrameSums::from_bytes(&parts[0].to_bytes()).unwrap();
-            prop_assert_eq!(&shipped, &parts[0]);
-            parts[1].merge(&shipped);
+            let received = FrameSums::from_bytes(&parts[0].to_bytes()).unwrap();
+            prop_assert_eq!(&received, &parts[0]);
+            parts[1].merge(&received);
             for op in ALL {
                 let (element, found) = whole.finish(op);
                 prop_assert_eq!(&parts[1].finish(op), &(element, found.clone()), "{:?} of {:?} depends on the order", op, dtype);
                 for (i, found) in numbers(element, &found).into_iter().enumerate() {
-                    near(found, naive(op, &values.iter().map(|v| v[i]).collect::<Vec<_>>()), "frame");
+                    near(found, naive(op, values.column(i)), "frame");
                 }
                 let mut trace = Vec::new();
                 for frame in &bytes {
@@ -102,7 +97,7 @@ proptest! {
                     prop_assert_eq!(FrameStat::from_bytes(&stat.to_bytes()).unwrap(), stat);
                     stat.finish(op, &mut trace);
                 }
-                for (found, values) in numbers(FrameStat::element(dtype, op), &trace).into_iter().zip(&values) {
+                for (found, values) in numbers(FrameStat::element(dtype, op), &trace).into_iter().zip(values.rows()) {
                     near(found, naive(op, values), "trace");
                 }
             }
@@ -134,7 +129,7 @@ fn sums_outgrow_32_bits_without_wrapping() {
 }
 
 #[test]
-fn nan_and_infinity_spread_as_in_numpy() {
+fn nan_and_infinity_propagate_as_in_numpy() {
     let frame: Vec<u8> = [1.0, f32::NAN, f32::INFINITY].iter().flat_map(|v| v.to_le_bytes()).collect();
     let other: Vec<u8> = [2.0, 3.0, 4.0_f32].iter().flat_map(|v| v.to_le_bytes()).collect();
     for order in [[&frame[..], &other], [&other, &frame]] {
@@ -160,7 +155,7 @@ fn nan_and_infinity_spread_as_in_numpy() {
 }
 
 #[test]
-fn var_survives_a_mean_that_dwarfs_it() {
+fn the_variance_is_exact_below_a_much_larger_mean() {
     let frames: Vec<Vec<u8>> = (0..1000).map(|t| (16_000_000.0_f32 + (t % 2) as f32).to_le_bytes().to_vec()).collect();
     let mut sums = FrameSums::new(Dtype::Float32, 1, Ops::of(&[Reduction::Var]));
     sums.add(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -168,7 +163,7 @@ fn var_survives_a_mean_that_dwarfs_it() {
 }
 
 #[test]
-fn other_bytes_are_refused() {
+fn malformed_messages_are_refused() {
     let good = FrameSums::new(Dtype::Uint8, 10, Ops::of(&ALL)).to_bytes();
     for end in 0..good.len() {
         assert_eq!(FrameSums::from_bytes(&good[..end]), Err(Malformed));

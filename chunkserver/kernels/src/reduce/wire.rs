@@ -1,8 +1,9 @@
-//! Sums as bytes, little endian, on their way from one server to another.
+//! Sums as bytes, little endian, in messages between servers.
 
+use api::geometry::Dtype;
 use thiserror::Error;
 
-/// The bytes are not sums as this version writes them.
+/// The bytes are not sums as this version writes them, or are incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the bytes are not sums as this version writes them")]
 pub struct Malformed;
@@ -20,6 +21,10 @@ impl Writer {
     }
     pub(crate) fn u8(&mut self, value: u8) {
         self.0.push(value);
+    }
+    /// The element type, as the size of an element.
+    pub(crate) fn dtype(&mut self, dtype: Dtype) {
+        self.u8(dtype.size() as u8);
     }
     pub(crate) fn u64(&mut self, value: u64) {
         self.bytes(&value.to_le_bytes());
@@ -39,7 +44,7 @@ impl Writer {
     }
 }
 
-/// Takes numbers from a message. A message that is too short, or too long, is [`Malformed`].
+/// Reads numbers from a message. A message that is too short or too long is [`Malformed`].
 #[derive(Debug)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
@@ -57,6 +62,14 @@ impl<'a> Reader<'a> {
     pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
         Ok(u8::from_le_bytes(self.array()?))
     }
+    pub(crate) fn dtype(&mut self) -> Result<Dtype, Malformed> {
+        match self.u8()? {
+            1 => Ok(Dtype::Uint8),
+            2 => Ok(Dtype::Uint16),
+            4 => Ok(Dtype::Float32),
+            _ => Err(Malformed),
+        }
+    }
     pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         Ok(u64::from_le_bytes(self.array()?))
     }
@@ -69,7 +82,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn f64(&mut self) -> Result<f64, Malformed> {
         Ok(f64::from_le_bytes(self.array()?))
     }
-    /// `count` things of `N` bytes: the message is checked to hold them before anything is allocated.
+    /// `count` values of `N` bytes. The length of the message is checked before anything is allocated.
     pub(crate) fn arrays<const N: usize>(&mut self, count: usize) -> Result<&'a [[u8; N]], Malformed> {
         let bytes = self.bytes(count.checked_mul(N).ok_or(Malformed)?)?;
         Ok(bytes.as_chunks().0)

@@ -1,4 +1,4 @@
-//! Sums of spectra: per pixel over all bins (a frame) and per bin over all pixels (a trace), over the whole, two-sided spectrum.
+//! Reductions of two-sided spectra: per pixel over all bins (the result is a frame) and per bin over all pixels (the result is a trace).
 
 use crate::cpu::by_cpu;
 use crate::pixel::Pixel;
@@ -7,14 +7,37 @@ use api::geometry::Element;
 use api::job::Reduction;
 use std::collections::BTreeMap;
 
-/// Sums of the power or amplitude of bands of pixels. A pixel's sums are float64, in an order that depends on T alone. A bin's sums
-/// are over sixteen pixels at a time, counted from the band's first, in float64, and over these in double-double, so that the order
-/// of bands and servers does not show in ordinary data.
+/// Sums of the power or amplitude of bands of pixels.
+///
+/// The sums of a pixel are float64, in an order that depends on T alone. The sums of a bin are float64 over groups of sixteen pixels,
+/// counted from the first pixel of the band, and double-double over groups, so that the order of bands and servers does not change the
+/// result for ordinary data.
+///
+/// ```
+/// use api::geometry::{Dtype, Element};
+/// use api::job::{Detrend, FftOutput, Reduction, Window};
+/// use kernels::reduce::{Malformed, Ops};
+/// use kernels::spectrum::{BandSums, Segment, Spectrum};
+///
+/// // Four frames of two pixels: pixel 0 alternates, pixel 1 is constant.
+/// let bytes = [1, 3, 0, 3, 1, 3, 0, 3];
+/// let spectrum = Spectrum::new(4, Dtype::Uint8, Window::None, Detrend::None, FftOutput::Power);
+/// let mut sums = BandSums::new(4, Ops::of(&[Reduction::Max]), 0);
+/// let mut out = vec![0.0; 2 * spectrum.row()];
+/// spectrum.band(&[Segment { bytes: &bytes, frames: 4, stride: 2 }], 2, &mut out, &mut spectrum.scratch(), Some(&mut sums));
+///
+/// let sums = BandSums::from_bytes(&sums.to_bytes())?;
+/// let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+/// assert_eq!(sums.pixels(), 2);
+/// assert_eq!(sums.finish_pixels(Reduction::Max), (Element::Float32, bytes(&[4.0, 144.0])));
+/// assert_eq!(sums.finish_bins(Reduction::Max), (Element::Float32, bytes(&[144.0, 0.0, 4.0, 0.0])));
+/// # Ok::<(), Malformed>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct BandSums {
     frames: usize,
     ops: Ops,
-    /// Where the next pixels belong.
+    /// Index of the next pixel in the frame.
     next_pixel: usize,
     runs: BTreeMap<usize, Run>,
     pixels: u64,
@@ -22,11 +45,11 @@ pub struct BandSums {
     squares: Doubles,
     min: Vec<f32>,
     max: Vec<f32>,
-    /// A group's sum per bin; zero between groups.
+    /// The sums of one group per bin; zero between groups.
     partial: Vec<f64>,
 }
 
-/// The sums of consecutive pixels over all bins; a vector is empty when it is not wanted.
+/// The sums of consecutive pixels over all bins. Vectors of sums that `ops` does not select are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Run {
     pixels: usize,
@@ -37,7 +60,7 @@ struct Run {
 }
 
 impl BandSums {
-    /// Sums of no pixels yet. The bands that are added are those of consecutive pixels from `first_pixel` on, in the whole frame's order.
+    /// Sums of no pixels yet. The pixels that are added are consecutive from `first_pixel` on, in the flattened frame.
     pub fn new(frames: usize, ops: Ops, first_pixel: usize) -> Self {
         let bins = frames / 2 + 1;
         let of = |wanted: bool| if wanted { bins } else { 0 };
@@ -55,14 +78,14 @@ impl BandSums {
         }
     }
 
-    /// How many pixels were added.
+    /// Number of pixels.
     pub fn pixels(&self) -> u64 {
         self.pixels
     }
 
     /// Adds the one-sided spectra of a group of pixels, `[pixel][bin]`.
     pub(super) fn add(&mut self, spectra: &[f32], frames: usize) {
-        assert_eq!(frames, self.frames, "sums of another number of frames");
+        assert_eq!(frames, self.frames, "the spectra have a wrong number of frames");
         let bins = frames / 2 + 1;
         let pixels = spectra.len() / bins;
         let first = match self.runs.last_entry() {
@@ -70,7 +93,7 @@ impl BandSums {
             _ => self.next_pixel,
         };
         let run = self.runs.entry(first).or_default();
-        // The last bin stands for itself alone when the number of frames is even.
+        // For an even number of frames the last bin has no mirror image.
         let mirrored = (frames - 1) / 2;
         if self.ops.sum {
             spectra.chunks_exact(bins).for_each(|row| run.sum.push(add_row(row, mirrored, &mut self.partial)));
@@ -93,11 +116,10 @@ impl BandSums {
         self.pixels += pixels as u64;
     }
 
-    /// Adds the sums of other pixels of the same job, whatever the order. Bands added later still follow on the pixels added here,
-    /// not on the other's.
+    /// Adds the sums of other pixels of the same job, in any order. Bands that are added later still follow the last pixel of `self`.
     ///
     /// # Panics
-    /// When `other` is of another number of frames or choice of sums: a bug of the caller.
+    /// When `other` has another number of frames or selection of sums: a bug of the caller.
     pub fn merge(&mut self, other: &Self) {
         assert_eq!((self.frames, self.ops), (other.frames, other.ops), "sums of another job");
         self.sum.merge(&other.sum);
@@ -108,12 +130,12 @@ impl BandSums {
         self.runs.extend(other.runs.iter().map(|(first, run)| (*first, run.clone())));
     }
 
-    /// One value per pixel, over all T bins, in the order of pixels: float64, or float32 for min and max.
+    /// One value per pixel over all T bins, in the order of pixels, little endian: float64, or float32 for min and max.
     ///
     /// # Panics
-    /// When the sums for `op` were not kept: a bug of the caller.
+    /// When the sums for `op` were not computed: a bug of the caller.
     pub fn finish_pixels(&self, op: Reduction) -> (Element, Vec<u8>) {
-        assert!(self.ops.serve(op), "{op:?} of sums that were not kept");
+        assert!(self.ops.serve(op), "the sums for {op:?} were not computed");
         let float = |value: f64| Double { high: value, low: 0.0 };
         let runs = self.runs.values();
         match op {
@@ -129,12 +151,14 @@ impl BandSums {
         }
     }
 
-    /// One value per bin, over all pixels, for all T bins in NumPy's order: float64, or float32 for min and max.
+    /// One value per bin over all pixels, for all T bins in the order of
+    /// [`numpy.fft.fftfreq`](https://numpy.org/doc/stable/reference/generated/numpy.fft.fftfreq.html), little endian: float64, or float32
+    /// for min and max.
     ///
     /// # Panics
-    /// When the sums for `op` were not kept: a bug of the caller.
+    /// When the sums for `op` were not computed: a bug of the caller.
     pub fn finish_bins(&self, op: Reduction) -> (Element, Vec<u8>) {
-        assert!(self.ops.serve(op), "{op:?} of sums that were not kept");
+        assert!(self.ops.serve(op), "the sums for {op:?} were not computed");
         let bins = (0..self.frames).map(|bin| bin.min(self.frames - bin));
         match op {
             Reduction::Min => (Element::Float32, array(bins.map(|bin| self.min[bin].to_le_bytes()))),
@@ -176,7 +200,7 @@ impl BandSums {
         let mut from = Reader(bytes);
         let ops = Ops::from_bits(from.u8()?)?;
         let (frames, next_pixel, pixels, runs) = (from.usize()?, from.usize()?, from.u64()?, from.usize()?);
-        // Without sums nothing in the message vouches for the number of frames.
+        // Without sums the length of the message does not confirm the number of frames.
         if frames == 0 || (ops.is_empty() && runs > 0) {
             return Err(Malformed);
         }
@@ -203,11 +227,11 @@ impl BandSums {
     }
 }
 
-/// Sums over a row run in so many lanes side by side, whatever the CPU, so that every CPU adds in the same order.
+/// Partial sums of a row, the same number on every CPU, so that every CPU adds in the same order.
 const LANES: usize = 16;
 
 by_cpu! {
-    // Adds a row to the sums of each bin, and gives its own sum over the two-sided spectrum.
+    // Adds a row to the sums of each bin, and returns the sum of the row over the two-sided spectrum.
     fn add_row(row: &[f32], mirrored: usize, bins: &mut [f64]) -> f64 {
         add_each(row, mirrored, bins, f64::from)
     }

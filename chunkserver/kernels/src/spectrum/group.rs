@@ -1,4 +1,4 @@
-//! Sixteen pixels over all frames: their level is found, taken off, and the window laid on.
+//! Groups of sixteen pixels over all frames: level and slope are computed and subtracted, then the window is applied.
 
 use super::GROUP;
 use super::panel::PanelRow;
@@ -6,14 +6,14 @@ use crate::cpu::by_cpu;
 use crate::pixel::{Pixel, Whole};
 use api::job::{Detrend, FftOutput};
 
-/// One value of each pixel of a group: one cache line.
+/// One value per pixel of a group: one cache line.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 pub(super) struct Row(pub(super) [f32; GROUP]);
 
-/// A pixel type, and how its values over time are summed.
+/// A pixel type, and the sums of its values over time.
 pub(super) trait Series: Pixel {
-    /// Σv and Σt·v of each pixel of a group: exact for integers, in order of time for float32.
+    /// Σv and Σt·v of each pixel of a group. Exact for integers; float32 is summed in float64, in the order of time.
     fn sums(panel: &[PanelRow], first: usize, sloped: bool) -> [[f64; GROUP]; 2];
 }
 
@@ -22,7 +22,7 @@ macro_rules! integer {
         impl Series for $type {
             fn sums(panel: &[PanelRow], first: usize, sloped: bool) -> [[f64; GROUP]; 2] {
                 let (mut sum, mut moment) = ([0_u64; GROUP], [0_u128; GROUP]);
-                // 65536 values of 16 bits fit in 32.
+                // The sum of 65536 values of 16 bits fits 32 bits.
                 for (i, panel) in panel.chunks(65536).enumerate() {
                     let start = i as u64 * 65536;
                     let part = integer_sums::<Self>(panel, first);
@@ -99,19 +99,20 @@ by_cpu! {
     }
 }
 
-/// What is taken off each pixel of a group before the transform, and what must be put back after it.
+/// What is subtracted from each pixel of a group before the transform, and added to the result.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
     frames: usize,
     windowed: bool,
-    /// Taken off in float32, unless there is a slope.
+    /// The mean, rounded to float32. Subtracted unless there is a slope.
     shift: [f32; GROUP],
-    /// Taken off in float64, with the mean at the middle of time: for a linear detrend.
+    /// Slope per frame of the least-squares line, for a linear detrend. The line is subtracted in float64.
     slope: Option<[f64; GROUP]>,
+    /// The mean, which the line has at the middle of time.
     mean: [f64; GROUP],
-    /// What the transform of a constant, times this, is to be added to the result.
-    put_back: [f64; GROUP],
-    /// The first bin without a window: the exact sum, or nothing when detrended.
+    /// The constant whose transform is added to the result.
+    restored: [f64; GROUP],
+    /// The first bin without a window: the exact sum, or zero after a detrend.
     sum: [f64; GROUP],
 }
 
@@ -122,22 +123,21 @@ impl Level {
         let mean = sum.map(|sum| sum / n);
         let shift = mean.map(|mean| mean as f32);
         let middle = (n - 1.0) / 2.0;
-        // Σ(t − middle)² = n(n² − 1)/12. A single frame has no slope.
+        // Σ(t − middle)² = n(n² − 1)/12. A single frame has slope 0.
         let spread = if panel.len() > 1 { n * (n * n - 1.0) / 12.0 } else { 1.0 };
         let slope = std::array::from_fn(|lane| (moment[lane] - middle * sum[lane]) / spread);
-        let (slope, put_back, kept) = match detrend {
+        let (slope, restored, kept) = match detrend {
             Detrend::None => (None, shift.map(f64::from), sum),
             Detrend::Constant => (None, std::array::from_fn(|lane| f64::from(shift[lane]) - mean[lane]), sum.map(|sum| sum * 0.0)),
             Detrend::Linear => (Some(slope), [0.0; GROUP], sum.map(|sum| sum * 0.0)),
         };
-        Self { frames: panel.len(), windowed: window > 0, shift, slope, mean, put_back, sum: kept }
+        Self { frames: panel.len(), windowed: window > 0, shift, slope, mean, restored, sum: kept }
     }
 
-    /// Writes the first or the second bin of a pixel's result as it should be, given what the transform found. Only these two have
-    /// to do with the level.
-    pub(super) fn put_back(&self, lane: usize, bin: usize, [re, im]: [f32; 2], output: FftOutput, out: &mut [f32]) {
+    /// Writes the first or the second bin of a pixel, given the transform of the shifted values. The level contributes to no other bin.
+    pub(super) fn restore(&self, lane: usize, bin: usize, [re, im]: [f32; 2], output: FftOutput, out: &mut [f32]) {
         let frames = self.frames as f64;
-        // The transform of a Hann window is T/2 at 0 and −T/4 at ±1, which are one bin when T is 2; that of a single sample is 1.
+        // The transform of a Hann window is T/2 in bin 0 and −T/4 in bins ±1, which are the same bin for T = 2. For T = 1 it is 1.
         let window = match (self.windowed, bin, self.frames) {
             (false, ..) => 0.0,
             (true, _, 1) => 1.0,
@@ -145,7 +145,7 @@ impl Level {
             (true, _, 2) => -1.0,
             (true, ..) => -frames / 4.0,
         };
-        let re = if !self.windowed && bin == 0 { self.sum[lane] } else { f64::from(re) + self.put_back[lane] * window };
+        let re = if !self.windowed && bin == 0 { self.sum[lane] } else { f64::from(re) + self.restored[lane] * window };
         let im = f64::from(im);
         match output {
             FftOutput::Power => out[bin] = (re * re + im * im) as f32,
@@ -158,7 +158,7 @@ impl Level {
     }
 }
 
-/// The values to be transformed.
+/// Writes the input of the transform to `rows`, `[frame][pixel]`.
 pub(super) fn fill<P: Series>(panel: &[PanelRow], first: usize, level: &Level, window: &[f32], rows: &mut [Row]) {
     match &level.slope {
         Some(slope) => fill_sloped::<P>(panel, first, &level.mean, slope, window, rows),

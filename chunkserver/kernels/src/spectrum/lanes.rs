@@ -1,9 +1,10 @@
-//! Sixteen transforms at once, one in each lane of a vector: for numbers of frames that are products of 2, 3 and 5.
+//! Sixteen transforms at once, one per lane of a vector: for numbers of frames that are products of 2, 3 and 5.
 //!
-//! `[frame][pixel]` is how frames lie in memory anyway, so the input needs no transpose, every step is the same for all lanes, and
-//! one set of twiddle factors serves sixteen pixels. It is a Stockham transform: each pass writes its results in order, none has to
-//! be sorted in the end. An even number of real values is transformed as half as many complex ones, even frames as real and odd
-//! frames as imaginary parts.
+//! Frames lie in memory as `[frame][pixel]`, so the input needs no transpose, each step is the same for all lanes, and sixteen pixels share
+//! the twiddle factors. The algorithm is the Stockham transform (Van Loan, Computational Frameworks for the Fast Fourier Transform, 1.7,
+//! <https://doi.org/10.1137/1.9781611970999>): each pass writes its results in order, so no bit reversal follows. An even number of real
+//! values is transformed as half as many complex values, with even frames as real and odd frames as imaginary parts (Sorensen and others,
+//! <https://doi.org/10.1109/TASSP.1987.1165220>).
 
 mod butterfly;
 mod vector;
@@ -26,7 +27,7 @@ type Cell = [Row; 2];
 pub(super) struct Transform {
     frames: usize,
     passes: Vec<Pass>,
-    /// e^(−2πik/T) for k up to T/4: what takes the packed spectrum apart when the number of frames is even.
+    /// e^(−2πik/T) for k up to T/4, which separate the packed spectrum. Empty when the number of frames is odd.
     unpack: Vec<[f32; 2]>,
 }
 
@@ -40,15 +41,15 @@ struct Pass {
     twiddles: Vec<[f32; 2]>,
 }
 
-/// A thread's memory: the passes write one of these buffers and read the other in turn.
+/// Scratch memory of a thread. Each pass reads one buffer of `cells` and writes the other.
 #[derive(Debug)]
 pub(super) struct Scratch {
     cells: [Vec<Cell>; 2],
-    /// `[bin][pixel]`, the result before it is transposed.
+    /// `[bin][pixel]`, the result before the transpose.
     pub(super) bins: Vec<Row>,
 }
 
-/// The first two bins as the transform found them: their levels are still to be put back.
+/// The first two bins. The level must still be added to them.
 pub(super) type Edges = [Cell; 2];
 
 fn root(k: usize, n: usize) -> [f32; 2] {
@@ -57,7 +58,7 @@ fn root(k: usize, n: usize) -> [f32; 2] {
 }
 
 impl Transform {
-    /// Nothing if `frames` has other prime factors than 2, 3 and 5.
+    /// `None` if `frames` has prime factors other than 2, 3 and 5.
     pub(super) fn new(frames: usize) -> Option<Self> {
         let packed = frames.is_multiple_of(2);
         let mut length = if packed { frames / 2 } else { frames };
@@ -132,7 +133,7 @@ fn run<V: Vector>(proof: V::Proof, plan: &Transform, rows: &[Row], output: FftOu
     }
 }
 
-/// What a pass reads: complex values, or real ones in the first pass over an odd number of frames.
+/// The input of a pass: complex values, or real values in the first pass over an odd number of frames.
 trait Input {
     fn load<V: Vector>(&self, proof: V::Proof, part: usize) -> Complex<V>;
 }
@@ -171,7 +172,7 @@ fn pass<V: Vector, I: Input>(proof: V::Proof, pass: &Pass, from: &[I], to: &mut 
 fn pass_of<V: Vector, I: Input, const R: usize>(proof: V::Proof, pass: &Pass, from: &[I], to: &mut [Cell]) {
     let (m, s) = (pass.butterflies, pass.stride);
     for (p, to) in to.chunks_exact_mut(R * s).enumerate().take(m) {
-        // Plain loops: a closure would be compiled without the vector's features.
+        // Plain loops: closures may be compiled without the features of the vector.
         let mut inputs = [&from[..0]; R];
         for (j, input) in inputs.iter_mut().enumerate() {
             *input = &from[(p + m * j) * s..][..s];
@@ -194,7 +195,7 @@ fn pass_of<V: Vector, I: Input, const R: usize>(proof: V::Proof, pass: &Pass, fr
     }
 }
 
-/// What is written of a bin.
+/// The values that are written per bin.
 trait Output {
     fn put<V: Vector>(value: Complex<V>, bin: usize, bins: &mut [Row], part: usize);
 }
@@ -225,7 +226,7 @@ impl Output for Both {
     }
 }
 
-/// Takes a packed spectrum apart, or takes the first half of a full one.
+/// Writes the bins of a packed spectrum, or the first half of a full spectrum.
 #[inline(always)]
 fn finish<V: Vector, O: Output>(proof: V::Proof, cells: &[Cell], unpack: &[[f32; 2]], frames: usize, bins: &mut [Row]) -> Edges {
     let mut edges = Edges::default();
@@ -266,7 +267,7 @@ fn put<V: Vector, O: Output>(value: Complex<V>, bin: usize, bins: &mut [Row], ed
 mod tests {
     use super::*;
 
-    /// Row after row of values that use all digits.
+    /// Rows of values that use all digits of float32.
     fn rows(frames: usize) -> Vec<Row> {
         (0..frames).map(|t| Row(std::array::from_fn(|lane| ((t * 16 + lane * 7 + 1) as f32).sin() * (lane + 1) as f32))).collect()
     }
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cpu_gives_the_same_bytes() {
+    fn every_cpu_computes_the_same_bytes() {
         for frames in [1, 2, 3, 4, 6, 15, 30, 45, 60, 64, 240, 625, 1000] {
             let plan = Transform::new(frames).unwrap();
             for output in [FftOutput::Power, FftOutput::Amplitude, FftOutput::Complex] {
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn other_prime_factors_are_left_to_realfft() {
+    fn other_prime_factors_are_not_supported() {
         for frames in [7, 14, 997, 1001, 22] {
             assert!(Transform::new(frames).is_none());
         }

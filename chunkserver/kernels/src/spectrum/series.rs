@@ -1,4 +1,4 @@
-//! One transform after another, by `realfft`: for numbers of frames that have large prime factors.
+//! One transform after another, by [realfft](https://docs.rs/realfft): for numbers of frames with prime factors above 5.
 
 use super::GROUP;
 use super::group::{Level, Row};
@@ -18,7 +18,7 @@ impl fmt::Debug for Transform {
     }
 }
 
-/// A thread's memory.
+/// Scratch memory of a thread.
 #[derive(Debug)]
 pub(super) struct Scratch {
     /// `[pixel][frame]`
@@ -44,7 +44,7 @@ impl Transform {
         let series = scratch.series.chunks_exact_mut(self.0.len()).zip(out.chunks_exact_mut(row));
         for (lane, (series, out)) in series.enumerate().take(pixels) {
             let done = self.0.process_with_scratch(series, &mut scratch.spectrum, &mut scratch.fft);
-            debug_assert!(done.is_ok(), "buffers are of the plan's own sizes");
+            debug_assert!(done.is_ok(), "the plan created the buffers");
             match output {
                 FftOutput::Complex => {
                     for (out, bin) in out.as_chunks_mut().0.iter_mut().zip(&scratch.spectrum) {
@@ -55,7 +55,7 @@ impl Transform {
                 FftOutput::Amplitude => out.iter_mut().zip(&scratch.spectrum).for_each(|(out, bin)| *out = bin.norm_sqr().sqrt()),
             }
             for (bin, found) in scratch.spectrum.iter().enumerate().take(2) {
-                level.put_back(lane, bin, [found.re, found.im], output, out);
+                level.restore(lane, bin, [found.re, found.im], output, out);
             }
         }
     }

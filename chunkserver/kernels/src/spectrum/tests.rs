@@ -2,17 +2,18 @@ use super::*;
 use crate::reduce::Ops;
 use api::geometry::Element;
 use api::job::Reduction;
+use ndarray::{Array2, ArrayView1};
 
 const DTYPES: [Dtype; 3] = [Dtype::Uint8, Dtype::Uint16, Dtype::Float32];
 const OUTPUTS: [FftOutput; 3] = [FftOutput::Power, FftOutput::Amplitude, FftOutput::Complex];
 const WINDOWS: [Window; 2] = [Window::None, Window::Hann];
 const DETRENDS: [Detrend; 3] = [Detrend::None, Detrend::Constant, Detrend::Linear];
 
-/// A movie of `pixels` pixels, frame after frame: a level, a drift, a tone and noise, each its own in every pixel.
+/// A movie of `pixels` pixels, frame after frame. Each pixel has its own level, drift, tone and noise.
 struct Movie {
     bytes: Vec<u8>,
-    /// `[pixel][frame]`
-    values: Vec<Vec<f64>>,
+    /// (t, pixel)
+    values: Array2<f64>,
     stride: usize,
 }
 
@@ -22,27 +23,25 @@ fn movie(frames: usize, pixels: usize, dtype: Dtype) -> Movie {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f64 / (1_u64 << 24) as f64
     };
-    let (mut bytes, mut values) = (Vec::new(), vec![Vec::new(); pixels]);
-    for t in 0..frames {
-        for (pixel, values) in values.iter_mut().enumerate() {
-            let tone = (t as f64 * (0.1 + 0.03 * pixel as f64)).sin();
-            let unit = 0.1 * (pixel % 7) as f64 + 0.1 * t as f64 / frames as f64 + 0.05 * tone + 0.1 * noise();
-            match dtype {
-                Dtype::Uint8 => {
-                    bytes.push((unit * 255.0) as u8);
-                    values.push(f64::from((unit * 255.0) as u8));
-                }
-                Dtype::Uint16 => {
-                    bytes.extend(((unit * 65535.0) as u16).to_le_bytes());
-                    values.push(f64::from((unit * 65535.0) as u16));
-                }
-                Dtype::Float32 => {
-                    bytes.extend((unit as f32 - 0.3).to_le_bytes());
-                    values.push(f64::from(unit as f32 - 0.3));
-                }
+    let mut bytes = Vec::new();
+    let values = Array2::from_shape_fn((frames, pixels), |(t, pixel)| {
+        let tone = (t as f64 * (0.1 + 0.03 * pixel as f64)).sin();
+        let unit = 0.1 * (pixel % 7) as f64 + 0.1 * t as f64 / frames as f64 + 0.05 * tone + 0.1 * noise();
+        match dtype {
+            Dtype::Uint8 => {
+                bytes.push((unit * 255.0) as u8);
+                f64::from((unit * 255.0) as u8)
+            }
+            Dtype::Uint16 => {
+                bytes.extend(((unit * 65535.0) as u16).to_le_bytes());
+                f64::from((unit * 65535.0) as u16)
+            }
+            Dtype::Float32 => {
+                bytes.extend((unit as f32 - 0.3).to_le_bytes());
+                f64::from(unit as f32 - 0.3)
             }
         }
-    }
+    });
     Movie { bytes, values, stride: pixels * dtype.size() }
 }
 
@@ -66,9 +65,9 @@ impl Movie {
 }
 
 /// The definition: scipy.signal.detrend, scipy.signal.get_window, numpy.fft.fft, in float64.
-fn naive(values: &[f64], window: Window, detrend: Detrend) -> Vec<[f64; 2]> {
+fn naive(values: ArrayView1<'_, f64>, window: Window, detrend: Detrend) -> Vec<[f64; 2]> {
     let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
+    let mean = values.sum() / n;
     let middle = (n - 1.0) / 2.0;
     let times = || (0..values.len()).map(|t| t as f64 - middle);
     let spread: f64 = times().map(|t| t * t).sum();
@@ -105,12 +104,12 @@ fn check(frames: usize, dtype: Dtype, window: Window, detrend: Detrend, output: 
     let mut out = vec![f32::NAN; pixels * spectrum.row()];
     spectrum.band(&movie.segments(0, dtype, &[]), pixels, &mut out, &mut spectrum.scratch(), None);
     let what = format!("{frames} frames of {dtype}, {window:?}, {detrend:?}, {output:?}");
-    for (pixel, (row, values)) in out.chunks_exact(spectrum.row()).zip(&movie.values).enumerate() {
+    for (pixel, (row, values)) in out.chunks_exact(spectrum.row()).zip(movie.values.columns()).enumerate() {
         let expected = naive(values, window, detrend);
         let power = |[re, im]: [f64; 2]| re * re + im * im;
         let strongest = expected[1..].iter().copied().map(power).fold(0.0, f64::max);
         let largest = values.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
-        // Where nothing is left of the values, float32 leaves some 1e-7 of them.
+        // Where all values cancel, float32 leaves about 1e-7 of them.
         let floor = (1e-6 * largest).powi(2) * frames as f64;
         for (bin, expected) in expected.iter().enumerate() {
             let found = match output {
@@ -127,7 +126,7 @@ fn check(frames: usize, dtype: Dtype, window: Window, detrend: Detrend, output: 
             } else {
                 assert!(
                     (found - expected_power).abs() <= 1e-7 * strongest + 1e2 * floor,
-                    "{what}: pixel {pixel}, bin {bin}: {found} for {expected_power}, all but nothing"
+                    "{what}: pixel {pixel}, bin {bin}: {found} for {expected_power}, near zero"
                 );
             }
             if output == FftOutput::Complex {
@@ -139,7 +138,7 @@ fn check(frames: usize, dtype: Dtype, window: Window, detrend: Detrend, output: 
 }
 
 #[test]
-fn spectra_are_scipys_and_numpys() {
+fn spectra_match_scipy_and_numpy() {
     for frames in [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 24, 25, 45, 50, 60, 97, 100, 125, 128, 240] {
         for dtype in DTYPES {
             for window in WINDOWS {
@@ -166,8 +165,8 @@ fn the_first_bin_is_the_exact_sum() {
         let spectrum = Spectrum::new(frames, Dtype::Uint16, Window::None, Detrend::None, FftOutput::Power);
         let mut out = vec![0.0; 20 * spectrum.row()];
         spectrum.band(&movie.segments(0, Dtype::Uint16, &[]), 20, &mut out, &mut spectrum.scratch(), None);
-        for (row, values) in out.chunks_exact(spectrum.row()).zip(&movie.values) {
-            let sum: f64 = values.iter().sum();
+        for (row, values) in out.chunks_exact(spectrum.row()).zip(movie.values.columns()) {
+            let sum = values.sum();
             assert_eq!(row[0], (sum * sum) as f32);
         }
     }
@@ -191,7 +190,7 @@ fn a_pixel_is_the_same_in_any_band_and_any_segments() {
 }
 
 #[test]
-fn a_nan_spoils_its_own_pixel_alone() {
+fn a_nan_affects_only_its_own_pixel() {
     let mut movie = movie(100, 20, Dtype::Float32);
     movie.bytes[5 * movie.stride + 12..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
     for detrend in DETRENDS {
@@ -205,7 +204,7 @@ fn a_nan_spoils_its_own_pixel_alone() {
 }
 
 #[test]
-fn sums_are_over_the_whole_spectrum_whatever_the_order() {
+fn sums_cover_the_two_sided_spectrum_in_any_order() {
     let all = [Reduction::Mean, Reduction::Sum, Reduction::Std, Reduction::Var, Reduction::Min, Reduction::Max];
     for frames in [1, 2, 3, 97, 100] {
         let (pixels, dtype) = (150, Dtype::Uint8);
@@ -222,12 +221,12 @@ fn sums_are_over_the_whole_spectrum_whatever_the_order() {
                 &mut scratch,
                 Some(&mut sums),
             );
-            let shipped = BandSums::from_bytes(&sums.to_bytes()).unwrap();
-            assert_eq!(shipped, sums);
+            let received = BandSums::from_bytes(&sums.to_bytes()).unwrap();
+            assert_eq!(received, sums);
             for end in 0..sums.to_bytes().len() {
                 assert!(BandSums::from_bytes(&sums.to_bytes()[..end]).is_err());
             }
-            shipped
+            received
         });
         let orders = [[0, 1, 2], [2, 0, 1], [1, 2, 0]].map(|order| {
             let mut sums = BandSums::new(frames, Ops::of(&all), 0);

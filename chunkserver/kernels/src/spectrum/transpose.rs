@@ -1,19 +1,19 @@
-//! From `[row][pixel]` to `[pixel][row]`.
+//! Transpose of `[row][pixel]` into `[pixel][row]`.
 
 use super::GROUP;
 use super::group::Row;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::{Cpu, vector_fn};
 
-/// Rows that are transposed in registers.
+/// Rows of a block that is transposed in registers.
 const BLOCK: usize = 8;
 
-/// Writes the columns of `from` one after another, as many as `to` has room for.
+/// Writes the first columns of `from` one after another, until `to` is full.
 ///
 /// # Panics
-/// When `to` is no whole number of columns: a bug of the caller.
+/// When the length of `to` is no multiple of a column: a bug of the caller.
 pub(super) fn transpose(from: &[Row], to: &mut [f32]) {
-    assert!(to.len() <= GROUP * from.len() && to.len().is_multiple_of(from.len()), "columns of another length");
+    assert!(to.len() <= GROUP * from.len() && to.len().is_multiple_of(from.len()), "the columns have a wrong length");
     #[cfg(target_arch = "x86_64")]
     if to.len() == GROUP * from.len()
         && let Some(proof) = Cpu::detect().avx2()
@@ -23,7 +23,7 @@ pub(super) fn transpose(from: &[Row], to: &mut [f32]) {
     columns(from, to, 0);
 }
 
-/// The same for any CPU, and for the rows from `first` on.
+/// Transposes the rows from `first` on, on any CPU.
 fn columns(from: &[Row], to: &mut [f32], first: usize) {
     let rows = from.len();
     for (block, chunk) in from[first..].chunks(BLOCK).enumerate() {
@@ -44,11 +44,11 @@ vector_fn! {
             _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
         };
         let rows = from.len();
-        assert_eq!(to.len(), GROUP * rows, "columns of another length");
+        assert_eq!(to.len(), GROUP * rows, "the columns have a wrong length");
         let (blocks, rest) = from.as_chunks::<BLOCK>();
         for (block, from) in blocks.iter().enumerate() {
             for half in 0..GROUP / BLOCK {
-                // SAFETY: each row has 16 values, of which eight are read from `half * 8` on.
+                // SAFETY: each row has 16 values, and eight are read from `half * 8` on, which is at most 8.
                 let row = |i: usize| unsafe { _mm256_loadu_ps(from[i].0.as_ptr().add(half * BLOCK)) };
                 let (low, high) =
                     (|a: usize, b: usize| _mm256_unpacklo_ps(row(a), row(b)), |a: usize, b: usize| _mm256_unpackhi_ps(row(a), row(b)));
@@ -65,7 +65,8 @@ vector_fn! {
                         let columns =
                             [(lane, _mm256_permute2f128_ps::<0x20>(upper, lower)), (lane + 4, _mm256_permute2f128_ps::<0x31>(upper, lower))];
                         for (lane, column) in columns {
-                            // SAFETY: lane < 16 and block * 8 + 8 <= rows, so these eight values lie in the 16 columns that `to` has.
+                            // SAFETY: lane < 16 and block * 8 + 8 <= rows, so the eight values lie within the 16 columns of `to`, whose
+                            // length is asserted above.
                             unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(lane * rows + block * BLOCK), column) };
                         }
                     }

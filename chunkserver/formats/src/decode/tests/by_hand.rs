@@ -1,8 +1,9 @@
-//! Images of kinds that no encoder at hand writes: interlaced PNG, tiled and big-endian TIFF, LZW after a predictor, forged headers.
+//! Images that the encoders of the tests do not write: interlaced PNG, tiled and big-endian TIFF, LZW after a predictor, forged headers.
 
 use api::geometry::FrameSpec;
+use ndarray::{Array3, ArrayView3, Axis, s};
 
-/// A PNG of these filtered rows, in stored deflate blocks.
+/// A PNG of filtered rows, in stored deflate blocks (RFC 1951, 3.2.4).
 pub(super) fn png_by_hand(width: u32, height: u32, depth: u8, kind: u8, interlaced: bool, rows: &[u8]) -> Vec<u8> {
     let mut header = Vec::new();
     header.extend(width.to_be_bytes());
@@ -35,7 +36,7 @@ pub(super) fn png_by_hand(width: u32, height: u32, depth: u8, kind: u8, interlac
     png
 }
 
-/// The rows of all seven passes, unfiltered.
+/// The rows of the seven passes of Adam7, unfiltered: <https://www.w3.org/TR/png-3/#8InterlaceMethods>.
 pub(super) fn adam7(height: usize, width: usize, bits: usize, sample: impl Fn(usize, usize) -> u8) -> Vec<u8> {
     // First row, step of rows, first column, step of columns.
     const PASSES: [[usize; 4]; 7] = [[0, 8, 0, 8], [0, 8, 4, 8], [4, 8, 0, 4], [0, 4, 2, 4], [2, 4, 0, 2], [0, 2, 1, 2], [1, 2, 0, 1]];
@@ -78,7 +79,7 @@ impl Tiff {
         if self.big { value.to_be_bytes().to_vec() } else { value.to_le_bytes().to_vec() }
     }
 
-    /// One row of samples in the file's byte order.
+    /// The bytes of one row after the predictor, from samples in the byte order of the file.
     fn predicted(&self, samples: Vec<Vec<u8>>) -> Vec<u8> {
         let size = self.spec.dtype.size();
         let value = |sample: &[u8]| sample.iter().rev().fold(0_u32, |value, &byte| value << 8 | u32::from(byte));
@@ -96,7 +97,7 @@ impl Tiff {
                 differences.flat_map(in_order).collect()
             }
             Some(3) => {
-                // All highest bytes first.
+                // All most significant bytes first.
                 let place = |i: usize| if self.big { i } else { size - 1 - i };
                 let bytes: Vec<u8> = (0..size).flat_map(|i| samples.iter().map(move |s| s[place(i)])).collect();
                 (0..bytes.len()).map(|i| bytes[i].wrapping_sub(if i > 0 { bytes[i - 1] } else { 0 })).collect()
@@ -105,26 +106,25 @@ impl Tiff {
         }
     }
 
-    /// The chunks, in the file's byte order; none where there are no pixels.
+    /// The strips or tiles, in the byte order of the file. Tiles at the edge are padded with zeros.
     fn chunks(&self, pixels: &[u8]) -> Vec<Vec<u8>> {
         let FrameSpec { height, width, dtype } = self.spec;
         let size = dtype.size();
         if pixels.is_empty() {
             return vec![vec![0; 16]; 4];
         }
-        let sample = |y: usize, x: usize| {
-            let mut bytes = if y < height && x < width { pixels[(y * width + x) * size..][..size].to_vec() } else { vec![0; size] };
-            if self.big {
-                bytes.reverse();
-            }
-            bytes
-        };
         let (rows, columns) = self.tile.map_or((10, width), |tile| (tile, tile));
+        let padded = |length: usize| self.tile.map_or(length, |tile| length.next_multiple_of(tile));
+        let mut image = Array3::zeros((padded(height), padded(width), size));
+        image.slice_mut(s![..height, ..width, ..]).assign(&ArrayView3::from_shape((height, width, size), pixels).unwrap());
+        if self.big {
+            image.invert_axis(Axis(2));
+        }
         let mut chunks = Vec::new();
-        for y0 in (0..height).step_by(rows) {
-            for x0 in (0..width).step_by(columns) {
-                let last = if self.tile.is_some() { y0 + rows } else { height.min(y0 + rows) };
-                let chunk = (y0..last).flat_map(|y| self.predicted((x0..x0 + columns).map(|x| sample(y, x)).collect())).collect();
+        for strip in image.axis_chunks_iter(Axis(0), rows) {
+            for chunk in strip.axis_chunks_iter(Axis(1), columns) {
+                let row = |row: ndarray::ArrayView2<'_, u8>| self.predicted(row.outer_iter().map(|sample| sample.to_vec()).collect());
+                let chunk = chunk.outer_iter().flat_map(row).collect();
                 chunks.push(if self.lzw.is_some() { lzw(chunk) } else { chunk });
             }
         }
@@ -154,7 +154,7 @@ impl Tiff {
         let mut tags = vec![(256, 1, self.spec.width), (257, 1, self.spec.height), (258, 1, 8 * self.spec.dtype.size())];
         tags.extend([(259, 1, if self.lzw.is_some() { 5 } else { 1 }), (317, 1, self.lzw.unwrap_or(1))]);
         tags.extend([(262, 1, usize::from(!self.white_is_zero)), (277, 1, 1), (339, 1, format)]);
-        // A single value stands in the directory itself.
+        // The directory contains a single value itself.
         let (offsets_at, sizes_at) = if chunks.len() == 1 { (offsets[0], chunks[0].len()) } else { (8, 8 + 4 * chunks.len()) };
         tags.extend([(offsets_tag, chunks.len(), offsets_at), (sizes_tag, chunks.len(), sizes_at)]);
         match self.tile {

@@ -1,9 +1,9 @@
-//! Forged, cut and damaged images of every kind: an error, the right pixels, never a panic.
+//! Forged, truncated and damaged images of every kind: an error or the right pixels, never a panic.
 
 use super::*;
 
 #[test]
-fn a_forged_header_costs_nothing() {
+fn a_forged_header_allocates_nothing() {
     let started = std::time::Instant::now();
     let mut images = vec![png_by_hand(50_000, 50_000, 8, 0, false, &[0; 100]), png_by_hand(50_000, 50_000, 16, 6, true, &[0; 100])];
     let forged = FrameSpec { height: 50_000, width: 50_000, dtype: Dtype::Float32 };
@@ -20,41 +20,41 @@ fn a_forged_header_costs_nothing() {
 }
 
 /// One image of every kind.
-fn zoo() -> Vec<(Vec<u8>, FrameSpec)> {
-    let mut zoo = vec![
+fn every_kind() -> Vec<(Vec<u8>, FrameSpec)> {
+    let mut images = vec![
         (gray_png(), spec(Dtype::Uint8)),
         (png(ColorType::Rgb, BitDepth::Eight, None, &samples(3 * H * W)), spec(Dtype::Uint8)),
         (png(ColorType::Grayscale, BitDepth::Two, None, &samples(H * W.div_ceil(4))), spec(Dtype::Uint8)),
         (png(ColorType::Indexed, BitDepth::Four, Some(samples(48)), &samples(H * W.div_ceil(2))), spec(Dtype::Uint8)),
     ];
     let passes = by_hand::adam7(H, W, 8, |y, x| (y * x) as u8);
-    zoo.push((png_by_hand(W as u32, H as u32, 8, 0, true, &passes), spec(Dtype::Uint8)));
+    images.push((png_by_hand(W as u32, H as u32, 8, 0, true, &passes), spec(Dtype::Uint8)));
     for progressive in [false, true] {
-        zoo.push((jpeg(jpeg_encoder::ColorType::Luma, progressive, &samples(H * W)), spec(Dtype::Uint8)));
-        zoo.push((jpeg(jpeg_encoder::ColorType::Rgb, progressive, &samples(3 * H * W)), spec(Dtype::Uint8)));
+        images.push((jpeg(jpeg_encoder::ColorType::Luma, progressive, &samples(H * W)), spec(Dtype::Uint8)));
+        images.push((jpeg(jpeg_encoder::ColorType::Rgb, progressive, &samples(3 * H * W)), spec(Dtype::Uint8)));
     }
     for compression in compressions() {
-        zoo.push((tiff::<colortype::Gray8>(compression, &samples(H * W)), spec(Dtype::Uint8)));
-        zoo.push((tiff::<colortype::RGB8>(compression, &samples(3 * H * W)), spec(Dtype::Uint8)));
-        zoo.push((tiff::<colortype::Gray32Float>(compression, &vec![0.5; H * W]), spec(Dtype::Float32)));
+        images.push((tiff::<colortype::Gray8>(compression, &samples(H * W)), spec(Dtype::Uint8)));
+        images.push((tiff::<colortype::RGB8>(compression, &samples(3 * H * W)), spec(Dtype::Uint8)));
+        images.push((tiff::<colortype::Gray32Float>(compression, &vec![0.5; H * W]), spec(Dtype::Float32)));
     }
     for dtype in [Dtype::Uint8, Dtype::Uint16, Dtype::Float32] {
         let image = Tiff { big: true, tile: Some(16), lzw: None, white_is_zero: false, spec: spec(dtype), pages: 1 };
-        zoo.push((image.encode(&samples(H * W * dtype.size())), spec(dtype)));
+        images.push((image.encode(&samples(H * W * dtype.size())), spec(dtype)));
         let predictor = if dtype == Dtype::Float32 { 3 } else { 2 };
         let image = Tiff { big: false, lzw: Some(predictor), ..image };
-        zoo.push((image.encode(&samples(H * W * dtype.size())), spec(dtype)));
+        images.push((image.encode(&samples(H * W * dtype.size())), spec(dtype)));
     }
-    zoo
+    images
 }
 
 #[test]
 fn a_truncated_image_is_an_error() {
-    for (image, expected) in zoo() {
+    for (image, expected) in every_kind() {
         let whole = try_decode(&image, expected, Color::Luminance).unwrap();
         for end in (0..image.len()).step_by(37).chain([image.len() - 1]) {
             let _ = probe(&image[..end], Color::Luminance);
-            // What lies behind the last pixel (IEND, a directory) may be missing; pixels may not.
+            // The bytes after the last pixel (IEND, a directory) may be missing, pixels may not.
             if let Ok(pixels) = try_decode(&image[..end], expected, Color::Luminance) {
                 assert!(pixels == whole, "{end} of {} bytes gave other pixels", image.len());
             }
@@ -63,20 +63,20 @@ fn a_truncated_image_is_an_error() {
 }
 
 #[test]
-fn a_flipped_bit_never_panics_and_is_seen_where_there_are_checksums() {
-    for (image, expected) in zoo() {
+fn a_flipped_bit_never_panics_and_checksums_detect_it() {
+    for (image, expected) in every_kind() {
         let whole = try_decode(&image, expected, Color::Luminance).unwrap();
         let bits = image.len() * 8;
-        // The header holds most of what can be wrong; the rest is sampled.
+        // Every bit of the header, and samples of the rest.
         for bit in (0..bits.min(8 * 120)).chain((0..bits).step_by(bits / 300 + 1)) {
             let mut damaged = image.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             let _ = probe(&damaged, Color::Luminance);
             let decoded = try_decode(&damaged, expected, Color::Luminance);
-            if Format::of(&image) == Some(Format::Png)
+            if ImageFormat::of(&image) == Some(ImageFormat::Png)
                 && let Ok(pixels) = decoded
             {
-                assert!(pixels == whole, "bit {bit} of a PNG changed pixels unseen");
+                assert!(pixels == whole, "bit {bit} of a PNG changed pixels without an error");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! LZW in TIFF: everything a chunk can be, and noise that the `tiff` crate gives up on.
+//! LZW in TIFF: every kind of chunk, and noise that the `tiff` crate refuses.
 
 use super::*;
 use std::error::Error as _;
@@ -37,7 +37,7 @@ fn strips_and_tiles_of_every_type_order_and_predictor() {
     }
 }
 
-/// The decoder of LZW resets itself at a moment that depends on the data: of many images of noise some meet every case.
+/// The LZW decoder resets at a position that depends on the data. Many images of noise cover every case.
 #[test]
 fn noise_of_any_length_is_read_to_its_end() {
     for side in 16..=90 {
@@ -50,9 +50,9 @@ fn noise_of_any_length_is_read_to_its_end() {
     }
 }
 
-/// Rows longer than what is unpacked at a time, and chunks of several such parts.
+/// Rows that are longer than one band, and chunks of several bands.
 #[test]
-fn large_chunks_are_unpacked_in_parts() {
+fn large_chunks_are_decompressed_in_bands() {
     for (height, width, tile) in [(12, 70_000, None), (300, 1_000, Some(512))] {
         let expected = FrameSpec { height, width, dtype: Dtype::Uint16 };
         let pixels = noise(expected.bytes(), 9);
@@ -62,7 +62,7 @@ fn large_chunks_are_unpacked_in_parts() {
 }
 
 #[test]
-fn chunks_that_end_early_or_lie_elsewhere_are_refused() {
+fn chunks_with_a_wrong_size_or_offset_are_refused() {
     let pixels = noise(H * W, 3);
     let whole = image(Some(16), 1, Dtype::Uint8).encode(&pixels);
     let chunks = H.div_ceil(16) * W.div_ceil(16);
@@ -82,16 +82,16 @@ fn chunks_that_end_early_or_lie_elsewhere_are_refused() {
             assert!(matches!(error, Error::Truncated { .. }), "{error:?}");
         }
     }
-    // A code that clears and one that ends.
+    // A clear code and an end code.
     let mut ended = whole.clone();
     let start = word(8) as usize;
     ended[start..start + 3].copy_from_slice(&[0x80, 0x40, 0x40]);
     assert!(matches!(try_decode(&ended, spec(Dtype::Uint8), Color::Refuse), Err(Error::Corrupt { .. })));
 }
 
-/// Codes that only reset the decoder are passed over, however many there are.
+/// The decoder skips any number of codes that only reset the decoder.
 #[test]
-fn clear_codes_in_a_row_are_passed_over() {
+fn consecutive_clear_codes_are_skipped() {
     let expected = FrameSpec { height: 20, width: 4, dtype: Dtype::Uint8 };
     let pixels = noise(80, 1);
     let mut file = Tiff { spec: expected, ..image(None, 1, Dtype::Uint8) }.encode(&pixels);
@@ -106,6 +106,6 @@ fn clear_codes_in_a_row_are_passed_over() {
             file[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
         }
     }
-    // There is no end code, as in files of some writers.
+    // Without an end code, as in the files of some writers.
     check(&file, expected, Color::Refuse, &pixels);
 }

@@ -1,29 +1,31 @@
-//! TIFF pixels compressed with LZW.
+//! TIFF pixels that are compressed with LZW: TIFF 6.0, section 13. Predictors: section 14, and Adobe Photoshop TIFF Technical Note 3,
+//! <https://www.awaresystems.be/imaging/tiff/tifftags/predictor.html>.
 //!
-//! The `tiff` crate takes a decoder that stands still for one call for the end of the data, and refuses valid images of noise:
-//! <https://github.com/image-rs/image-tiff/pull/402>. So it reads only the directory here; strips and tiles are unpacked below.
+//! The `tiff` crate reports the end of the data when its LZW decoder makes no progress in one call, and refuses valid images of noise:
+//! <https://github.com/image-rs/image-tiff/pull/402>. Here the crate reads only the directory, and this module decompresses strips and
+//! tiles.
 
 use super::{Header, Input, failed, unsupported};
-use crate::decode::{Error, Format};
+use crate::decode::{Error, ImageFormat};
 use ::tiff::decoder::{ChunkType, Decoder};
 use ::tiff::tags::{ByteOrder, CompressionMethod, Predictor, Tag};
 use ::weezl::{BitOrder, LzwStatus, decode};
 use api::geometry::Dtype;
 
-/// Bytes unpacked at a time, but at least one row.
+/// Bytes that are decompressed at a time; at least one row.
 const BAND: usize = 1 << 16;
 
-/// Calls in a row that may neither read nor write: the decoder holds 64 bits back, and codes of 9 bits that only reset it.
+/// Largest number of consecutive calls without progress. The decoder buffers 64 bits, and each code of 9 bits may only reset the decoder.
 const IDLE_CALLS: usize = 64 / 9 + 1;
 
-/// Whether the image is of the kind that [`read`] reads.
+/// Whether [`read`] supports the image.
 pub(super) fn applies(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u8]) -> Result<bool, Error> {
     let method = decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(|e| failed(e, bytes))?;
     let samples = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel).map_err(|e| failed(e, bytes))?;
     Ok(method == Some(CompressionMethod::LZW.to_u16()) && usize::from(samples.unwrap_or(1)) == header.channels)
 }
 
-/// Reads the whole image into `out`, which has its size. Samples get the byte order of the machine, and are not inverted.
+/// Reads the whole image into `out`, which has the size of the image, in the byte order of the machine. Samples are not inverted.
 pub(super) fn read(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
     let tags = match decoder.get_chunk_type() {
         ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
@@ -37,7 +39,7 @@ pub(super) fn read(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u
     let (height, width) = (header.spec.height, header.spec.width);
     let across = width.div_ceil(chunk_width);
     if starts.len() != lengths.len() || starts.len() != across * height.div_ceil(chunk_height) {
-        return Err(corrupt("not every strip or tile has an offset and a size"));
+        return Err(corrupt("a strip or tile has no offset or no size"));
     }
     let pixel = header.channels * header.spec.dtype.size();
     let chunk_row = chunk_width * pixel;
@@ -46,9 +48,9 @@ pub(super) fn read(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u
     let mut lzw = decode::Configuration::with_tiff_size_switch(BitOrder::Msb, 8).with_yield_on_full_buffer(true).build();
     for (index, (&start, &length)) in starts.iter().zip(&lengths).enumerate() {
         let end = start.checked_add(length).ok_or_else(|| corrupt("the offset of a strip or tile is out of range"))?;
-        let mut packed = bytes.get(start..end).ok_or(Error::Truncated { format: Format::Tiff, received: bytes.len() })?;
+        let mut packed = bytes.get(start..end).ok_or(Error::Truncated { format: ImageFormat::Tiff, received: bytes.len() })?;
         let (top, left) = (index / across * chunk_height, index % across * chunk_width);
-        // The last tiles reach beyond the image.
+        // The last tiles extend beyond the image.
         let kept = chunk_width.min(width - left) * pixel;
         let rows = chunk_height.min(height - top);
         lzw.reset();
@@ -64,7 +66,7 @@ pub(super) fn read(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u
     Ok(())
 }
 
-/// Fills `out` from the front of `packed`.
+/// Fills `out` from `packed` and removes the bytes that were read from `packed`.
 fn unpack(lzw: &mut decode::Decoder, packed: &mut &[u8], mut out: &mut [u8]) -> Result<(), Error> {
     let mut idle = 0;
     while !out.is_empty() {
@@ -74,18 +76,18 @@ fn unpack(lzw: &mut decode::Decoder, packed: &mut &[u8], mut out: &mut [u8]) -> 
         let status = step.status.map_err(corrupt)?;
         idle = if step.consumed_in + step.consumed_out == 0 { idle + 1 } else { 0 };
         if !out.is_empty() && (matches!(status, LzwStatus::Done) || idle > IDLE_CALLS) {
-            return Err(corrupt("the LZW data of a strip or tile end before its last pixel"));
+            return Err(corrupt("the LZW data of a strip or tile ends before its last pixel"));
         }
     }
     Ok(())
 }
 
-/// How the bytes of a row become samples.
+/// The conversion of the bytes of a row to samples.
 struct Row {
     predictor: Predictor,
     channels: usize,
     dtype: Dtype,
-    /// The file has not the byte order of the machine.
+    /// Whether the byte order of the file differs from the byte order of the machine.
     swapped: bool,
 }
 
@@ -104,10 +106,10 @@ impl Row {
         Ok(Self { predictor, channels: header.channels, dtype, swapped: decoder.byte_order() != ByteOrder::native() })
     }
 
-    /// Undoes the predictor and the byte order in `line`, and copies its first `kept` bytes.
+    /// Reverts the predictor and the byte order of `line`, and copies the first `kept` bytes to `out`.
     fn restore(&self, line: &mut [u8], kept: usize, out: &mut [u8]) {
         if self.predictor == Predictor::FloatingPoint {
-            // The differences run through the whole row: first all highest bytes, then all second ones.
+            // The differences run through the whole row: all most significant bytes first, then all second bytes.
             add_previous::<1>(line, self.channels, |[a], [b]| [a.wrapping_add(b)]);
             let plane = line.len() / 4;
             for (i, sample) in out.chunks_exact_mut(4).enumerate() {
@@ -131,7 +133,7 @@ impl Row {
     }
 }
 
-/// Adds to every sample the one `channels` before it.
+/// Adds to each sample the sample `channels` positions before.
 fn add_previous<const SIZE: usize>(line: &mut [u8], channels: usize, add: impl Fn([u8; SIZE], [u8; SIZE]) -> [u8; SIZE]) {
     let (samples, _) = line.as_chunks_mut::<SIZE>();
     for i in channels..samples.len() {
@@ -140,5 +142,5 @@ fn add_previous<const SIZE: usize>(line: &mut [u8], channels: usize, add: impl F
 }
 
 fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::Corrupt { format: Format::Tiff, source: source.into() }
+    Error::Corrupt { format: ImageFormat::Tiff, source: source.into() }
 }

@@ -1,4 +1,4 @@
-//! Every key of a hierarchy, and what is none.
+//! Every key of a hierarchy, and keys that do not exist.
 
 use super::super::frequencies;
 use super::*;
@@ -61,7 +61,7 @@ fn chunk_of(hierarchy: &Hierarchy, path: &str) -> (Vec<usize>, Vec<Range<usize>>
 }
 
 #[test]
-fn an_array_says_the_same_in_both_versions() {
+fn an_array_has_the_same_metadata_in_both_versions() {
     let all = power();
     let v3 = parsed(&all, "/power/zarr.json");
     assert_eq!((&v3["shape"], &v3["data_type"]), (&json!([10, 6, 8]), &json!("float32")));
@@ -85,7 +85,7 @@ fn an_array_says_the_same_in_both_versions() {
 }
 
 #[test]
-fn the_group_carries_all_of_it_and_no_name_has_two_sizes() {
+fn the_group_contains_all_arrays_and_no_name_has_two_sizes() {
     for all in [power(), hierarchy(Some(FftOutput::Complex), None), hierarchy(None, Some([3, 3]))] {
         let v3 = parsed(&all, "/zarr.json");
         let inline = v3["consolidated_metadata"]["metadata"].as_object().unwrap();
@@ -113,7 +113,7 @@ fn the_group_carries_all_of_it_and_no_name_has_two_sizes() {
 }
 
 #[test]
-fn complex_arrays_have_real_parts_and_spectra_a_coordinate() {
+fn complex_arrays_have_magnitude_and_phase_and_spectra_a_coordinate() {
     let all = hierarchy(Some(FftOutput::Complex), None);
     let of = |name: &str| parsed(&all, &format!("/{name}/zarr.json"));
     assert_eq!((&of("spectrum")["data_type"], &of("spectrum")["fill_value"]), (&json!("complex64"), &json!([0.0, 0.0])));
@@ -154,7 +154,7 @@ fn chunks_have_keys_in_both_versions_and_on_any_grid() {
 }
 
 #[test]
-fn images_are_for_viewers() {
+fn images_have_the_metadata_of_ome_ngff() {
     let all = power();
     let ome = parsed(&all, "/ome/raw/zarr.json")["attributes"]["ome"].clone();
     assert_eq!(ome["version"], "0.5");
@@ -162,7 +162,7 @@ fn images_are_for_viewers() {
     assert_eq!(image["axes"], json!([{"name": "t", "type": "time"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]));
     assert_eq!(image["datasets"], json!([{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]}]));
     assert_eq!(parsed(&all, "/ome/power/zarr.json")["attributes"]["ome"]["multiscales"][0]["axes"][0], json!({"name": "frequency"}));
-    // The image's own axes, whatever xarray has to be told of the group's.
+    // Images have plain axis names; xarray needs other names in the group.
     let mut frames = parsed(&all, "/raw@1,-1,-1/zarr.json");
     frames["dimension_names"] = json!(["t", "y", "x"]);
     assert_eq!(parsed(&all, "/ome/raw/0/zarr.json"), frames);
@@ -174,7 +174,7 @@ fn images_are_for_viewers() {
 }
 
 #[test]
-fn listings_link_to_what_is_there_relative_to_their_address() {
+fn listings_link_to_existing_keys_relative_to_their_address() {
     let all = power();
     let check = |path: &str, links: &[&str], base: Option<&str>| {
         let document = text(&all, path);
@@ -206,7 +206,7 @@ fn listings_link_to_what_is_there_relative_to_their_address() {
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn errors_name_the_missing_key() {
     let all = power();
     let nothing = [
         "/nothing",
@@ -248,9 +248,9 @@ fn what_is_not_there_is_named() {
     for path in nothing {
         assert!(all.find(path).is_err(), "{path}");
     }
-    let said = |path: &str| all.find(path).unwrap_err().to_string();
-    assert!(said("/stack/zarr.json").starts_with("there is no array 'stack'; there are raw, "));
-    let sentence = "'1,2' is no chunk grid of 'power', whose shape is [10, 6, 8]; write one size for each axis, or -1 for all of it";
-    assert_eq!(said("/power@1,2/zarr.json"), sentence);
-    assert_eq!(said("/power/c/1/0/0"), "there is no chunk [1, 0, 0] of 'power': there are [1, 2, 2] along its axes");
+    let message = |path: &str| all.find(path).unwrap_err().to_string();
+    assert!(message("/stack/zarr.json").starts_with("there is no array 'stack'; there are raw, "));
+    let sentence = "'1,2' is not a chunk grid of 'power', whose shape is [10, 6, 8]; write one size for each axis, or -1 for all of it";
+    assert_eq!(message("/power@1,2/zarr.json"), sentence);
+    assert_eq!(message("/power/c/1/0/0"), "there is no chunk [1, 0, 0] of 'power': there are [1, 2, 2] along its axes");
 }

@@ -1,8 +1,8 @@
-//! Transforms of 2, 3, 4 and 5 complex values in registers.
+//! Discrete Fourier transforms of 2, 3, 4 and 5 complex values in registers: <https://en.wikipedia.org/wiki/Butterfly_diagram>.
 
 use super::Vector;
 
-/// A complex value in each lane.
+/// A complex value per lane.
 #[derive(Clone, Copy)]
 pub(super) struct Complex<V> {
     pub(super) re: V,
@@ -49,7 +49,7 @@ const SIN_3: f32 = 0.866_025_4;
 const COS_5: [f32; 2] = [0.309_017, -0.809_017];
 const SIN_5: [f32; 2] = [0.951_056_5, 0.587_785_25];
 
-/// The discrete Fourier transform of R values, e^(−2πijk/R).
+/// The discrete Fourier transform of R values: v(k) = Σ v(j)·e^(−2πijk/R).
 #[inline(always)]
 pub(super) fn forward<V: Vector, const R: usize>(v: &mut [Complex<V>; R]) {
     match R {

@@ -1,44 +1,44 @@
-//! What is told of a journal, as bytes: a line of JSON, then records.
+//! Snapshots of a journal as bytes: one line of JSON, then binary records.
 
-use super::log::Told;
+use super::log::Snapshot;
 use super::marks::Mark;
 use super::record::{Kind, Record, merge};
 use serde::{Deserialize, Serialize};
 
-/// What somebody wants to know.
+/// Selects the part of a journal that the reader does not have yet.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Asked {
-    /// The journal that was told last, as it called itself.
+pub struct SnapshotQuery {
+    /// The `log` of the last snapshot.
     pub log: Option<String>,
-    /// Its `next` then: what came later is wanted. Of another journal, everything is.
+    /// The `next` of the last snapshot: the snapshot contains what is newer. It contains everything if `log` is not the current log.
     pub after: u64,
-    /// Microseconds that neighbours may span together and be one record; 0: none are merged.
+    /// Neighbouring tasks that together span at most this time are merged, in microseconds; 0: no merge.
     pub resolution: f64,
 }
 
-impl Asked {
-    /// As the query of a request.
+impl SnapshotQuery {
+    /// The query string of a request.
     pub fn query(&self) -> String {
         let log = self.log.as_deref().filter(|log| log.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
         format!("after={}&resolution={}{}", self.after, self.resolution, log.map_or_else(String::new, |log| format!("&log={log}")))
     }
 }
 
-/// An answer about to be written.
+/// A snapshot with the identity of the server, not yet encoded.
 #[derive(Debug)]
-pub struct Telling {
-    pub(super) told: Told,
+pub struct SnapshotResponse {
+    pub(super) snapshot: Snapshot,
     pub(super) server: usize,
     pub(super) boot: String,
     pub(super) name: u64,
     pub(super) epoch_us: u64,
-    /// In microseconds since the journal began.
+    /// Microseconds since the start of the journal.
     pub(super) now: f64,
     pub(super) resolution: f64,
 }
 
-/// The line in front of the records.
+/// The line before the records.
 #[derive(Debug, Serialize)]
 struct Header<'a> {
     server: usize,
@@ -52,20 +52,20 @@ struct Header<'a> {
     finished: usize,
     running: usize,
     marks: &'a [Mark],
-    /// When in microseconds since the epoch, CPU milliseconds, resident bytes, bytes received, bytes sent.
+    /// Microseconds since the start of the journal, CPU milliseconds, resident bytes, bytes received, bytes sent.
     vitals: Vec<(u64, u64, u64, u64, u64)>,
 }
 
-impl Telling {
-    /// How many records there are: many take a while to write.
+impl SnapshotResponse {
+    /// Number of records, which determines the time that [`into_bytes`](Self::into_bytes) takes.
     pub const fn records(&self) -> usize {
-        self.told.records.len()
+        self.snapshot.records.len()
     }
 
-    /// The answer.
+    /// The body of the response.
     pub fn into_bytes(self) -> Vec<u8> {
-        let Told { version, next, lanes, mut records, finished, marks, samples } = self.told;
-        let going_on = records.split_off(finished);
+        let Snapshot { version, next, lanes, mut records, finished, marks, samples } = self.snapshot;
+        let running = records.split_off(finished);
         if self.resolution > 0.0 {
             merge(&mut records, self.resolution);
         }
@@ -79,19 +79,19 @@ impl Telling {
             kinds: Kind::NAMES,
             lanes: &lanes,
             finished: records.len(),
-            running: going_on.len(),
+            running: running.len(),
             marks: &marks,
             vitals: samples.iter().map(|s| (s.at_us as u64, s.cpu_ms, s.resident_bytes, s.received_bytes, s.sent_bytes)).collect(),
         };
-        let mut bytes = packed(&header, (records.len() + going_on.len()) * Record::BYTES);
-        records.iter().chain(&going_on).for_each(|record| record.write(&mut bytes));
+        let mut bytes = packed(&header, (records.len() + running.len()) * Record::BYTES);
+        records.iter().chain(&running).for_each(|record| record.write(&mut bytes));
         bytes
     }
 }
 
-/// `header` as a line of JSON, padded so that what follows begins at a multiple of eight bytes; with room for `more`.
+/// `header` as a line of JSON, padded so that the next byte lies at a multiple of eight bytes. The capacity allows for `more` bytes.
 pub fn packed(header: &impl Serialize, more: usize) -> Vec<u8> {
-    // Headers are made of names and numbers, which can always be written.
+    // A header consists of names and numbers, which always serialize.
     let mut bytes = serde_json::to_vec(header).unwrap_or_default();
     let line = (bytes.len() + 1).next_multiple_of(8);
     bytes.reserve_exact(line + more - bytes.len());
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_follows_the_line_is_aligned() {
+    fn the_bytes_after_the_line_are_aligned() {
         for length in 0..20 {
             let text = "x".repeat(length);
             let bytes = packed(&text, 100);
@@ -117,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_passed_on_as_it_was_asked() {
-        let asked = Asked { log: Some("1f-2".into()), after: 7, resolution: 2.5 };
-        assert_eq!(asked.query(), "after=7&resolution=2.5&log=1f-2");
-        // What is no name of a log is none of ours.
-        assert_eq!(Asked { log: Some("a&b=c".into()), ..asked }.query(), "after=7&resolution=2.5");
+    fn a_query_is_written_as_it_was_read() {
+        let query = SnapshotQuery { log: Some("1f-2".into()), after: 7, resolution: 2.5 };
+        assert_eq!(query.query(), "after=7&resolution=2.5&log=1f-2");
+        // A text that is no name of a log is dropped.
+        assert_eq!(SnapshotQuery { log: Some("a&b=c".into()), ..query }.query(), "after=7&resolution=2.5");
     }
 }
