@@ -1,8 +1,8 @@
-//! What `kubectl get arrayjobs` shows: seven columns within 80 characters, three more with `-o wide`.
+//! The columns of `kubectl get arrayjobs`: name and six columns within 80 characters, three more with `-o wide`.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceColumnDefinition;
 
-/// Name, type, path, and whether only `-o wide` shows it.
+/// Name, type, path, and whether only `-o wide` shows the column.
 const COLUMNS: [(&str, &str, &str, bool); 9] = [
     ("Phase", "string", ".status.phase", false),
     ("Step", "string", ".status.progress.step", false),

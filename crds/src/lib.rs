@@ -1,6 +1,6 @@
-//! The custom resource `ArrayJob`: what a manifest may say and what its status tells.
+//! The custom resource `ArrayJob`: the manifest and its status.
 //!
-//! These types never travel between servers; `operator::validate` is the one bridge from here to [`api::Job`].
+//! Servers never receive these types. Only `operator::validate` converts a manifest to [`api::Job`].
 //!
 //! [`api::Job`]: ../api/job/struct.Job.html
 
@@ -13,12 +13,12 @@ pub use v1alpha1::{ArrayJob, ArrayJobSpec, ArrayJobStatus};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool};
 use kube::CustomResourceExt as _;
 
-/// Longest text of a manifest, in characters, where nothing else is said.
+/// Default limit of the length of a text in a manifest, in characters.
 const LONGEST_TEXT: i64 = 2048;
-/// Most items of a list or map of a manifest, where nothing else is said.
+/// Default limit of the number of items of a list or map in a manifest.
 const MOST_ITEMS: i64 = 32;
 
-/// The CustomResourceDefinition, as `kubectl apply` takes it.
+/// The CustomResourceDefinition for `kubectl apply`.
 pub fn definition() -> k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition {
     let mut definition = ArrayJob::crd();
     for version in &mut definition.spec.versions {
@@ -34,8 +34,7 @@ pub fn definition() -> k8s_openapi::apiextensions_apiserver::pkg::apis::apiexten
     definition
 }
 
-/// Leaves out what the generator adds beyond the API's own words: defaults, which would be written into what users apply,
-/// and formats of numbers that the API server does not know.
+/// Removes defaults, which the API server would add to the manifests of users, and formats of numbers that the API server does not know.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.default = None;
     if schema.format.as_ref().is_some_and(|format| format.starts_with("uint") || format == "double") {
@@ -44,7 +43,8 @@ fn tidy(schema: &mut JSONSchemaProps) {
     children(schema, tidy);
 }
 
-/// Gives everything a largest size: the API server reckons what a rule may cost at worst, and refuses rules over what has none.
+/// Limits the size of each field. The API server estimates the worst-case cost of a rule and refuses rules on fields without a limit:
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#resource-use-by-validation-functions>.
 fn bound(schema: &mut JSONSchemaProps) {
     match schema.type_.as_deref() {
         Some("string") if schema.enum_.is_none() => drop(schema.max_length.get_or_insert(LONGEST_TEXT)),

@@ -1,9 +1,9 @@
-//! Rules that the API server checks by itself (CEL), so that a wrong manifest is refused by `kubectl apply`. What the
-//! operator checks as well stays in `operator::validate`: these are the rules that have to be known before anything is stored.
+//! Rules that the API server checks (CEL), so that `kubectl apply` refuses an invalid manifest:
+//! <https://kubernetes.io/docs/reference/using-api/cel/>. `operator::validate` checks all rules, including those that CEL cannot express.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, ValidationRule};
 
-/// Where the rule stands, the rule, and what people are told.
+/// The path of the schema, the rule, and the message.
 const RULES: [(&[&str], &str, &str); 9] = [
     (
         &[],
@@ -41,12 +41,12 @@ const RULES: [(&[&str], &str, &str); 9] = [
     ),
 ];
 
-/// What may change after the start. All else is the work itself.
+/// Fields that may change after the start. All other fields define the work.
 const CHANGEABLE: [&str; 3] = ["suspend", "ttlSecondsAfterFinished", "backoffLimit"];
 const IMMUTABLE: &str =
     "the job has started: only suspend, ttlSecondsAfterFinished and backoffLimit may change; delete it and apply it again";
 
-/// Puts every rule in its place.
+/// Adds each rule to its schema.
 pub(crate) fn add(root: &mut JSONSchemaProps) {
     let unchanged = unchanged(root);
     let rules = RULES.into_iter().map(|(path, rule, message)| (path, rule.to_owned(), message));
@@ -58,8 +58,8 @@ pub(crate) fn add(root: &mut JSONSchemaProps) {
     }
 }
 
-/// Once started, every field is as it was. `has` rather than optional types: the cost of comparing those is reckoned as
-/// unbounded.
+/// The rule that no other field changes after the start. The rule uses `has` instead of optional types, because the API server estimates the
+/// cost of their comparison as unbounded.
 fn unchanged(root: &mut JSONSchemaProps) -> String {
     let spec = find(root, &["spec"]).and_then(|spec| spec.properties.clone()).unwrap_or_default();
     let fields = spec.keys().filter(|field| !CHANGEABLE.contains(&field.as_str()) && *field != "source");
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_has_its_place() {
+    fn every_rule_is_in_the_schema() {
         let mut definition = crate::definition();
         let root = definition.spec.versions[0].schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()).unwrap();
         for (path, rule, _) in RULES {

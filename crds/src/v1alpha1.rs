@@ -1,4 +1,4 @@
-//! Version v1alpha1 of the manifest. Every field's comment is what `kubectl explain` shows.
+//! Version v1alpha1 of the manifest. `kubectl explain` shows the comment of each field.
 
 #![expect(rustdoc::broken_intra_doc_links, reason = "the comments of fields are the descriptions in the definition")]
 
@@ -28,109 +28,109 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ArrayJobSpec {
-    /// Where the frames come from. Exactly one of images, volume, zarr.
+    /// The source of the frames. Exactly one of images, volume and zarr must be given.
     pub source: Source,
-    /// How frames are fetched and grouped.
+    /// Settings of the phase Load: slabs and concurrent requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
-    /// Crop every frame around its centroid. Without it frames stay as they are.
+    /// Crops each frame around its centroid. Default: no crop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recenter: Option<Recenter>,
-    /// Rearrange by pixel: the chunk grid that readers of the result see.
+    /// Stores the pixels as time series, in this chunk grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rechunk: Option<Rechunk>,
-    /// Fourier-transform every pixel over time.
+    /// Computes the Fourier transform of each pixel over time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fft: Option<Fft>,
-    /// Reductions of each array, over axis 0 (a frame) and over axes 1 and 2 (a trace).
+    /// Reductions of each array, over axis 0 (the result is a frame) and over axes 1 and 2 (the result is a trace).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reduce: Vec<Reduction>,
-    /// Arrays that stay readable after the run: raw, recentered, rechunked, and power, amplitude or spectrum. Default: all that the memory allows.
+    /// Arrays that stay readable after the run: raw, recentered, rechunked, and power, amplitude or spectrum. Default: all arrays that fit the memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Vec<String>>,
-    /// What is written where once all is computed.
+    /// Outputs, written after all phases are complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Output>,
     /// The chunk servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<Servers>,
-    /// Whether no servers run for now.
+    /// Whether the job is suspended. A suspended job has no servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
-    /// How many lost servers are forgiven before the job fails. Default 3.
+    /// Number of permitted restarts of servers that end by themselves. One more end fails the job. Default 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff_limit: Option<u32>,
-    /// Seconds until every server has to be up.
+    /// Time limit until all servers are ready, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_deadline_seconds: Option<u64>,
-    /// Seconds until the job has to be done.
+    /// Time limit until the job is complete, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<u64>,
-    /// Seconds after its end until the job's servers go. Without it they serve results until the ArrayJob is deleted.
+    /// Time from the end of the job to the deletion of its servers, in seconds. Default: the servers serve results until the ArrayJob is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds_after_finished: Option<u64>,
 }
 
-/// Where the frames come from. Exactly one of images, volume, zarr.
+/// The source of the frames. Exactly one of images, volume and zarr must be given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
-    /// One image behind each URL: PNG, JPEG, TIFF or raw pixels.
+    /// One image per URL: PNG, JPEG, TIFF or raw pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
-    /// Many frames behind each URL, raw pixels in (t, y, x) order, as DVID answers a 3-D request.
+    /// Several frames per URL, raw pixels in (t, y, x) order, as in the response of DVID to a 3-D request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<Volume>,
     /// An array of a Zarr store, axes (t, y, x).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zarr: Option<Zarr>,
-    /// Height, width and dtype of one frame. Default: as the first frame says.
+    /// Height, width and dtype of one frame. Default: as in the header of the first frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
-    /// What a frame that cannot be had means: Fail, or Blank (it is zero, and listed in the status). Default Fail.
+    /// Reaction to a frame that cannot be fetched or decoded: Fail (the job fails) or Blank (the frame is zero, and the status lists the frame). Default Fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnError>,
-    /// A Secret with headers or object-store keys.
+    /// A Secret with HTTP headers or credentials of an object store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
 
-/// One image behind each URL.
+/// One image per URL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Images {
-    /// The URL with {index}, {index:05} (five digits, zeros first) or %d in the place of the frame's number. http, https or file.
+    /// The URL template. {index}, {index:05} (five digits with leading zeros) or %d is replaced with the index of the frame. Schemes: http, https and file.
     pub url_template: String,
     /// Number of frames.
     #[schemars(range(min = 1))]
     pub count: u64,
-    /// Number of the first frame. Default 0.
+    /// Index of the first frame. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<i64>,
-    /// From one frame's number to the next. Default 1.
+    /// Difference between the indices of consecutive frames. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<i64>,
-    /// What colour images become: Refuse (an error) or Luminance (ITU-R 601). Default Refuse.
+    /// Treatment of colour images: Refuse (an error) or Luminance (ITU-R BT.601). Default Refuse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<Color>,
 }
 
-/// Many frames behind each URL.
+/// Several frames per URL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
-    /// The URL with {index} in the place of the first frame's number and {depth} in the place of the number of frames.
+    /// The URL template. {index} is replaced with the index of the first frame, {depth} with the number of frames.
     pub url_template: String,
-    /// Number of frames in all.
+    /// Total number of frames.
     #[schemars(range(min = 1))]
     pub count: u64,
-    /// Frames in one response; the last one may hold fewer.
+    /// Frames in one response. The last response may have fewer.
     #[schemars(range(min = 1))]
     pub depth: u64,
-    /// Number of the first frame. Default 0.
+    /// Index of the first frame. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<i64>,
-    /// From one frame's number to the next. Default 1.
+    /// Difference between the indices of consecutive frames. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<i64>,
 }
@@ -139,15 +139,15 @@ pub struct Volume {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Zarr {
-    /// The store, version 2 or 3: http, https, s3, gs or az.
+    /// URL of the store, Zarr version 2 or 3. Schemes: http, https, s3, gs and az.
     pub url: String,
-    /// The array's path in the store. Without it the URL is the array's own.
+    /// Path of the array in the store. Default: the URL is the URL of the array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<String>,
-    /// Index along axis 0 of the first frame. Default 0.
+    /// Index of the first frame along axis 0. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<u64>,
-    /// Number of frames. Default: all from start on.
+    /// Number of frames. Default: all frames from start to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub count: Option<u64>,
@@ -178,97 +178,97 @@ pub enum Dtype {
     Float32,
 }
 
-/// What a frame that cannot be had means.
+/// Reaction to a frame that cannot be fetched or decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnError {
     /// The job fails.
     #[default]
     Fail,
-    /// The frame is zero, and listed in the status.
+    /// The frame is zero, and the status lists the frame.
     Blank,
 }
 
-/// What colour images become.
+/// Treatment of colour images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Color {
-    /// They are an error.
+    /// A colour image is an error.
     #[default]
     Refuse,
-    /// ITU-R 601 luminance.
+    /// The luminance of ITU-R BT.601.
     Luminance,
 }
 
-/// A Secret in the ArrayJob's namespace.
+/// A Secret in the namespace of the ArrayJob.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretRef {
-    /// Its name.
+    /// Name of the Secret.
     pub name: String,
 }
 
-/// How frames are fetched and grouped.
+/// Settings of the phase Load: slabs and concurrent requests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Load {
-    /// Frames of one slab, the unit that a server owns. Default 20.
+    /// Frames of one slab. A server owns whole slabs. Default 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub chunk_frames: Option<u64>,
-    /// Requests that one server has in hand at a time: frames, or chunks of a Zarr array. Default 16.
+    /// Concurrent requests of one server, for frames or chunks of a Zarr array. Default 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: Option<u64>,
 }
 
-/// Crop every frame around its centroid.
+/// Crops each frame around its centroid.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Recenter {
     /// Height and width of the crop, in pixels.
     #[schemars(length(min = 2, max = 2))]
     pub crop: Vec<u64>,
-    /// How the centre is found. Default centroid: the mean position, weighted by the pixels' values.
+    /// Method that finds the centre. Default centroid: the mean position of the pixels, weighted by their values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
-    /// Pixels below this value weigh nothing.
+    /// Pixels below this value have weight 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
 }
 
-/// How the centre of a frame is found.
+/// Method that finds the centre of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// The mean position, weighted by the pixels' values.
+    /// The mean position of the pixels, weighted by their values.
     #[default]
     Centroid,
 }
 
-/// Rearrange by pixel.
+/// Stores the pixels as time series.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rechunk {
-    /// Chunk shape (t, y, x) that readers see; -1 is the whole axis.
+    /// Chunk shape (t, y, x) of the array. -1 is the whole axis.
     #[schemars(length(min = 3, max = 3))]
     pub chunks: Vec<i64>,
 }
 
-/// Fourier-transform every pixel over time.
+/// Computes the Fourier transform of each pixel over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fft {
-    /// The axis; time is 0, and the only one.
+    /// Axis of the transform: 0 (time), or -3, which is the same axis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axis: Option<i64>,
-    /// power (|X|², float32), amplitude (|X|, float32) or complex (X, complex64). Default power.
+    /// Values of a bin: power (|X|², float32), amplitude (|X|, float32) or complex (X, complex64). Default power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<FftOutput>,
-    /// none or hann, as scipy.signal.get_window (periodic). Default none.
+    /// Window: none or hann (periodic, as scipy.signal.get_window). Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
-    /// none, constant or linear, as scipy.signal.detrend; before the window. Default none.
+    /// Trend that is removed before the window is applied: none, constant or linear, as in scipy.signal.detrend. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detrend: Option<Detrend>,
 }
 
-/// What is kept of each bin.
+/// Values of a bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "described at the field")]
@@ -279,7 +279,7 @@ pub enum FftOutput {
     Complex,
 }
 
-/// Window over time.
+/// Window function over time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "described at the field")]
@@ -289,7 +289,7 @@ pub enum Window {
     Hann,
 }
 
-/// Trend removed before the window.
+/// Trend that is removed before the window is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "described at the field")]
@@ -300,7 +300,7 @@ pub enum Detrend {
     Linear,
 }
 
-/// A reduction, with NumPy's meaning.
+/// A reduction, as in NumPy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names are NumPy's")]
@@ -313,18 +313,18 @@ pub enum Reduction {
     Max,
 }
 
-/// One thing to write.
+/// One output.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
-    /// What, in NumPy's words: power[:,500,500].
+    /// Selection of an array with NumPy's basic slicing, for example power[:,500,500].
     pub select: String,
-    /// Where: a URL whose path ends in .zarr, .npy, .png, .tiff, .csv or .json; s3, gs, az, http, https, and file on one's own machine.
+    /// URL of the output. The path ends in .zarr, .npy, .png, .tiff, .csv or .json. Schemes: s3, gs, az, http and https; file for a job on the local machine.
     pub url: String,
-    /// Chunk shape of a Zarr array, one number for each axis of the selection; -1 is the whole axis. Default: as readers see it.
+    /// Chunk shape of a Zarr array, one number for each axis of the selection; -1 is the whole axis. Default: the chunk shape of the array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3))]
     pub chunks: Option<Vec<i64>>,
-    /// What one object of a Zarr array holds, in whole chunks; -1 is the whole axis. Default: one chunk.
+    /// Shard shape of a Zarr array, the size of one object, in multiples of chunks; -1 is the whole axis. Default: one chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3))]
     pub shards: Option<Vec<i64>>,

@@ -1,4 +1,4 @@
-//! The servers' part of the manifest: how many, how large, where.
+//! The field `servers` of the manifest: number, size and scheduling of the servers.
 
 use super::SecretRef;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Servers {
-    /// How many, or auto: as the memory plan says. Default auto.
+    /// Number of servers, or auto: the plan selects the number. Default auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<Replicas>,
-    /// Processors and memory of each server.
+    /// CPU and memory of each server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Memory, Disk (a scratch volume, mapped), or Auto: what the plan says fits. Default Auto.
+    /// Storage of frames and spectra: Memory, Disk (a memory-mapped scratch volume) or Auto (memory if the plan fits, else disk). Default Auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
     /// Labels of the nodes that servers may run on.
@@ -25,24 +25,24 @@ pub struct Servers {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "free_list")]
     pub tolerations: Vec<serde_json::Value>,
-    /// Scheduling preferences, as a pod's.
+    /// Affinity, as in a pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_object")]
     pub affinity: Option<serde_json::Value>,
-    /// How servers spread over zones and nodes, as a pod's.
+    /// Spread of the servers over zones and nodes, as in a pod.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "free_list")]
     pub topology_spread_constraints: Vec<serde_json::Value>,
     /// Priority class of the servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
-    /// Secrets for pulling the installer's image.
+    /// Secrets for pulling the image of the servers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<SecretRef>,
-    /// More labels for the servers' pods.
+    /// Additional labels of the pods of the servers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// More annotations for the servers' pods.
+    /// Additional annotations of the pods of the servers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -51,7 +51,7 @@ pub struct Servers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Replicas {
-    /// That many.
+    /// The number.
     Count(u32),
     /// The word auto.
     Word(String),
@@ -67,18 +67,18 @@ impl JsonSchema for Replicas {
     }
 }
 
-/// Processors and memory, in Kubernetes' quantities.
+/// CPU and memory, as Kubernetes quantities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// What a server is promised.
+    /// CPU and memory that are reserved for a server.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, String>,
-    /// What a server may take at most.
+    /// CPU and memory that a server may use at most.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, String>,
 }
 
-/// Where the big arrays live.
+/// Storage of frames and spectra.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "described at the field")]
 pub enum Storage {

@@ -1,64 +1,64 @@
-//! What an ArrayJob's status tells: written by the operator alone, and only when it changed.
+//! The status of an ArrayJob. Only the operator writes the status, and only after a change.
 
 use super::{Dtype, Frame};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// How the job stands. Written by the operator.
+/// State of the job. The operator writes the status.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ArrayJobStatus {
-    /// Generation of the manifest that this status is about.
+    /// Generation of the manifest that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// A summary of the conditions: Pending, Starting, Running, Recovering, Suspended, Complete or Failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// When work began, or went on after a suspension. From then on the spec is immutable.
+    /// Time at which the work started, or continued after a suspension. The spec is immutable from this time on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub start_time: Option<String>,
-    /// When the job completed or failed.
+    /// Time at which the job completed or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub completion_time: Option<String>,
-    /// Complete, Failed, Suspended, Finished, Ready, Progressing and Stalled.
+    /// Conditions: Complete, Failed, Suspended, Finished, Ready, Progressing and Stalled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// What was planned before the first pod: work, wire and memory.
+    /// The plan: work, network traffic and memory. The operator plans before the first pod starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
-    /// Height, width and dtype of a frame, as the first one says; only where the manifest does not.
+    /// Height, width and dtype of a frame, from the first frame; only if the manifest does not state them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
-    /// How the array of source.zarr lies in its store, as its metadata say.
+    /// Shape and chunks of the array of source.zarr, from its metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub array: Option<ArrayStatus>,
     /// The chunk servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers: Option<ServersStatus>,
-    /// How far the job is.
+    /// Progress of the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressStatus>,
-    /// How far each phase is. Phases overlap.
+    /// Progress of each phase. Phases overlap.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<PhaseStatus>,
-    /// Servers lost so far.
+    /// Lost servers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,
-    /// Frames that are zero because they could not be had (onError: Blank); the first hundred.
+    /// Frames that are zero because they could not be fetched or decoded (onError: Blank); the first hundred.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frames_blank: Vec<u64>,
-    /// Number of frames that are zero because they could not be had.
+    /// Number of frames that are zero because they could not be fetched or decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames_blank_count: Option<u64>,
-    /// Where results are read.
+    /// Address of the results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
 }
 
-/// One aspect of the job's state.
+/// One aspect of the state of the job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
@@ -67,19 +67,19 @@ pub struct Condition {
     pub type_: String,
     /// True, False or Unknown.
     pub status: String,
-    /// Why, in one CamelCase word for programs.
+    /// Reason for programs, one CamelCase word.
     pub reason: String,
-    /// Why, in a sentence for people, with what to change.
+    /// Message for users, one sentence: the cause, and what to change.
     pub message: String,
-    /// When status last changed.
+    /// Time at which the status of the condition last changed.
     #[schemars(schema_with = "date_time_required")]
     pub last_transition_time: String,
-    /// Generation of the manifest that this condition is about.
+    /// Generation of the manifest that this condition describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }
 
-/// What was planned.
+/// The plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PlanStatus {
@@ -93,33 +93,33 @@ pub struct PlanStatus {
     pub memory_limit_bytes: u64,
     /// The largest memory peak of any server, in bytes.
     pub peak_bytes: u64,
-    /// Scratch disk of each server, in bytes; 0 when arrays live in memory.
+    /// Scratch disk of each server, in bytes; 0 if arrays are stored in memory.
     pub scratch_bytes: u64,
     /// Decoded bytes of all frames.
     pub frame_bytes: u64,
-    /// Bytes that cross the wire between servers.
+    /// Bytes that servers exchange.
     pub wire_bytes: u64,
-    /// Memory or Disk.
+    /// Storage of the arrays: Memory or Disk.
     pub storage: String,
-    /// Arrays that stay readable.
+    /// Arrays that stay readable after the run.
     pub keep: Vec<String>,
-    /// Tells plans apart.
+    /// Identity of the plan.
     pub fingerprint: String,
     /// The plan in one line.
     pub summary: String,
 }
 
-/// How an array lies in its store; axes (t, y, x).
+/// Shape and chunks of an array in its store; axes (t, y, x).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ArrayStatus {
-    /// Its shape.
+    /// Shape of the array.
     pub shape: Vec<u64>,
     /// uint8, uint16 or float32.
     pub dtype: Dtype,
-    /// The shape of a chunk.
+    /// Shape of a chunk.
     pub chunks: Vec<u64>,
-    /// The shape of the smallest part of a chunk that can be read without the rest.
+    /// Shape of the smallest part of a chunk that can be read without the rest.
     pub parts: Vec<u64>,
 }
 
@@ -127,39 +127,39 @@ pub struct ArrayStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServersStatus {
-    /// How many there should be.
+    /// Number of planned servers.
     pub desired: u64,
-    /// How many answer.
+    /// Number of servers that respond.
     pub ready: u64,
-    /// How many have been started for the first time.
+    /// Number of servers that have been started at least once.
     pub launched: u64,
-    /// How often one was started again, whatever ended it.
+    /// Number of restarts of servers, for any cause.
     pub restarts: u64,
-    /// Ready of desired, as in 8/8.
+    /// Ready and planned servers, for example 8/8.
     pub summary: String,
 }
 
-/// How far the job is.
+/// Progress of the job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProgressStatus {
-    /// Work done of all work, as in 62%.
+    /// Completed part of the work, for example 62%.
     pub percent: String,
-    /// The phase that is being worked on: Load, Recenter, Rechunk, Fft or Write.
+    /// Current phase: Load, Recenter, Rechunk, Fft or Write.
     pub step: String,
-    /// Bytes fetched and made so far.
+    /// Bytes fetched and computed.
     pub bytes: u64,
     /// Bytes per second of the current step.
     pub bytes_per_second: u64,
-    /// Seconds that are left, as far as can be told.
+    /// Estimated remaining time, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_seconds: Option<u64>,
-    /// Seconds that are left as people read them, as in 4m10s.
+    /// Estimated remaining time for users, for example 4m10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta: Option<String>,
 }
 
-/// How far one phase is, over all servers.
+/// Progress of one phase, over all servers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PhaseStatus {
@@ -167,29 +167,29 @@ pub struct PhaseStatus {
     pub name: String,
     /// Waiting, Running or Complete.
     pub state: String,
-    /// Units done.
+    /// Completed units.
     pub done: u64,
-    /// Units in all.
+    /// Total number of units.
     pub total: u64,
-    /// What the units are: frames or bands.
+    /// Unit: frames or bands.
     pub unit: String,
-    /// Bytes fetched, cropped, pulled or made.
+    /// Bytes fetched, cropped, pulled or computed.
     pub bytes: u64,
-    /// Seconds from the first unit's start to the last one's end.
+    /// Seconds from the start of the first unit to the end of the last unit.
     pub seconds: f64,
-    /// Attempts beyond the first.
+    /// Attempts after the first.
     pub retries: u64,
 }
 
-/// Servers lost so far.
+/// Lost servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Failures {
-    /// Servers that failed by themselves; they count towards backoffLimit.
+    /// Servers that ended by themselves. They count towards backoffLimit.
     pub counted: u32,
-    /// Servers that were deleted, evicted, preempted or lost with their node; they do not count.
+    /// Servers that were deleted, evicted, preempted or lost with their node. They do not count towards backoffLimit.
     pub uncounted: u32,
-    /// The latest.
+    /// The most recently lost server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<LastFailure>,
 }
@@ -198,30 +198,30 @@ pub struct Failures {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LastFailure {
-    /// Its pod.
+    /// Pod of the server.
     pub server: String,
-    /// OOMKilled, Evicted, Deleted, Error, …
+    /// Reason: OOMKilled, Evicted, Deleted, Error, …
     pub reason: String,
-    /// What is known of it.
+    /// Details.
     pub message: String,
-    /// Exit code of its container.
+    /// Exit code of the container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// The node it ran on.
+    /// Node of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// When it was found lost.
+    /// Time at which the operator noticed the loss.
     #[schemars(schema_with = "date_time_required")]
     pub at: String,
 }
 
-/// Where results are read.
+/// Address of the results.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Endpoint {
-    /// The front door, for programs in the cluster.
+    /// URL of the results for programs in the cluster.
     pub url: String,
-    /// Secret whose key `token` opens it.
+    /// Secret whose key `token` contains the token for the URL.
     pub token_secret: String,
 }
 
