@@ -69,4 +69,3 @@ pub(super) fn source(series: &UrlSeries<'_>, platform: Platform) -> Result<(job:
     let images = job::Images { url_template: template.to_owned(), start, step, depth: depth as usize, color, headers: Vec::new() };
     Ok((job::Source::Images(images), count as usize))
 }
-
