@@ -3,6 +3,7 @@
 
 mod outputs;
 mod quantity;
+mod url_series;
 mod zarr;
 
 pub use outputs::check as check_outputs;
@@ -11,11 +12,11 @@ pub use zarr::array_status;
 
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{self, Job, Kept};
-use api::template::Template;
 use api::wire::Probed;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use thiserror::Error;
+use url_series::UrlSeries;
 
 /// Default of `load.chunkFrames`: frames of a slab.
 const SLAB_FRAMES: u64 = 20;
@@ -27,6 +28,8 @@ pub const BACKOFF_LIMIT: u32 = 3;
 const MAX_FRAMES: u64 = 100_000_000;
 /// Maximum size of a frame, in bytes. Sums of 16-bit pixels are exact far beyond it.
 pub const MAX_FRAME_BYTES: u64 = 4 << 30;
+
+const ONE_SOURCE: &str = "must contain exactly one of images, volume and zarr";
 
 /// A rule that the manifest breaks.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -59,51 +62,17 @@ pub fn source(job: &ArrayJob, platform: Platform) -> Result<(job::Source, usize)
     let source = &job.spec.source;
     let given = [source.images.is_some(), source.volume.is_some(), source.zarr.is_some()];
     if given.iter().filter(|given| **given).count() != 1 {
-        return Err(invalid("spec.source", "must contain exactly one of images, volume and zarr"));
+        return Err(invalid("spec.source", ONE_SOURCE));
     }
     if source.secret_ref.is_some() && platform == Platform::Local {
         return Err(invalid("spec.source.secretRef", "is only valid on a cluster; a local run cannot read secrets"));
     }
-    let (path, template, count, start, step, depth, color) = match (&source.images, &source.volume, &source.zarr) {
-        (Some(images), ..) => ("spec.source.images", &images.url_template, images.count, images.start, images.step, 1, images.color),
-        (_, Some(volume), _) => ("spec.source.volume", &volume.url_template, volume.count, volume.start, volume.step, volume.depth, None),
-        (.., Some(zarr)) => return zarr::source(zarr, zarr::layout(job)?, platform),
-        // Unreachable: the count above is 1.
-        _ => return Err(invalid("spec.source", "must contain one of images, volume and zarr")),
-    };
-    let field = |name: &str| format!("{path}.{name}");
-    if count == 0 || count > MAX_FRAMES {
-        return Err(invalid(&field("count"), format!("must be from 1 to {MAX_FRAMES}; found {count}")));
+    match (&source.images, &source.volume, &source.zarr) {
+        (Some(images), None, None) => url_series::source(&UrlSeries::from(images), platform),
+        (None, Some(volume), None) => url_series::source(&UrlSeries::from(volume), platform),
+        (None, None, Some(zarr)) => zarr::source(zarr, zarr::layout(job)?, platform),
+        _ => Err(invalid("spec.source", ONE_SOURCE)),
     }
-    if depth == 0 || depth > count {
-        return Err(invalid(&field("depth"), format!("must be from 1 to count ({count}); found {depth}")));
-    }
-    let parsed = Template::parse(template).map_err(|error| invalid(&field("urlTemplate"), error.to_string()))?;
-    if !parsed.has_index() && count > depth {
-        return Err(invalid(&field("urlTemplate"), "must contain {index}; otherwise all frames have the same URL"));
-    }
-    if path.ends_with("images") && parsed.has_depth() {
-        return Err(invalid(&field("urlTemplate"), "{depth} is only valid in source.volume, which has many frames in one response"));
-    }
-    let (start, step) = (start.unwrap_or(0), step.unwrap_or(1));
-    let last = i128::from(start) + i128::from(count) * i128::from(step);
-    if step == 0 || i64::try_from(last).is_err() {
-        return Err(invalid(&field("step"), "must not be 0, and start + count × step must be a 64-bit number"));
-    }
-    let first = parsed.url(start, depth as usize);
-    let scheme = url::Url::parse(&first).map_err(|error| invalid(&field("urlTemplate"), format!("{first} is not a URL: {error}")))?;
-    if !["http", "https", "file"].contains(&scheme.scheme()) {
-        return Err(invalid(&field("urlTemplate"), format!("the scheme must be http, https or file; found {}", scheme.scheme())));
-    }
-    if scheme.scheme() == "file" && platform == Platform::Cluster {
-        return Err(invalid(&field("urlTemplate"), "servers on a cluster cannot read file://; use http:// or https://"));
-    }
-    let color = match color.unwrap_or_default() {
-        crd::Color::Refuse => job::Color::Refuse,
-        crd::Color::Luminance => job::Color::Luminance,
-    };
-    let images = job::Images { url_template: template.clone(), start, step, depth: depth as usize, color, headers: Vec::new() };
-    Ok((job::Source::Images(images), count as usize))
 }
 
 /// Whether a probe of the source is missing: the manifest does not state the shape of a frame, or the layout of its array is not known.

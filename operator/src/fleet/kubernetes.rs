@@ -32,9 +32,7 @@ const CONCURRENCY: usize = 16;
 #[derive(Clone)]
 pub struct KubernetesFleet {
     job: Arc<ArrayJob>,
-    options: pod::Options,
-    size: pod::Size,
-    scratch_bytes: u64,
+    template: pod::Template,
     api: Api<Pod>,
     cache: Store<Pod>,
     jobs: Store<ArrayJob>,
@@ -74,18 +72,10 @@ where
 }
 
 impl KubernetesFleet {
-    /// The fleet of `job`. Each server has `scratch_bytes` of disk.
-    pub fn new(
-        client: Client,
-        job: Arc<ArrayJob>,
-        options: pod::Options,
-        size: pod::Size,
-        scratch_bytes: u64,
-        caches: &Caches,
-        recent: Arc<RecentWrites>,
-    ) -> Self {
+    /// The fleet of `job`.
+    pub fn new(client: Client, job: Arc<ArrayJob>, template: pod::Template, caches: &Caches, recent: Arc<RecentWrites>) -> Self {
         let api = Api::namespaced(client, &job.namespace().unwrap_or_default());
-        Self { job, options, size, scratch_bytes, api, cache: caches.pods.clone(), jobs: caches.jobs.clone(), recent }
+        Self { job, template, api, cache: caches.pods.clone(), jobs: caches.jobs.clone(), recent }
     }
 
     /// The cached pods of the job by server index, without pods that the operator has deleted.
@@ -144,7 +134,7 @@ impl KubernetesFleet {
             return Ok(());
         }
         let start = pod::Start { index: id.0, counts: self.recent.counts(), previous_end };
-        let pod = pod::build(&self.job, &self.options, &self.size, self.scratch_bytes, start)
+        let pod = pod::build(&self.job, &self.template, start)
             .map_err(|invalid| Error::Refused(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }))?;
         self.create(id, &name, &pod).await
     }

@@ -42,7 +42,8 @@ impl Fixture {
     fn fleet(&self) -> KubernetesFleet {
         let options = settings().servers;
         let size = pods::size(&self.job, &options).unwrap();
-        KubernetesFleet::new(self.cluster.client(), Arc::clone(&self.job), options, size, 0, &self.caches, Arc::clone(&self.recent))
+        let template = pods::Template { options, size, scratch_bytes: 0 };
+        KubernetesFleet::new(self.cluster.client(), Arc::clone(&self.job), template, &self.caches, Arc::clone(&self.recent))
     }
 
     /// Updates the cache to all existing pods.

@@ -21,8 +21,9 @@ pub(super) fn plan(ctx: &ReconcileContext<'_>) -> Result<PlanStatus, Failure> {
         turn::Error::Memory(error) => Failure { reason: reason::INSUFFICIENT_MEMORY.into(), message: error.to_string() },
     })?;
     // Fields that the builder of pods refuses fail the job before the first pod is created.
-    pod::build(&ctx.job, &ctx.shared.settings.servers, &size, 0, pod::Start::default()).map_err(|invalid| invalid_spec(&invalid))?;
-    Ok(plan_status(&plan, ctx.job.metadata.generation.unwrap_or(1), size.memory_bytes))
+    let memory_bytes = size.memory_bytes;
+    pod::build(&ctx.job, &ctx.pod_template(size), pod::Start::default()).map_err(|invalid| invalid_spec(&invalid))?;
+    Ok(plan_status(&plan, ctx.job.metadata.generation.unwrap_or(1), memory_bytes))
 }
 
 /// Compares the recorded plan with the plans that this version of the operator considers.

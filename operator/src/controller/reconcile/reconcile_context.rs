@@ -62,17 +62,16 @@ impl ReconcileContext<'_> {
         Ok(pod::Size { memory_bytes: planned.memory_limit_bytes, threads: planned.threads as usize, ..size })
     }
 
+    /// The parts of a pod that are equal for all servers of the job.
+    pub(super) fn pod_template(&self, size: pod::Size) -> pod::Template {
+        let scratch_bytes = self.before.plan.as_ref().map_or(0, |plan| plan.scratch_bytes);
+        pod::Template { options: self.shared.settings.servers.clone(), size, scratch_bytes }
+    }
+
     /// The pods of the job.
     pub(super) fn fleet(&self, size: pod::Size) -> KubernetesFleet {
-        KubernetesFleet::new(
-            self.shared.client.clone(),
-            Arc::clone(&self.job),
-            self.shared.settings.servers.clone(),
-            size,
-            self.before.plan.as_ref().map_or(0, |plan| plan.scratch_bytes),
-            &self.shared.caches,
-            Arc::clone(&self.cache.recent),
-        )
+        let (client, recent) = (self.shared.client.clone(), Arc::clone(&self.cache.recent));
+        KubernetesFleet::new(client, Arc::clone(&self.job), self.pod_template(size), &self.shared.caches, recent)
     }
 
     /// Whether the job owns this pod.

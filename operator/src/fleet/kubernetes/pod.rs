@@ -56,6 +56,17 @@ pub struct Size {
     pub threads: usize,
 }
 
+/// The parts of a pod that are equal for all servers of a job.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Settings of the installation.
+    pub options: Options,
+    /// Resources.
+    pub size: Size,
+    /// Disk for the arrays of one server, in bytes.
+    pub scratch_bytes: u64,
+}
+
 /// The resources of the manifest, completed with the defaults of the installation.
 ///
 /// # Errors
@@ -99,11 +110,12 @@ pub struct Start<'a> {
     pub previous_end: Option<&'a str>,
 }
 
-/// The pod of a server. Its arrays may use `scratch_bytes` of disk.
+/// The pod of a server.
 ///
 /// # Errors
 /// If tolerations, affinity or spread constraints are not valid fields of a pod.
-pub fn build(job: &ArrayJob, options: &Options, size: &Size, scratch_bytes: u64, start: Start<'_>) -> Result<Pod, Invalid> {
+pub fn build(job: &ArrayJob, template: &Template, start: Start<'_>) -> Result<Pod, Invalid> {
+    let Template { options, size, scratch_bytes } = template;
     let Start { index, counts, previous_end } = start;
     let servers = job.spec.servers.clone().unwrap_or_default();
     let mut labels = servers.labels;
@@ -143,7 +155,7 @@ pub fn build(job: &ArrayJob, options: &Options, size: &Size, scratch_bytes: u64,
         },
         spec: Some(PodSpec {
             containers: vec![container(job, options, size, previous_end)],
-            volumes: Some(volumes(job, scratch_bytes)),
+            volumes: Some(volumes(job, *scratch_bytes)),
             // A container is never restarted in its pod, so that the operator can read how it ended.
             restart_policy: Some("Never".into()),
             termination_grace_period_seconds: Some(GRACE_SECONDS),

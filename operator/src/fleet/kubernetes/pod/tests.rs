@@ -26,8 +26,12 @@ fn job(servers: &str) -> ArrayJob {
     job_of(servers, "")
 }
 
+fn template(job: &ArrayJob, scratch_bytes: u64) -> Template {
+    Template { options: options(), size: size(job, &options()).unwrap(), scratch_bytes }
+}
+
 fn built(job: &ArrayJob) -> Result<Pod, Invalid> {
-    build(job, &options(), &size(job, &options()).unwrap(), 0, Start { index: 3, counts: (2, 5), previous_end: None })
+    build(job, &template(job, 0), Start { index: 3, counts: (2, 5), previous_end: None })
 }
 
 fn spec(servers: &str) -> PodSpec {
@@ -203,7 +207,7 @@ fn the_user_sets_the_scheduling() {
 #[test]
 fn a_replacement_gets_the_end_of_the_server_before_it() {
     let variable = |previous_end| {
-        let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), 0, Start { previous_end, ..Start::default() }).unwrap();
+        let pod = build(&job(""), &template(&job(""), 0), Start { previous_end, ..Start::default() }).unwrap();
         let env = pod.spec.unwrap().containers.remove(0).env.unwrap();
         env.into_iter().find(|variable| variable.name == "ARRAYJOB_AFTER").and_then(|variable| variable.value)
     };
@@ -214,7 +218,7 @@ fn a_replacement_gets_the_end_of_the_server_before_it() {
 #[test]
 fn scratch_is_ten_percent_larger_than_planned() {
     let limit = |bytes: u64| {
-        let pod = build(&job(""), &options(), &size(&job(""), &options()).unwrap(), bytes, Start::default()).unwrap();
+        let pod = build(&job(""), &template(&job(""), bytes), Start::default()).unwrap();
         let volumes = pod.spec.unwrap().volumes.unwrap();
         volumes.into_iter().find(|volume| volume.name == "scratch").unwrap().empty_dir.unwrap().size_limit.map(|limit| limit.0)
     };
