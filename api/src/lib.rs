@@ -14,7 +14,7 @@
 //! 10. [`plan`], the partition, with storage and memory
 //! 11. [`phase`], the progress of servers, and of the whole job
 //! 12. [`wire`], routes, headers and bodies between programs
-//! 13. [`next_step`], the decision of the loop
+//! 13. [`next_step`](mod@next_step), the decision of the loop
 
 pub mod arrays;
 #[cfg(test)]
