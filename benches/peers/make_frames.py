@@ -1,9 +1,9 @@
-"""The frames of the benchmark: a real micrograph that wanders and breathes over a black field, with noise, as 8-bit PNG.
+"""The frames of the benchmark: a real micrograph that moves and changes its brightness on a black background, with noise, as 8-bit PNG.
 
     make_frames.py --frames T --size N --out DIR
 
-T files of N x N named {index:05}.png, the same pixels every time. On black outside the specimen, as the stack the job
-was first run on.
+T files of N x N pixels with the names {index:05}.png. The pixels are the same in every run. The background is black, as in the
+stack of the blog post.
 """
 
 import argparse

@@ -316,7 +316,7 @@ pub enum Reduction {
 /// One output.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
-    /// Selection of an array with NumPy's basic slicing, for example power[:,500,500].
+    /// Selection of an array with NumPy's basic slicing, for example `power[:,500,500]`.
     pub select: String,
     /// URL of the output. The path ends in .zarr, .npy, .png, .tiff, .csv or .json. Schemes: s3, gs, az, http and https; file for a job on the local machine.
     pub url: String,
