@@ -52,7 +52,7 @@ pub(super) enum Error {
     },
     #[error("cannot write {key}: {message}")]
     Store { key: String, message: String },
-    #[error("the store refuses {key}; check the keys of the store, in the secret or the environment (AWS_…, GOOGLE_…, AZURE_…): {message}")]
+    #[error("the store refuses {key}; check its keys, in the secret or the environment (AWS_…, GOOGLE_…, AZURE_…): {message}")]
     Refused { key: String, message: String },
     #[error("there are no keys for {key} in the secret, in the environment (AWS_…, GOOGLE_…, AZURE_…) or on the machine: {message}")]
     MissingKeys { key: String, message: String },
