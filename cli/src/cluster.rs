@@ -1,7 +1,8 @@
 //! The verbs for a cluster, which `kubectl arrayjob` adds to kubectl. All of them talk to the API server only, with the
 //! permissions of the user. Requests to a job's servers pass through the port-forward of the API server.
 
-pub(crate) mod connection;
+mod connection;
+mod find;
 pub(crate) mod target;
 
 #[cfg(feature = "kubernetes")]
@@ -23,6 +24,7 @@ pub(crate) mod watch;
 #[cfg(not(feature = "kubernetes"))]
 mod without;
 
+pub(crate) use find::find;
 pub use target::{is_plugin, program};
 #[cfg(not(feature = "kubernetes"))]
 pub use without::{open, report, watch};

@@ -1,7 +1,7 @@
 //! `arrayjob get`: a slice of a served job, to a file or to standard output.
 
 use crate::args::Get;
-use crate::cluster::connection;
+use crate::cluster;
 use crate::console::print;
 use crate::error::Error;
 use crate::files::write;
@@ -21,7 +21,7 @@ pub async fn get(args: Get) -> Result<(), Error> {
         Some(path) => Format::from_path(path).map_err(|error| Error::Refused(error.to_string()))?,
         None => Format::Json,
     };
-    let connection = connection::find(&args.job, &args.cluster).await?;
+    let connection = cluster::find(&args.job, &args.cluster).await?;
     let bytes = connection.reader()?.slice(&selection.array, items, format.name()).await?;
     match &args.output {
         Some(path) => write(path, &bytes),

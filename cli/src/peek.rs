@@ -1,7 +1,7 @@
 //! `arrayjob peek`: one frame of the source, fetched by this machine, or by a server of a job with the job's network and secrets.
 
 use crate::args::Peek;
-use crate::cluster::{connection, is_plugin, target};
+use crate::cluster::{self, is_plugin, target};
 use crate::error::Error;
 use crate::files::write;
 use crate::{manifest, probe};
@@ -16,7 +16,7 @@ use operator::validate::{self, Platform};
 pub async fn peek(args: Peek) -> Result<(), Error> {
     let format = Format::from_path(&args.output).map_err(|error| Error::Refused(error.to_string()))?;
     if !target::is_manifest(&args.file, is_plugin(), &args.cluster) {
-        let connection = connection::find(&args.file.to_string_lossy(), &args.cluster).await?;
+        let connection = cluster::find(&args.file.to_string_lossy(), &args.cluster).await?;
         return write(&args.output, &connection.reader()?.frame(args.index, format.name()).await?);
     }
     let mut manifest = manifest::read(&args.file)?;

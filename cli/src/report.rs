@@ -2,7 +2,7 @@
 
 use crate::args::Report;
 use crate::cluster::target::{Target, target_of};
-use crate::cluster::{connection, is_plugin};
+use crate::cluster::{self, is_plugin};
 use crate::console::print;
 use crate::error::Error;
 use crate::files::write;
@@ -25,7 +25,7 @@ enum Kind {
 pub async fn report(args: Report) -> Result<(), Error> {
     let target = target_of(&args.job, is_plugin(), &args.cluster, |name| registry::find(name).ok());
     match kind(args.output.as_deref(), matches!(target, Target::Url(_)))? {
-        Kind::Archive => crate::cluster::report(args).await,
+        Kind::Archive => cluster::report(args).await,
         Kind::Page => page(args).await,
     }
 }
@@ -46,7 +46,7 @@ fn kind(output: Option<&Path>, served_here: bool) -> Result<Kind, Error> {
 }
 
 async fn page(args: Report) -> Result<(), Error> {
-    let connection = connection::find(&args.job, &args.cluster).await?;
+    let connection = cluster::find(&args.job, &args.cluster).await?;
     let page = connection.reader()?.report().await?;
     let name = if args.job.contains("://") { "report" } else { &args.job };
     let path = args.output.unwrap_or_else(|| PathBuf::from(format!("arrayjob-{name}.html")));

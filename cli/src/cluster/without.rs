@@ -9,8 +9,6 @@ use std::time::Instant;
 
 /// No cluster is reachable.
 pub(crate) type Cluster = Infallible;
-/// No port is forwarded.
-pub(crate) type Forward = Infallible;
 
 /// # Errors
 /// Always.
