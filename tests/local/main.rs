@@ -9,6 +9,7 @@ mod documents;
 mod faults;
 mod flaky;
 mod memory;
+mod modules;
 mod open_anywhere;
 mod page;
 mod partial;
