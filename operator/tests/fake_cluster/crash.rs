@@ -207,3 +207,15 @@ async fn a_plan_of_another_version_restarts_the_job_and_states_the_version() {
     let statuses: Vec<String> = cluster.requests("patch arrayjobs/status").iter().map(|write| write.body.to_string()).collect();
     assert!(statuses.iter().any(|body| body.contains("the recorded plan has version 99")), "{statuses:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_this_version_cannot_plan_keeps_its_servers_and_states_the_reason() {
+    let (cluster, _operator) = upgraded(|plan| {
+        plan["fingerprint"] = json!("v1-0000000000000000");
+        plan["memoryLimitBytes"] = json!(1 << 20);
+    })
+    .await;
+    assert_eq!((cluster.requests("create pods").len(), cluster.requests("delete pods").len()), (3, 0), "a pod was restarted");
+    assert_eq!(cluster.condition("Stalled"), ("True".into(), "PlanChanged".into()));
+    assert!(cluster.message("Stalled").contains("this version cannot plan it"), "{}", cluster.message("Stalled"));
+}
