@@ -487,7 +487,7 @@ def raw_rows(results):
 
 
 def order_of_runs(args):
-    """The order of the runs: interleaved, so that a slow minute of the machine affects all programs."""
+    """The order of the runs: interleaved, so that a slow minute of the machine affects all programs equally."""
     dask = [f"dask {method} P={tile}" for method, tile in DASK] if "dask" in args.peers else []
     runs = {peer: args.repeat for peer in dask}
     if "expert" in args.peers:
@@ -517,7 +517,7 @@ def main():
     if not args.peers or set(args.peers) - {"dask", "expert", "arrayjob"}:
         parser.error("--peers takes dask, expert and arrayjob")
     if "arrayjob" in args.peers and not ARRAYJOB.exists():
-        sys.exit(f"{ARRAYJOB.relative_to(ROOT)} does not exist: run `cargo build --release` first, or omit it with --peers dask,expert")
+        sys.exit(f"{ARRAYJOB.relative_to(ROOT)} does not exist: run `cargo build --release` first, or omit ArrayJob with --peers dask,expert")
 
     CACHE.mkdir(exist_ok=True)
     enter_venv()

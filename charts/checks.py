@@ -166,7 +166,7 @@ def of_kind(objects, kind):
 
 def only(objects, kind, name=None):
     found = [one for one in of_kind(objects, kind) if name in (None, one["metadata"]["name"])]
-    assert len(found) == 1, f"{len(found)} of {kind} {name or ''}"
+    assert len(found) == 1, f"expected one {kind} {name or ''}, found {len(found)}"
     return found[0]
 
 
@@ -194,7 +194,7 @@ def objects_are_named_and_labelled(objects):
     for one in objects:
         metadata = one["metadata"]
         identity = (one["kind"], metadata.get("namespace"), metadata["name"])
-        assert identity not in seen, f"twice: {identity}"
+        assert identity not in seen, f"two objects have the identity {identity}"
         seen.add(identity)
         assert ("namespace" in metadata) == (one["kind"] not in CLUSTER_WIDE), f"namespace of {identity}"
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", metadata["name"]) and len(metadata["name"]) <= 253, identity
@@ -267,7 +267,7 @@ def selectors_select_the_operator(objects):
         assert set(one["spec"]["policyTypes"]) == {"Ingress", "Egress"}
     for one in of_kind(objects, "PodDisruptionBudget"):
         assert selects(one["spec"]["selector"]["matchLabels"], labels)
-        assert one["spec"]["maxUnavailable"] == 1 and deployment["spec"]["replicas"] > 1, "the budget must not block a drain"
+        assert one["spec"]["maxUnavailable"] == 1 and deployment["spec"]["replicas"] > 1, "the budget must permit a drain of a node"
     for one in of_kind(objects, "ServiceMonitor"):
         assert selects(one["spec"]["selector"]["matchLabels"], service["metadata"]["labels"])
         assert one["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
@@ -279,7 +279,7 @@ def selectors_select_the_operator(objects):
 
 
 def the_operator_chart_has_no_definition(objects):
-    assert not of_kind(objects, "CustomResourceDefinition"), "an upgrade or uninstall would touch every ArrayJob"
+    assert not of_kind(objects, "CustomResourceDefinition"), "an uninstall of the operator would delete every ArrayJob"
 
 
 INVARIANTS = [
@@ -426,7 +426,7 @@ def names_follow_the_release():
 
 def the_copy_of_the_definition_equals_the_generated_file():
     assert (CRDS / "files" / "arrayjobs.yaml").read_bytes() == CRD_SOURCE.read_bytes(), (
-        "types changed: cp crds/arrayjobs.yaml charts/arrayjob-crds/files/arrayjobs.yaml"
+        "the copy differs: run cp crds/arrayjobs.yaml charts/arrayjob-crds/files/arrayjobs.yaml"
     )
 
 
@@ -447,7 +447,7 @@ def the_definition_is_complete_and_kept():
 
 def no_release_deletes_the_definition():
     for chart in (OPERATOR, CRDS):
-        assert not (chart / "crds").exists(), "helm would never upgrade it"
+        assert not (chart / "crds").exists(), "helm does not upgrade definitions in a folder crds"
         assert "dependencies" not in read((chart / "Chart.yaml").read_text())[0]
 
 
@@ -488,7 +488,7 @@ def every_value_is_in_the_schema_and_has_a_default_and_a_comment():
 
         compare(schema["properties"], defaults, "")
         for paragraph in re.split(r"\n\n", text.strip()):
-            assert paragraph.startswith("#") or paragraph.split("\n")[1].lstrip().startswith("#"), f"no comment: {paragraph}"
+            assert paragraph.startswith("#") or paragraph.split("\n")[1].lstrip().startswith("#"), f"a value has no comment: {paragraph}"
 
 
 def the_notes_contain_the_commands_of_a_first_job():

@@ -1,4 +1,4 @@
-// Bundles test/*.test.ts and runs them with Node's own test runner.
+// Bundles test/*.test.ts, and runs the bundles with the test runner of Node.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -23,7 +23,7 @@ try {
     sourcemap: "inline",
     logLevel: "warning",
   });
-  // Programs read what is not read on a terminal.
+  // Output that is not on a terminal is for programs: TAP.
   const reporter = process.stdout.isTTY ? [] : ["--test-reporter=tap"];
   const built = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
   code = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...reporter, ...built], { stdio: "inherit" }).status ?? 1;

@@ -3,7 +3,7 @@
     dask_job.py --frames T --size N --crop C --url URL --tile P --method tasks|p2p [--workers 2] [--save DIR]
 
 Reads URL/{index:05}.png and prints one line of JSON: the seconds of each phase. A phase ends when its array is in the
-memory of the workers, or its picture in this process. Two spectra and the mean image are saved to DIR as .npy, for comparison.
+memory of the workers, or its mean in this process. Saves two spectra and the mean image to DIR as .npy, for comparison.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from numba import jit
 
 @jit(nogil=True)
 def centroid(image):
-    """As in the post: plain loops, compiled by Numba."""
+    """The function of the post: plain loops, compiled by Numba."""
     height, width = image.shape
     sum_y = 0
     sum_x = 0

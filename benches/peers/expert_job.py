@@ -1,4 +1,4 @@
-"""The same job, as an expert writes it for one machine.
+"""The same job, as the script of an expert for one machine.
 
     expert_job.py --frames T --size N --crop C --url URL [--save DIR]
 
@@ -20,7 +20,7 @@ import numpy as np
 import scipy.fft
 import urllib3
 
-PIXELS = 64  # pixels that are transposed at a time: a cache line of the input, about a page of the output
+PIXELS = 64  # pixels of one step of the transpose: a cache line of the input, about a page of the output
 
 
 @numba.njit(parallel=True, cache=True)

@@ -1,4 +1,4 @@
-// Source → model → view: what a server says, or a report carries, becomes the page.
+// Source → model → view: connects the responses of a server or a report to the views of the page.
 
 import { TaskStore } from "./model/tasks.ts";
 import { Live } from "./source/live.ts";
@@ -20,7 +20,7 @@ import { startTheme } from "./view/theme.ts";
 import { TracesView } from "./view/traces.ts";
 
 const TOGETHER_MS = 60;
-// A panel below the pictures: what was chosen in them would show out of sight.
+// Below this width the pixel panel is below the pictures: a selection would update a panel outside of the screen.
 const ONE_COLUMN = "(max-width: 1100px)";
 
 start();
@@ -46,7 +46,7 @@ function start(): void {
   const traces = new TracesView(byId("traces"), byId("traces-sum"), source);
   const arrays = new Arrays(byId("arrays"), byId("arrays-note"), source);
   let over = false;
-  // Answers of many servers come one upon the other: they are shown together.
+  // Responses of many servers arrive together: one drawing shows all of them.
   let shown = 0;
   const streamLater = (): void => {
     if (shown === 0) {

@@ -1,8 +1,8 @@
-// Bytes as servers send them.
+// Builds the bytes of server responses.
 
 import { KINDS } from "../src/model/lane.ts";
 
-/** A task; what is left out is what a single short task has. */
+/** A task; an omitted field has the value of a single short task. */
 export interface Task {
   readonly start: number;
   readonly duration: number;
@@ -15,7 +15,7 @@ export interface Task {
   readonly flags?: number;
 }
 
-/** A line of JSON, padded, and what follows. */
+/** A padded line of JSON, and the data after the line. */
 export function framed(header: object, body: ArrayBufferView): ArrayBuffer {
   const text = JSON.stringify(header);
   const head = new TextEncoder().encode(text.padEnd(Math.ceil((text.length + 1) / 8) * 8 - 1) + "\n");
@@ -25,7 +25,7 @@ export function framed(header: object, body: ArrayBufferView): ArrayBuffer {
   return bytes.buffer;
 }
 
-/** An answer with tasks of which the last `running` run. */
+/** A response with tasks; the last `running` tasks still run. */
 export function answer(of: {
   server?: number;
   log: string;
@@ -68,7 +68,7 @@ export function answer(of: {
   return framed(header, body);
 }
 
-/** A `.npy` file. */
+/** Builds a `.npy` file. */
 export function npy(descr: string, shape: readonly number[], body: ArrayBufferView, { fortran = false, version = 1 } = {}): ArrayBuffer {
   const shapeText = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const text = `{'descr': '${descr}', 'fortran_order': ${fortran ? "True" : "False"}, 'shape': (${shapeText}), }\n`;
@@ -83,7 +83,7 @@ export function npy(descr: string, shape: readonly number[], body: ArrayBufferVi
   return bytes.buffer;
 }
 
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
+/** Pseudo-random numbers in [0, 1), equal in every run (mulberry32). */
 export function random(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,4 +1,4 @@
-// Rates, limits of contrast, colours, peaks and words.
+// Tests of rates, limits of contrast, colours, peaks and number formats.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { Rate } from "../src/model/rates.ts";
 import { VitalsHistory } from "../src/model/vitals.ts";
 import { ticks } from "../src/view/stream/axis.ts";
 
-test("a rate is that of the window, and so is the time left", () => {
+test("rate and remaining time come from the window", () => {
   const rate = new Rate(4000);
   assert.equal(rate.secondsLeft(100), null);
   for (let second = 0; second <= 10; second++) rate.look(second * 1000, second < 5 ? second : 5 + 10 * (second - 5), second * 2e6);
@@ -19,7 +19,7 @@ test("a rate is that of the window, and so is the time left", () => {
   assert.equal(rate.secondsLeft(0), 0);
 });
 
-test("a counter that goes back begins anew", () => {
+test("a decreasing counter resets the window", () => {
   const rate = new Rate();
   rate.look(0, 100, 1000);
   rate.look(1000, 200, 2000);
@@ -30,14 +30,14 @@ test("a counter that goes back begins anew", () => {
   assert.equal(rate.perSecond, 10);
 });
 
-test("nothing moves: there is no time left to be told", () => {
+test("a rate of 0 gives no remaining time", () => {
   const rate = new Rate();
   rate.look(0, 5, 5);
   rate.look(5000, 5, 5);
   assert.equal(rate.secondsLeft(10), null);
 });
 
-test("use of a server is the difference of successive looks", () => {
+test("usage of a server is the difference of successive samples", () => {
   const history = new VitalsHistory();
   const look = (atMs: number, cpuMs: number, received: number): void =>
     history.look({ atMs, cores: 4, cpuMs, residentBytes: 1, memoryLimitBytes: 0, receivedBytes: received, sentBytes: 0, waits: [] });
@@ -45,12 +45,12 @@ test("use of a server is the difference of successive looks", () => {
   assert.equal(history.usage, null);
   look(1000, 2000, 5e6);
   assert.deepEqual(history.usage, { cpu: 0.5, received: 5e6, sent: 0 });
-  // Started again: counters begin at 0.
+  // After a restart, the counters begin at 0.
   look(2000, 100, 10);
   assert.equal(history.usage, null);
 });
 
-test("percentiles are NumPy's", () => {
+test("percentiles equal NumPy's", () => {
   const values = Float64Array.from({ length: 11 }, (_, at) => at);
   assert.deepEqual(percentiles(values, 0.01, 0.99), { low: 0.1, high: 9.9 });
   assert.deepEqual(percentiles(Float64Array.of(5), 0.01, 0.99), { low: 5, high: 5 });
@@ -62,13 +62,13 @@ test("percentiles are NumPy's", () => {
   assert.ok(Math.abs(low - 1e4) < 50 && Math.abs(high - 99e4) < 50);
 });
 
-test("extremes leave out what is no number", () => {
+test("extremes ignore NaN and infinities", () => {
   assert.deepEqual(extremes(Float64Array.of(NaN, 2, -3)), { low: -3, high: 2 });
   assert.deepEqual(extremes(Float64Array.of(0, 2, -3), true), { low: 2, high: 2 });
   assert.equal(extremes(new Float64Array(0)), null);
 });
 
-test("colour maps run from their first to their last colour", () => {
+test("colour maps begin and end with their documented colours", () => {
   const check = (map: (typeof COLOUR_MAPS)[number], at: number, expected: [number, number, number], within = 1): void => {
     const found = [...colours(map).subarray(4 * at, 4 * at + 3)];
     expected.forEach((value, channel) => assert.ok(Math.abs(found[channel]! - value) <= within, `${map} ${at}: ${found} is not ${expected}`));
@@ -83,13 +83,13 @@ test("colour maps run from their first to their last colour", () => {
   check("magma", 255, [252, 253, 191]);
   check("inferno", 128, [188, 55, 84], 2);
   check("inferno", 255, [252, 255, 164]);
-  // The polynomial is rough at its ends.
+  // The polynomial is inaccurate at its ends.
   check("turbo", 0, [48, 18, 59], 33);
   check("turbo", 128, [164, 252, 60], 20);
   check("turbo", 255, [122, 4, 3], 33);
 });
 
-test("maps for magnitudes grow brighter all the way", () => {
+test("brightness increases over the maps for magnitudes", () => {
   for (const map of ["gray", "viridis", "magma", "inferno"] as const) {
     const table = colours(map);
     let before = -1;
@@ -101,7 +101,7 @@ test("maps for magnitudes grow brighter all the way", () => {
   }
 });
 
-test("values are painted between the limits, linearly or by their logarithms", () => {
+test("colours are linear or logarithmic between the limits", () => {
   const table = colours("gray");
   const check = (values: number[], contrast: { low: number; high: number; log: boolean }, expected: number[]): void => {
     const bytes = new Uint8ClampedArray(4 * values.length);
@@ -116,7 +116,7 @@ test("values are painted between the limits, linearly or by their logarithms", (
   assert.deepEqual([...bytes], [0, 0, 0, 0]);
 });
 
-test("the strongest peak leaves the mean out", () => {
+test("the strongest peak ignores the mean", () => {
   const check = (values: number[], expected: number | null): void => assert.equal(strongest(Float64Array.from(values))?.bin ?? null, expected);
   check([1000, 1, 5, 2], 2);
   check([1000, 3, 3], 1);
@@ -128,7 +128,7 @@ test("the strongest peak leaves the mean out", () => {
   assert.deepEqual([halfBins(400), halfBins(401), halfBins(1)], [201, 201, 1]);
 });
 
-test("numbers are told in few digits", () => {
+test("number formats use few digits", () => {
   const check = (found: string, expected: string): void => assert.equal(found, expected);
   check(bytes(0), "0 B");
   check(bytes(999), "999 B");
@@ -154,7 +154,7 @@ test("numbers are told in few digits", () => {
   check(percent(0.999), "100 %");
 });
 
-test("the axis has round moments", () => {
+test("the axis has labels at round times", () => {
   const labels = (from: number, to: number, every: number): string[] => ticks(from, to, every).map(({ label }) => label);
   assert.deepEqual(labels(0, 3, 0.9), ["0 s", "1 s", "2 s", "3 s"]);
   assert.deepEqual(labels(0.01, 0.031, 0.009), ["0.01 s", "0.02 s", "0.03 s"]);

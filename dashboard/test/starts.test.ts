@@ -1,4 +1,4 @@
-// Servers that are started again: what this page has seen of former starts stays beside what the latest one tells.
+// Tests of servers that start again: the tasks of former starts stay beside the tasks of the latest start.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ const SECOND = 1e6;
 const EPOCH = 2e15;
 const apply = (store: TaskStore, of: Parameters<typeof answer>[0]): boolean => store.apply(readTasks(answer(of)), 0);
 
-/** A server that had two tasks done and two under way, and was started again five seconds later. */
+/** A server with two finished tasks and two running tasks, which starts again five seconds later. */
 function restarted(): TaskStore {
   const store = new TaskStore();
   store.startAt(EPOCH / 1000);
@@ -41,7 +41,7 @@ function restarted(): TaskStore {
   return store;
 }
 
-test("what a former start did stays on the common axis", () => {
+test("tasks of a former start stay on the common axis", () => {
   const store = restarted();
   assert.deepEqual(store.startsOf(0).map(({ boot, former }) => [boot, former]), [["first", true], ["second", false]]);
   assert.deepEqual(store.extent(), [0, 7]);
@@ -50,7 +50,7 @@ test("what a former start did stays on the common axis", () => {
   assert.equal(store.since(0), "?log=b&after=2", "only the latest start is asked on");
 });
 
-test("what ran when it was last heard of ends there, and is counted as lost", () => {
+test("running tasks of a lost server end at its last response and count as lost", () => {
   const store = restarted();
   const [first] = store.startsOf(0);
   assert.deepEqual(first!.running, []);
@@ -62,7 +62,7 @@ test("what ran when it was last heard of ends there, and is counted as lost", ()
   assert.deepEqual([decode!.count, decode!.lost], [1, 0]);
 });
 
-test("lanes of one name are one row; those of one start alone have rows of their own", () => {
+test("lanes with one name share a row over all starts", () => {
   const store = restarted();
   const lanes = rows(store, "lanes").rows.map((row) => row.parts.map(({ start, lanes }) => `${start.boot} ${start.lanes[lanes[0]!]!.name}`));
   assert.deepEqual(lanes, [["first compute 1"], ["first fetch 1", "second fetch 1"], ["first fetch 2"], ["second serve 1"]]);
@@ -70,7 +70,7 @@ test("lanes of one name are one row; those of one start alone have rows of their
   assert.deepEqual([joined!.lanes, joined!.parts.map((part) => part.lanes)], [4, [[0, 1, 2, -1], [-1, 0, -1, 2]]]);
 });
 
-test("words say which start a task is of, and that it was lost with its server", () => {
+test("the text names a task's start and a loss with the server", () => {
   const store = restarted();
   const row = rows(store, "lanes").rows[1]!;
   const at = (seconds: number): readonly string[] => find(store, row, seconds, 1e-3, [true], 0)?.lines ?? [];
@@ -82,26 +82,26 @@ test("words say which start a task is of, and that it was lost with its server",
   assert.deepEqual([0, 1, 2, 3].map((number) => nth(row, number)?.start.boot), ["first", "first", "second", undefined]);
 });
 
-test("a new log of the same start replaces what that start told, and nothing else", () => {
+test("a new log of the same start replaces only the old log of this start", () => {
   const store = restarted();
   apply(store, { log: "c", boot: "second", epoch: EPOCH + 5 * SECOND, lanes: ["fetch 1"], tasks: [{ start: SECOND, duration: SECOND, count: 2 }] });
   assert.deepEqual(store.startsOf(0).map(({ log, length }) => [log, length]), [["a", 4], ["c", 1]]);
   assert.deepEqual(store.marks().map(({ mark }) => mark.kind), ["retry"]);
 });
 
-test("a start that was taken for over and answers again is told once", () => {
+test("a start that seemed ended and responds again appears once", () => {
   const store = restarted();
   apply(store, { log: "a", boot: "first", epoch: EPOCH, lanes: ["fetch 1"], tasks: [{ start: 0, duration: SECOND }] });
   assert.deepEqual(store.startsOf(0).map(({ boot, length, former }) => [boot, length, former]), [["second", 2, true], ["first", 1, false]]);
 });
 
-test("a start that did nothing is not kept", () => {
+test("a start without tasks is not kept", () => {
   const store = new TaskStore();
   for (const boot of ["first", "second", "third"]) apply(store, { log: boot, boot });
   assert.deepEqual(store.startsOf(0).map(({ boot }) => boot), ["third"]);
 });
 
-test("the axis begins with the first start of the job, and another job has an axis of its own", () => {
+test("the axis begins at the job's first start and resets for another job", () => {
   const store = restarted();
   store.startAt(EPOCH / 1000, "job 1");
   store.startAt(EPOCH / 1000 + 5000, "job 1");

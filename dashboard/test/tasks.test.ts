@@ -1,4 +1,4 @@
-// The store of tasks: what comes bit by bit is what comes at once, and the pyramid sums as counting by hand does.
+// Tests of the store of tasks: incremental updates equal one update, and the pyramid equals a direct sum.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import type { Task } from "./fixture.ts";
 const apply = (store: TaskStore, of: Parameters<typeof answer>[0]): boolean => store.apply(readTasks(answer(of)), 0);
 const starts = (store: TaskStore, server = 0): number[] => [...store.servers.get(server)!.lanes[0]!.start.subarray(0, store.servers.get(server)!.lanes[0]!.length)];
 
-/** Tasks of one lane with gaps, some of them merged. */
+/** Tasks of one lane with gaps; some are merged records. */
 function lane(length: number, seed: number): Task[] {
   const next = random(seed);
   let start = 0;
@@ -41,7 +41,7 @@ const raster = (from: number, to: number, columns: number): Raster => ({
   edges: new Uint8Array(columns),
 });
 
-/** The same sums, task by task and column by column. */
+/** The reference sums, task by task and column by column. */
 function byHand(tasks: readonly Task[], { from, to, columns }: Raster): Float64Array {
   const shares = new Float64Array(columns * KIND_COUNT);
   const width = (to - from) / columns;
@@ -55,7 +55,7 @@ function byHand(tasks: readonly Task[], { from, to, columns }: Raster): Float64A
   return shares;
 }
 
-test("the pyramid sums as counting by hand does", () => {
+test("the pyramid equals a direct sum", () => {
   const tasks = lane(3000, 1);
   const end = tasks.at(-1)!.start;
   const made = built(tasks);
@@ -72,7 +72,7 @@ test("the pyramid sums as counting by hand does", () => {
   check(tasks[70]!.start, tasks[72]!.start, 33);
 });
 
-test("coarse sums keep every kind's total and move it by a column at most", () => {
+test("coarse sums keep every total and shift by one column at most", () => {
   const tasks = lane(20_000, 2);
   const made = built(tasks);
   const [exact, coarse] = [raster(0, made.end, 300), raster(0, made.end, 300)];
@@ -88,7 +88,7 @@ test("coarse sums keep every kind's total and move it by a column at most", () =
   }
 });
 
-test("weights scale what is added", () => {
+test("weights scale the added shares", () => {
   const made = built([{ start: 0, duration: 100, kind: 2 }]);
   const found = raster(0, 100, 1);
   made.raster(found, 0.25);
@@ -96,16 +96,16 @@ test("weights scale what is added", () => {
   assert.equal(found.shares[2], 0.5);
 });
 
-test("tasks that come bit by bit and out of order are those that come at once", () => {
+test("incremental updates out of order equal one update", () => {
   const tasks = lane(1000, 3);
   const whole = new TaskStore();
   apply(whole, { log: "a", tasks });
   const bits = new TaskStore();
-  // By end, with a straggler now and then, as fetches of one lane overlap the next answer.
+  // Ordered by end, with an occasional late task, as in a lane with overlapping fetches.
   const order = tasks.map((task, at) => ({ task, at: at + (at % 7 === 0 ? 9 : 0) })).sort((a, b) => a.at - b.at).map(({ task }) => task);
   for (let at = 0; at < order.length; at += 37) {
     apply(bits, { log: "a", tasks: order.slice(at, at + 37), next: at + 37 });
-    // Looking in between must not freeze what is not there yet.
+    // A query between two updates must not freeze an incomplete pyramid.
     bits.servers.get(0)!.lanes[0]!.raster(raster(0, 1e6, 10));
   }
   assert.deepEqual(starts(bits), starts(whole));
@@ -116,7 +116,7 @@ test("tasks that come bit by bit and out of order are those that come at once", 
   assert.deepEqual(bits.totals().map(({ count }) => count), whole.totals().map(({ count }) => count));
 });
 
-test("a server is asked for what is new, and another log of the same start replaces the old one", () => {
+test("a request fetches only new tasks, and a new log of the same start replaces the old log", () => {
   const store = new TaskStore();
   assert.equal(store.since(0), "");
   apply(store, { log: "a/1", tasks: [{ start: 0, duration: 1 }, { start: 5, duration: 1 }], next: 2 });
@@ -129,7 +129,7 @@ test("a server is asked for what is new, and another log of the same start repla
   assert.equal(store.since(0), "?log=b&after=1");
 });
 
-test("running tasks are those of the latest answer", () => {
+test("running tasks come from the latest response", () => {
   const store = new TaskStore();
   apply(store, { log: "a", tasks: [{ start: 0, duration: 4, item: 8, flags: 1 }, { start: 2, duration: 2, item: 9, flags: 1 }], running: 2 });
   assert.deepEqual(store.servers.get(0)!.running.map(({ item }) => item), [8, 9]);
@@ -139,7 +139,7 @@ test("running tasks are those of the latest answer", () => {
   assert.equal(store.length, 1);
 });
 
-test("failed attempts and marks are kept", () => {
+test("failed attempts and marks stay", () => {
   const store = new TaskStore();
   apply(store, { log: "a", tasks: [{ start: 10, duration: 5, flags: 2 }], marks: [{ at_us: 15, kind: "retry", text: "frame 3 again", count: 2 }] });
   assert.deepEqual(store.servers.get(0)!.failed, [{ lane: 0, at: 15 }]);
@@ -147,7 +147,7 @@ test("failed attempts and marks are kept", () => {
   assert.deepEqual(store.marks().map(({ mark }) => [mark.kind, mark.text, mark.count]), [["retry", "frame 3 again", 2]]);
 });
 
-test("servers with clocks of their own share an axis that begins with the job", () => {
+test("servers with different clocks share one axis from the start of the job", () => {
   const store = new TaskStore();
   apply(store, { server: 0, log: "a", epoch: 2e15, tasks: [{ start: 1e6, duration: 1e6 }] });
   apply(store, { server: 1, log: "b", epoch: 2e15 + 3e6, tasks: [{ start: 0, duration: 1e6 }] });
@@ -156,14 +156,14 @@ test("servers with clocks of their own share an axis that begins with the job", 
   assert.deepEqual(store.extent(), [0, 3.5]);
 });
 
-test("a kind of a later version is drawn as another kind", () => {
+test("an unknown kind of a later version counts as other", () => {
   const made = new Lane("compute 1");
   const { tasks } = readTasks(answer({ log: "a", tasks: [{ start: 0, duration: 1, kind: 7 }] }));
   made.add(tasks, [0], Uint8Array.of(0, 1, 2, 3, 4, 5, 6, KIND_COUNT - 1));
   assert.equal(made.kind[0], KIND_COUNT - 1);
 });
 
-test("the task under the pointer is found, or the nearest within reach", () => {
+test("a lookup finds the task at a time, or the nearest task within reach", () => {
   const made = built([{ start: 0, duration: 10 }, { start: 20, duration: 1 }, { start: 30, duration: 5 }]);
   const check = (us: number, reach: number, expected: number): void => assert.equal(made.near(us, reach), expected, `${us} ± ${reach}`);
   check(5, 0, 0);
@@ -174,7 +174,7 @@ test("the task under the pointer is found, or the nearest within reach", () => {
   check(100, 5, -1);
 });
 
-test("a million tasks are summed within a frame", () => {
+test("a million tasks are summed within the time of a frame", () => {
   const lanes = Array.from({ length: 40 }, (_, seed) => built(lane(25_000, seed)));
   const end = Math.max(...lanes.map((made) => made.end));
   const times: number[] = [];

@@ -1,4 +1,4 @@
-// What servers send is read as NumPy and the contract mean it.
+// Tests of the readers: server responses follow NumPy's format and the documented formats.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { holderOf, isDone, isSummed, readStatus } from "../src/wire/status.ts";
 import { readTasks } from "../src/wire/tasks.ts";
 import { answer, framed, npy } from "./fixture.ts";
 
-test("every dtype of a job is read", () => {
+test("every dtype of a job is readable", () => {
   const check = (descr: string, body: ArrayBufferView, shape: number[], expected: number[]): void => {
     const read = readNpy(npy(descr, shape, body));
     assert.deepEqual({ descr: read.descr, shape: read.shape, values: [...read.values] }, { descr, shape, values: expected });
@@ -27,24 +27,24 @@ test("every dtype of a job is read", () => {
   check("<c8", Float32Array.of(3, 4, 0, -2), [2], [3, 4, 0, -2]);
 });
 
-test("complex elements count by their magnitudes", () => {
+test("complex elements give their magnitudes", () => {
   assert.deepEqual([...magnitudes(readNpy(npy("<c8", [2], Float32Array.of(3, 4, 0, -2))))], [5, 2]);
   assert.deepEqual([...magnitudes(readNpy(npy("<c16", [1], Float64Array.of(6, 8))))], [10]);
   assert.deepEqual([...magnitudes(readNpy(npy("<f4", [1], Float32Array.of(-1))))], [-1]);
 });
 
-test("a header of version 2 is read", () => {
+test("a header of version 2 is readable", () => {
   assert.deepEqual([...readNpy(npy("|u1", [2], Uint8Array.of(1, 2), { version: 2 })).values], [1, 2]);
 });
 
-test("what no server sends is refused", () => {
+test("formats that no server sends are refused", () => {
   assert.throws(() => readNpy(npy("|u1", [2, 2], new Uint8Array(4), { fortran: true })), /Fortran/);
   assert.throws(() => readNpy(npy(">f4", [1], new Uint8Array(4))), />f4/);
   assert.throws(() => readNpy(npy("<f4", [4], new Uint8Array(4))), /cut off/);
   assert.throws(() => readNpy(new ArrayBuffer(64)), /not an \.npy/);
 });
 
-test("tasks are read with every field", () => {
+test("the reader of tasks returns every field", () => {
   const read = readTasks(
     answer({
       server: 3,
@@ -67,13 +67,13 @@ test("tasks are read with every field", () => {
   assert.deepEqual(read.marks, [{ atUs: 5, kind: "retry", text: "again", count: 1 }]);
 });
 
-test("an answer that is cut off is refused", () => {
+test("a truncated response is refused", () => {
   const whole = answer({ log: "a", tasks: [{ start: 0, duration: 1 }] });
   assert.throws(() => readTasks(whole.slice(0, whole.byteLength - 1)), /not 32/);
   assert.throws(() => readTasks(new Uint8Array([123, 125]).buffer), /header/);
 });
 
-test("previews and traces are read", () => {
+test("previews and traces are readable", () => {
   const preview = readPreview(framed({ array: "raw", frames: 3, of: 9, shape: [4, 6], stride: 2, shown: [2, 3] }, Float32Array.of(1, 2, 3, 4, 5, NaN)));
   assert.deepEqual([preview.frames, preview.stride, preview.shown, [...preview.values]], [3, 2, [2, 3], [1, 2, 3, 4, 5, NaN]]);
   const traces = readTraces(framed({ frames: 2, known: 1, columns: ["raw_mean", "centroid_y"] }, Float32Array.of(5, NaN, 7, NaN)));
@@ -81,7 +81,7 @@ test("previews and traces are read", () => {
   assert.equal(traces.columns.get("centroid_x"), undefined);
 });
 
-test("a status of another version is read as far as it goes", () => {
+test("a status of another version is read as far as its fields match", () => {
   const status = readStatus(
     JSON.stringify({
       job: "demo",
@@ -99,7 +99,7 @@ test("a status of another version is read as far as it goes", () => {
   assert.deepEqual(status.blank, []);
 });
 
-test("whether a mean can be had is read from what arrays there are", () => {
+test("the list of arrays shows whether a mean is available", () => {
   const of = (...names: string[]): boolean[] => {
     const status = readStatus(JSON.stringify({ arrays: names.map((name) => ({ name, shape: [4], dtype: "uint8", axes: ["t"], chunks: [4] })) }));
     return [isSummed(status, "raw"), isSummed(status, "recentered")];
@@ -109,7 +109,7 @@ test("whether a mean can be had is read from what arrays there are", () => {
   assert.deepEqual(of("raw_mean_frame", "recentered_mean_frame"), [true, true]);
 });
 
-test("a server that was started again works on the job only once it has it", () => {
+test("a restarted server works on the job only after its assignment", () => {
   const works = (member: object): boolean => readStatus(JSON.stringify({ uid: "u", generation: 2, fleet: [{ server: 0, ...member }] })).fleet[0]!.works;
   assert.equal(works({ answers: false, progress: null }), false);
   assert.equal(works({ answers: true, progress: { assignment: null } }), false);
@@ -118,7 +118,7 @@ test("a server that was started again works on the job only once it has it", () 
   assert.equal(works({ answers: true, progress: {} }), true);
 });
 
-test("who has a frame, and whether it is there, is told from what servers say of themselves", () => {
+test("the progress of the servers gives the owner of a frame and its presence", () => {
   const of = (...dones: (number | null)[]): ReturnType<typeof readStatus> =>
     readStatus(
       JSON.stringify({

@@ -1,4 +1,4 @@
-// A server that is lost and started again: what it had done before stays on the page.
+// Tests of a server that is lost and starts again: the page keeps the tasks of the former start.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -16,7 +16,7 @@ after(async () => {
   mock.close();
 });
 
-/** What the tip tells along the axis, every `step` seconds in [from, to), in each row that shows: [server and lane, text]. */
+/** The text of the tip at every `step` seconds in [from, to) of the axis, in each visible row: [server, lane, text]. */
 function told(from, to, step) {
   return page.evaluate(
     ([from, to, step]) => {
@@ -40,15 +40,15 @@ function told(from, to, step) {
   );
 }
 
-test("what a server did before it was started again stays, in the lanes of its name", { timeout: 30_000 }, async () => {
+test("tasks of a server's former start stay, in the lanes of the same name", { timeout: 30_000 }, async () => {
   await until(page, "the server is there again", () => /recovered/.test(document.querySelector('[data-testid="stream-log"]').textContent));
   await until(page, "the job is finished", () => document.documentElement.dataset.state === "Finished");
   await page.waitForTimeout(1500);
   await see(page, "stream");
-  // Its rows alone: those of the servers before it are above.
+  // Scrolls to the rows of server 2: the rows of servers 0 and 1 are above.
   await page.locator(".lanes").evaluate((lanes) => (lanes.scrollTop = lanes.scrollHeight / 2));
   await page.waitForTimeout(200);
-  // Lost at 2.52 s, and there again at 3.3 s.
+  // The server is lost at 2.52 s, and responds again at 3.3 s.
   const [earlier, later] = [await told(0.3, 2.5, 0.1), await told(3.4, 5.8, 0.1)];
   const of = (all) => all.filter(([server]) => server === 2);
   assert.ok(of(earlier).some(([, , text]) => /^load · frame \d+/.test(text)), "loads of before");
@@ -57,16 +57,16 @@ test("what a server did before it was started again stays, in the lanes of its n
   assert.deepEqual(of(later).filter(([, , text]) => /started again/.test(text)), []);
   const others = [...earlier, ...later].filter(([server]) => server !== 2);
   assert.ok(others.length > 0 && others.every(([, , text]) => !/started again/.test(text)), "no other server was");
-  // One lane by name, whichever number it has in either start; and one that there is no more.
+  // A lane keeps its row under its name although its number differs in the two starts; lane fetch 4 exists only in the first start.
   const lanes = (all) => new Set(of(all).map(([, lane]) => lane));
   assert.ok(lanes(earlier).has("fetch 4") && !lanes(later).has("fetch 4"), [...lanes(earlier), "/", ...lanes(later)].join());
 });
 
-test("what ran when it was last heard of has not finished, and says so", async () => {
+test("running tasks of a lost server are labelled as not finished", async () => {
   const titles = await page.locator('[data-testid^="legend-"]').evaluateAll((chips) => chips.map((chip) => chip.title));
   const lost = titles.flatMap((title) => [...title.matchAll(/(\d+) not finished when their server was lost/g)].map((match) => Number(match[1])));
   assert.ok(lost.reduce((sum, count) => sum + count, 0) > 0, titles.join("\n"));
-  // By keys, task by task, through the rows of that server.
+  // Steps by keys through the tasks in the rows of server 2.
   await page.getByTestId("stream-front").focus();
   const said = () => page.getByTestId("stream-said").textContent();
   let found = "";
@@ -81,9 +81,9 @@ test("what ran when it was last heard of has not finished, and says so", async (
   assert.match(found, /^load · frame \d+ · .* · not finished: its server was lost, and this is the last that was heard of it · server 2, fetch \d, at \d\.\d+ s, before it was started again$/);
 });
 
-test("a server that is being replaced is not asked, and nothing is red in the console", async () => {
+test("the page requests nothing from a server under replacement, and the console has no errors", async () => {
   assert.deepEqual(page.wrong, []);
-  // It is lost from 0.42 to 0.55 of the time; what was on its way when the status said so does not count.
+  // Server 2 is lost from 0.42 to 0.55 of the time; requests that were in flight at the loss do not count.
   const began = mock.requests.find(({ path }) => path === "/api/v1/events").at;
   const asked = mock.requests.filter(({ path, at }) => path.startsWith("/api/v1/servers/2/") && at > began + 2520 + 300 && at < began + 3300 - 50);
   assert.deepEqual(asked, []);

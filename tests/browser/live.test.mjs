@@ -1,8 +1,8 @@
-// The page before real servers while they work, opened as the job starts:
+// Tests of the page with real servers during a job. Open the page at the start of the job:
 //
 //   ARRAYJOB_URL='http://127.0.0.1:1234/?token=…' node --test live.test.mjs
 //
-// The job has to take some seconds to load.
+// The load of the job must take some seconds.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -19,7 +19,7 @@ describe("the page of a job that runs", { skip: url === undefined ? "ARRAYJOB_UR
   });
   after(() => chromium?.close());
 
-  test("the token is not in the address any more", async () => {
+  test("the address contains no token", async () => {
     const token = new URL(url).searchParams.get("token");
     assert.ok(token.length > 0);
     assert.ok(!page.url().includes(token) && new URL(page.url()).search === "", page.url());
@@ -27,10 +27,10 @@ describe("the page of a job that runs", { skip: url === undefined ? "ARRAYJOB_UR
     assert.equal(await page.evaluate(() => document.cookie), "", "scripts do not see it");
   });
 
-  // Everything the page shows on the way, from the first look to the last: what is over cannot be looked for later.
+  // Collects everything that the page shows during the job, because a later test cannot observe a past state.
   let seen;
   test("the job ends while the page is open", async () => {
-    // Pictures that nobody sees are not asked for.
+    // The page requests only visible pictures.
     await see(page, "card-raw-mean");
     seen = await page.evaluate(
       (limit) =>
@@ -58,7 +58,7 @@ describe("the page of a job that runs", { skip: url === undefined ? "ARRAYJOB_UR
     assert.ok(seen.states.includes("Loading"), `${seen.states}`);
   });
 
-  test("each phase was seen on its way", () => {
+  test("the page shows each phase in progress", () => {
     assert.deepEqual(Object.keys(seen.bars).sort(), ["FFT", "Load", "Rechunk", "Recenter"].sort());
     for (const name of ["Load", "Recenter"]) {
       assert.ok(seen.bars[name].some((value) => value > 0 && value < 100), `${name} was only seen at ${seen.bars[name]}`);
@@ -66,11 +66,11 @@ describe("the page of a job that runs", { skip: url === undefined ? "ARRAYJOB_UR
     for (const [name, values] of Object.entries(seen.bars)) assert.equal(values.at(-1), 100, name);
   });
 
-  test("the mean and the tasks grew", () => {
+  test("the mean and the tasks grow", () => {
     const sofar = seen.captions.filter((caption) => /^mean of \d+ of \d+ frames so far$/.test(caption));
     assert.ok(sofar.length >= 2, `captions: ${seen.captions}`);
     assert.ok(seen.tasks.length >= 4, `tasks: ${seen.tasks}`);
   });
 
-  test("nothing went wrong", () => assert.deepEqual(page.wrong, []));
+  test("the page has no errors", () => assert.deepEqual(page.wrong, []));
 });

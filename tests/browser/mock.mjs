@@ -1,4 +1,4 @@
-// A job that nobody computes: serves the built page, and plays what servers would answer while a job runs for some seconds.
+// A simulated job: serves the built page, and simulates the responses of servers for some seconds of a job.
 //
 //   node mock.mjs [--port 8000] [--seconds 30] [--servers 4] [--tasks 1000000] [--fails] [--bare]
 
@@ -16,10 +16,10 @@ const TYPES = { "index.html": "text/html; charset=utf-8", "app.js": "text/javasc
 const BANDS = 48;
 export const KINDS = ["load", "decode", "recenter", "gather", "transfer", "fft", "write"];
 const LANES = ["compute 1", "compute 2", "fetch 1", "fetch 2", "fetch 3", "fetch 4", "transfer 1", "transfer 2", "serve 1", "write 1"];
-// A server that was started again comes to its work in another order, and with one connection less.
+// A restarted server starts its work in another order, and with one connection less.
 const LANES_AGAIN = ["compute 1", "compute 2", "fetch 3", "fetch 2", "fetch 1", "transfer 1", "write 1", "serve 1"];
 
-/** One server's tasks in seconds, as a plain schedule. */
+/** The schedule of one server's tasks, times in seconds. */
 function schedule(server, servers, seconds) {
   const tasks = [];
   const free = LANES.map(() => 0);
@@ -54,7 +54,7 @@ function schedule(server, servers, seconds) {
   return tasks.sort((a, b) => a.start + a.duration - b.start - b.duration);
 }
 
-/** Many tasks, all finished, straight as records. */
+/** Many finished tasks, as records. */
 function flood(server, count, seconds) {
   const records = Buffer.alloc(32 * count);
   const lanes = LANES.length;
@@ -95,9 +95,9 @@ const refuse = (status, error, reason = "") => json(status, { error, reason });
 const ok = (type, body) => ({ status: 200, type, body });
 
 /**
- * Serves a job that begins at the first question for its status and takes `seconds`.
- * `tasks`: that many finished tasks instead of the schedule; `fails`: it ends in a failure; `bare`: frames are not kept and nothing is
- * reduced. Of more than two servers one is lost on the way, and started again.
+ * Serves a job that begins at the first status request and takes `seconds`. Of more than two servers, one is lost and starts again.
+ * `tasks`: number of finished tasks instead of the schedule; `fails`: the job fails; `bare`: the job keeps no frames and has no
+ * reductions.
  */
 export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fails = false, bare = false } = {}) {
   const arrays = ARRAYS.filter(({ name }) => !bare || !/^(raw|recentered)$|_mean_/.test(name));
@@ -105,7 +105,7 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
   const floods = tasks > 0 ? Array.from({ length: servers }, (_, server) => flood(server, Math.floor(tasks / servers), 600)) : [];
   const mock = { requests: [], locked: false, silent: false, url: "", close: () => {}, token: "0123456789abcdef0123456789abcdef" };
   let begun = 0;
-  // Many tasks belong to a job of ten minutes that has ended.
+  // Many tasks belong to a finished job of ten minutes.
   const whole = tasks > 0 ? 600 : seconds;
   const lost = servers > 2 && tasks === 0 ? { server: 2, from: 0.42 * seconds, to: 0.55 * seconds } : null;
   const now = () => {
@@ -113,9 +113,9 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
     return Math.min((Date.now() - begun) / 1000, fails ? 0.6 * seconds : Infinity);
   };
   const isLost = (server, at) => lost !== null && server === lost.server && at >= lost.from && at < lost.to;
-  // A process that is there again has no job at first.
+  // A restarted process has no job at first.
   const isIdle = (server, at) => isLost(server, at) && at >= lost.to - 0.02 * seconds;
-  // Statuses say first that a server is lost: who has just asked it meanwhile is another matter.
+  // A status shows the loss 0.3 s before the server stops responding, so that requests in flight succeed.
   const isSilent = (server, at) => isLost(server, at) && at >= lost.from + 0.3;
   const done = (at, from, to, total) => Math.floor(total * Math.min(1, Math.max(0, (at / whole - from) / (to - from))));
   const SPANS = { Load: [0.02, 0.62, FRAMES, HEIGHT * WIDTH], Recenter: [0.05, 0.65, FRAMES, H * W], Rechunk: [0.37, 0.86, BANDS, 240_000], Fft: [0.4, 0.9, BANDS, 450_000], Write: [0.92, 0.98, 6, 400_000] };
@@ -179,7 +179,7 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       return ok("application/vnd.arrayjob.tasks", framed({ ...header, next: count, finished: count - known, marks }, floods[server].subarray(32 * known)));
     }
     if (isSilent(server, now())) return refuse(503, `server ${server} does not answer`);
-    // After it came back it has a log, a clock and lanes of its own, as a process that was started again does.
+    // A restarted server has another log, another clock and other lanes, as a restarted process has.
     const again = lost !== null && server === lost.server && at >= lost.to;
     const log = again ? "second" : "first";
     const began = again ? lost.to : 0;
@@ -306,7 +306,7 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
         return [url, type === "application/json" ? { type, body: body.toString() } : { type, base64: gzipSync(body).toString("base64"), gzip: true }];
       }),
     );
-    // A "<" in JSON can always be written as an escape, so that no text ends the element.
+    // The escape of "<" in JSON prevents the end of the element by a text.
     const text = JSON.stringify({ made_ms: Date.now(), answers }).replaceAll("<", "\\u003c");
     const page = readFileSync(`${DIST}report.html`, "utf8");
     return page.replace("<!--recorded-->", () => `<script type="application/json" id="recorded">${text}</script>`);
@@ -337,7 +337,7 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
   await new Promise((resolve) => http.listen(port, "127.0.0.1", resolve));
   mock.url = `http://127.0.0.1:${http.address().port}/`;
   mock.report = report;
-  /** Ends all event streams, as a server that is lost does. */
+  /** Ends all event streams, as the loss of a server does. */
   mock.drop = () => open.forEach((response) => response.destroy());
   mock.close = () => {
     mock.drop();

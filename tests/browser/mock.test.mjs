@@ -1,4 +1,4 @@
-// The page before servers that are played: everything that a person does with it.
+// Tests of the page with simulated servers: every action of a user.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -35,7 +35,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     mock.close();
   });
 
-  test("it is watched from its first to its last moment", async () => {
+  test("the page follows the job from its start to its end", async () => {
     await until(page, "the state", () => document.querySelector('[data-testid="state"]').textContent === "loading");
     assert.equal(await page.title(), "beating-cell - ArrayJob");
     await tasksAre(page, "running");
@@ -55,13 +55,13 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     assert.match(await text(page, "server-1"), /%.*2\.3 GB of 4 GB/);
   });
 
-  test("the task stream shows every kind, and tells a task that is pointed at", async () => {
+  test("the task stream shows every kind, and describes the task under the pointer", async () => {
     await see(page, "stream");
     await page.waitForTimeout(1500);
     const kinds = await kindPixels(page);
     for (const kind of KINDS) assert.ok(kinds[kind] > 100, `${kind}: ${kinds[kind]} pixels`);
     const box = await page.getByTestId("stream-front").boundingBox();
-    // Third row of server 0: fetch 1, early in the run.
+    // The third row of server 0: lane fetch 1, early in the run.
     let told = "";
     for (let x = 130; x < 260 && !/^load · frame/.test(told); x += 7) {
       await page.mouse.move(box.x + x, box.y + 70);
@@ -70,7 +70,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     assert.match(told, /^load · frame \d+\n[\d.]+ ms\n32 kB \([\d.]+ .B\/s\)\nserver 0, fetch 1, at -?[\d.]+ s$/);
   });
 
-  test("it is zoomed and moved by wheel, drag, keys and buttons", async () => {
+  test("wheel, drag, keys and buttons zoom and pan the task stream", async () => {
     const front = page.getByTestId("stream-front");
     const box = await front.boundingBox();
     const whole = await viewOf(page);
@@ -113,7 +113,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await view("a double click shows all", (from, to) => Math.abs(to - whole[1]) < 0.1);
   });
 
-  test("kinds are hidden, rows joined, and what happened is listed", async () => {
+  test("the legend hides kinds, rows merge, and the log lists the marks", async () => {
     await page.getByTestId("legend-transfer").click();
     await page.waitForTimeout(100);
     assert.equal((await kindPixels(page)).transfer, 0);
@@ -132,7 +132,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await page.getByTestId("stream-marks").locator("summary").click();
   });
 
-  test("pictures show what the job has", async () => {
+  test("the pictures show the arrays of the job", async () => {
     await see(page, "pictures");
     for (const card of ["card-raw-mean", "card-recentered-mean", "card-power", "card-frame"]) {
       await see(page, card);
@@ -160,7 +160,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await page.getByTestId("spectrum-unit").selectOption("frequency");
     await page.getByTestId("spectrum-log").uncheck();
     await contains(page, "spectrum-note", "strongest: 31 cycles");
-    // A raw pixel has a series; spectra are of recentered ones.
+    // A raw pixel has a series; spectra belong to recentered pixels.
     await clickPixel(page, "card-raw-mean", [80, 100], RAW);
     await contains(page, "spectrum-note", "Spectra are of recentered pixels");
     await contains(page, "series-note", "240 frames");
@@ -172,7 +172,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await contains(page, "spectrum-note", "strongest: 12 cycles");
   });
 
-  test("a pixel is chosen with the keyboard alone", async () => {
+  test("the keyboard alone selects a pixel", async () => {
     await page.getByTestId("card-recentered-mean-map").focus();
     await page.getByTestId("card-recentered-mean-canvas").focus();
     const before = await page.getByTestId("pixel-x").inputValue();
@@ -183,7 +183,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await until(page, "another pixel", (old) => document.querySelector('[data-testid="pixel-x"]').value !== old, before);
   });
 
-  test("the slider goes through the frames, the last wish wins", async () => {
+  test("the slider shows frames, and the last request wins", async () => {
     await see(page, "card-frame");
     const from = mock.requests.length;
     const slider = page.getByTestId("frame-slider");
@@ -197,7 +197,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     assert.deepEqual([(await lookAt(page, "card-frame")).width, (await lookAt(page, "card-frame")).height], [200, 160]);
   });
 
-  test("contrast and colours change the picture, and it is saved", async () => {
+  test("contrast and colours change the picture, and a button saves the picture", async () => {
     const card = "card-recentered-mean";
     const gray = (await lookAt(page, card)).middle;
     assert.equal(gray[0], gray[2]);
@@ -224,14 +224,14 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     assert.match(npy.bytes.subarray(0, 128).toString("latin1"), /NUMPY.*'shape': \(96, 112\)/);
   });
 
-  test("traces are drawn", async () => {
+  test("the traces show curves and the path", async () => {
     await see(page, "traces");
     await contains(page, "traces-sum", "240 frames");
     await until(page, "the path", () => /moves by 3\d(\.\d)? pixels in y/.test(document.querySelector('[data-testid="centroid-path"]')?.getAttribute("aria-label") ?? ""));
     assert.match(await page.getByTestId("trace-means").getAttribute("aria-label"), /raw from .* recentered from/);
   });
 
-  test("afterwards it asks for nothing, and nothing went wrong", async () => {
+  test("after the job the page sends no requests and has no errors", async () => {
     await page.waitForTimeout(1500);
     const from = mock.requests.length;
     await page.waitForTimeout(1500);
@@ -279,7 +279,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     }
   });
 
-  test("it is readable on a phone and in the dark", async () => {
+  test("the page is readable on a phone and in the dark theme", async () => {
     const phone = await chromium.open(`${mock.url}t/${mock.token}/`, { width: 390, height: 844, dark: true, still: true });
     await finished(phone);
     await see(phone, "pictures");
@@ -295,7 +295,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await phone.close();
   });
 
-  test("everything has a name, and colours are far enough apart", async () => {
+  test("every control has a name, and colours have enough contrast", async () => {
     const nameless = await page.evaluate(() =>
       [...document.querySelectorAll("button, a[href], input, select, canvas[tabindex], [role=application]")]
         .filter((element) => element.checkVisibility())
@@ -331,7 +331,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
   });
 });
 
-test("a job that fails says why, and what was tried is not lost", { timeout: 30_000 }, async (t) => {
+test("a failed job shows its reason and the field to check", { timeout: 30_000 }, async (t) => {
   const { page } = await opened(t, chromium, { seconds: 2, fails: true });
   await contains(page, "failure", "The job failed: The source does not answer (server 1).");
   await contains(page, "failure", "check source.images.urlTemplate");
@@ -339,7 +339,7 @@ test("a job that fails says why, and what was tried is not lost", { timeout: 30_
   assert.deepEqual(page.wrong, []);
 });
 
-test("a hundred servers scroll in a place of their own", { timeout: 30_000 }, async (t) => {
+test("a hundred servers scroll in their own box", { timeout: 30_000 }, async (t) => {
   const { page } = await opened(t, chromium, { seconds: 2, servers: 100 });
   await finished(page);
   await until(page, "tasks of all servers", () => /on 100 servers/.test(document.querySelector('[data-testid="stream-sum"]').textContent));
@@ -349,7 +349,7 @@ test("a hundred servers scroll in a place of their own", { timeout: 30_000 }, as
   assert.deepEqual(page.wrong, []);
 });
 
-test("a million tasks are zoomed and moved within a frame", { timeout: 30_000 }, async (t) => {
+test("zoom and pan of a million tasks take less than a frame", { timeout: 30_000 }, async (t) => {
   const { page } = await opened(t, chromium, { tasks: 1_000_000 });
   await tasksAre(page, "1\u202f000\u202f000 tasks");
   await see(page, "stream");
@@ -365,7 +365,7 @@ test("a million tasks are zoomed and moved within a frame", { timeout: 30_000 },
       const drawn = [];
       const between = [];
       let last = await frame();
-      // In to some tasks and out to all of them, moving on the way.
+      // Zooms in to a few tasks and out to all tasks, and pans meanwhile.
       for (let turn = 0; turn < 90; turn++) {
         press(turn % 3 === 2 ? (turn % 2 ? "ArrowLeft" : "ArrowRight") : turn % 60 < 30 ? "+" : "-");
         const now = await frame();

@@ -1,13 +1,13 @@
-// The movie of a job that nobody computes: frames, what is made of them, and the arrays that it is read by.
+// The movie of the simulated job: frames, results, and the list of arrays.
 
 export const FRAMES = 240;
 export const [HEIGHT, WIDTH] = [160, 200];
 export const [H, W] = [96, 112];
 
-/** Cycles per run at which a recentered pixel beats: the left half slowly, the right half fast. */
+/** Cycles per run of the brightness of a recentered pixel: slow in the left half, fast in the right half. */
 export const cyclesAt = (_y, x) => (x < W / 2 ? 12 : 31);
 
-// The same everywhere and always: tests compare pictures of it.
+// Deterministic on every machine: tests compare pictures of the movie.
 export const noise = (...of) => {
   let word = 2166136261;
   for (const value of of) word = Math.imul(word ^ (value + 0x9e3779b9), 16777619);
@@ -20,7 +20,7 @@ const centroid = (t) => [
   WIDTH / 2 + 24 * Math.sin((4 * Math.PI * t) / FRAMES + 0.6) + 3 * noise(t, 2),
 ];
 const corner = (t) => centroid(t).map((at, axis) => Math.min(Math.max(0, Math.trunc(at) - [H, W][axis] / 2), [HEIGHT - H, WIDTH - W][axis]));
-/** A cell that beats: a soft disc with a nucleus and some grains. */
+/** A beating cell: a soft disc with a nucleus and some grains. */
 const drawnCell = (t, y, x) => {
   const [dy, dx] = [(y - H / 2) / (0.36 * H), (x - W / 2) / (0.36 * W)];
   const r = Math.hypot(dy, dx) * (1 + 0.08 * Math.cos(5 * Math.atan2(dy, dx)));
@@ -31,7 +31,7 @@ const drawnCell = (t, y, x) => {
   return Math.min(255, Math.max(0, Math.round(22 + 6 * noise(t, y, x) + 120 * body * (0.6 + nucleus + grains) * beat)));
 };
 const background = (t, y, x) => Math.round(22 + 6 * noise(t, y + 1000, x));
-/** Everything that is slow to make, made before the job begins: a server that is played answers at once. */
+/** Computes a stack before the job begins, so that the simulated server responds at once. */
 const rendered = (height, width, value) => {
   const stack = Uint8Array.from({ length: FRAMES * height * width }, (_, at) => value(Math.floor(at / (height * width)), Math.floor(at / width) % height, at % width));
   return (t, y, x) => stack[(t * height + y) * width + x];
@@ -68,7 +68,7 @@ const powerOf = (y, x) => {
   return powers.get(key);
 };
 
-/** Running sums of frames, so that a preview after n frames is cheap. */
+/** Running sums of frames: a preview after n frames costs little time. */
 const sums = (height, width, value) => {
   const sum = new Float64Array(height * width);
   let done = 0;

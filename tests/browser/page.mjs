@@ -1,4 +1,4 @@
-// Opens the page in a browser, and keeps what went wrong in it.
+// Opens the page in a browser, and collects the errors of the page.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,8 +28,8 @@ export async function browser() {
 }
 
 /**
- * Opens `url` in a page of its own. `page.wrong` collects console errors, uncaught errors, violations of the content security policy, and
- * requests that failed, other than those that `expected` (a RegExp over "what: text") allows.
+ * Opens `url` in a new page. `page.wrong` collects console errors, uncaught errors, violations of the content security policy, and
+ * failed requests, except errors that `expected` (a RegExp over "kind: text") matches.
  */
 export async function open(context, url, { width = 1280, height = 900, dark = false, still = false, expected = null } = {}) {
   const page = await context.newPage();
@@ -40,19 +40,19 @@ export async function open(context, url, { width = 1280, height = 900, dark = fa
     if (expected === null || !expected.test(line)) page.wrong.push(line);
   };
   page.on("console", (message) => {
-    // The browser reports a refused request as an error of the console, too: the page is not to ask for what cannot be there.
+    // The browser also reports an error response as a console error: the page must not request absent data.
     if (message.type() === "error") keep(`console: ${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => keep(`uncaught: ${error.stack ?? error.message}`));
   page.on("requestfailed", (request) => {
     const why = request.failure()?.errorText ?? "";
-    // Requests that the page itself gives up, and downloads, end so.
+    // Requests that the page cancels, and downloads, end with this error.
     if (!/ERR_ABORTED/.test(why)) keep(`request: ${request.url()} ${why}`);
   });
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
   });
-  // How many requests the page has under way at a time: servers count on few.
+  // The maximum number of simultaneous requests of the page: servers expect few.
   await page.addInitScript(() => {
     const plain = window.fetch.bind(window);
     let now = 0;
@@ -72,7 +72,7 @@ export async function open(context, url, { width = 1280, height = 900, dark = fa
   return page;
 }
 
-/** Waits until `look` returns something true in the page; says what it waited for otherwise. */
+/** Waits until `look` returns a true value in the page; otherwise the error names the condition. */
 export async function until(page, what, look, argument = null, timeout = 15_000) {
   try {
     await page.waitForFunction(look, argument, { timeout, polling: 50 });
@@ -81,7 +81,7 @@ export async function until(page, what, look, argument = null, timeout = 15_000)
   }
 }
 
-/** Scrolls the element of that test id into the middle. */
+/** Scrolls the element with this test id to the middle. */
 export function see(page, id) {
   return page.getByTestId(id).evaluate((element) => element.scrollIntoView({ block: "center" }));
 }
@@ -103,12 +103,12 @@ export function kindPixels(page) {
   });
 }
 
-/** Seconds on the axis that the task stream shows: [from, to]. */
+/** The interval of the axis that the task stream shows, seconds: [from, to]. */
 export function viewOf(page) {
   return page.evaluate(() => document.querySelector('[data-testid="stream-front"]').dataset.view.split(",").map(Number));
 }
 
-/** Clicks the pixel (y, x) of an image of `shape` in the picture of that test id. */
+/** Clicks the pixel (y, x) of an image of `shape` in the picture with this test id. */
 export async function clickPixel(page, card, [y, x], [height, width]) {
   const canvas = page.getByTestId(`${card}-canvas`);
   await canvas.scrollIntoViewIfNeeded();
@@ -116,7 +116,7 @@ export async function clickPixel(page, card, [y, x], [height, width]) {
   await canvas.click({ position: { x: ((x + 0.5) / width) * box.width, y: ((y + 0.5) / height) * box.height } });
 }
 
-/** Number of different colours in a picture's canvas, and the colour (red, green, blue) in its middle. */
+/** Number of distinct colours in a picture's canvas, and the colour (red, green, blue) in its middle. */
 export function lookAt(page, card) {
   return page.evaluate((id) => {
     const canvas = document.querySelector(`[data-testid="${id}-canvas"]`);
@@ -127,7 +127,7 @@ export function lookAt(page, card) {
   }, card);
 }
 
-/** Whether the page is wider than its window. */
+/** Whether the page is wider than the window. */
 export function scrollsSideways(page) {
   return page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 }

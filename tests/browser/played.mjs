@@ -1,9 +1,9 @@
-// A job that is played and a page of it, for one test.
+// A simulated job and its page, for one test.
 
 import { start } from "./mock.mjs";
 import { until } from "./page.mjs";
 
-/** Both, in that browser, until the test ends. */
+/** Starts a job and opens its page in this browser, until the end of the test. */
 export async function opened(t, browser, job, options = {}) {
   const mock = await start(job);
   t.after(() => mock.close());
@@ -12,6 +12,6 @@ export async function opened(t, browser, job, options = {}) {
   return { mock, page };
 }
 
-/** Waits until the element of that test id has these words in it. */
+/** Waits until the element with this test id contains these words. */
 export const contains = (page, id, words) =>
   until(page, `${id}: ${words}`, ([id, words]) => document.querySelector(`[data-testid="${id}"]`)?.textContent.includes(words), [id, words]);

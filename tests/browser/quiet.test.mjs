@@ -1,4 +1,4 @@
-// Ordinary troubles of a job and its servers: the page does not ask for what cannot be there, so that the browser's console stays empty.
+// Tests of common errors of a job and its servers: the page requests no absent data, so that the browser's console stays empty.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -19,7 +19,7 @@ const show = async (page, ...ids) => {
   }
 };
 
-test("a job that keeps no frames and reduces nothing", { timeout: 30_000 }, async (t) => {
+test("a job without kept frames and without reductions causes no failed request", { timeout: 30_000 }, async (t) => {
   const { mock, page } = await opened(t, chromium, { seconds: 2, bare: true });
   await show(page, "pictures", "traces", "pictures");
   await is(page, "Finished");
@@ -30,7 +30,7 @@ test("a job that keeps no frames and reduces nothing", { timeout: 30_000 }, asyn
   assert.deepEqual(page.wrong, []);
 });
 
-test("a job that fails before all is computed", { timeout: 30_000 }, async (t) => {
+test("a job that fails early causes no failed request", { timeout: 30_000 }, async (t) => {
   const { mock, page } = await opened(t, chromium, { seconds: 3, fails: true });
   await see(page, "pictures");
   await is(page, "Failed");
@@ -38,7 +38,7 @@ test("a job that fails before all is computed", { timeout: 30_000 }, async (t) =
   await contains(page, "spectrum-note", "The job ended before its spectra were whole.");
   await see(page, "card-frame");
   await contains(page, "card-frame", "frame 0 of recentered");
-  // The last frame of the first server has not come.
+  // The last frame of server 0 has not arrived.
   await page.getByTestId("frame-number").fill("59");
   await contains(page, "card-frame", "The job ended without frame 59.");
   await page.getByTestId("frame-number").fill("3");
@@ -48,7 +48,7 @@ test("a job that fails before all is computed", { timeout: 30_000 }, async (t) =
   assert.deepEqual(page.wrong, []);
 });
 
-test("a frame that is not there yet, and one of a server that is being replaced", { timeout: 30_000 }, async (t) => {
+test("a frame that is not ready, or on a server under replacement, shows a wait", { timeout: 30_000 }, async (t) => {
   const { page } = await opened(t, chromium, { seconds: 8 });
   await see(page, "card-frame");
   await until(page, "the first frames", () => document.querySelector('[data-testid="card-frame-canvas"]').hidden === false);
@@ -63,7 +63,7 @@ test("a frame that is not there yet, and one of a server that is being replaced"
   assert.deepEqual(page.wrong, []);
 });
 
-test("a server that is gone is asked once in a while, by one request at a time", { timeout: 30_000 }, async (t) => {
+test("the page polls a lost server with one request at a time", { timeout: 30_000 }, async (t) => {
   const { mock, page } = await opened(t, chromium, { seconds: 60 }, { expected: /./ });
   await show(page, "pictures", "traces", "pictures");
   const seen = [];
@@ -72,12 +72,12 @@ test("a server that is gone is asked once in a while, by one request at a time",
   await contains(page, "connection", "No news of the job");
   await page.waitForTimeout(500);
   seen.length = 0;
-  // Attempts after 1, 2 and 4 seconds.
+  // The attempts after 1, 2 and 4 seconds.
   await page.waitForTimeout(6000);
   assert.ok(seen.length >= 1 && seen.length <= 3 && seen.every((path) => path === "/api/v1/status"), seen.join());
 });
 
-test("a page that hears nothing says so, says how to get in, and comes back", { timeout: 30_000 }, async (t) => {
+test("a page without events shows the loss and the help, and reconnects", { timeout: 30_000 }, async (t) => {
   const { mock, page } = await opened(t, chromium, { seconds: 1 }, { expected: /^console: Failed to load resource|^console:.*EventSource|^request: .*\/events / });
   await is(page, "Finished");
   mock.locked = true;

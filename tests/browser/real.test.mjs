@@ -1,8 +1,8 @@
-// The page before real servers, from the end of a job on:
+// Tests of the page with real servers, from the end of a job on:
 //
 //   ARRAYJOB_URL='http://127.0.0.1:1234/?token=…' ARRAYJOB_PIXEL=30,40 ARRAYJOB_CYCLES=12 [SHOTS=folder] node --test real.test.mjs
 //
-// ARRAYJOB_PIXEL (y,x) is a pixel of the recentered frames (of the raw ones where none are) that beats ARRAYJOB_CYCLES times in the run.
+// ARRAYJOB_PIXEL (y,x): a pixel of the recentered frames (else of the raw frames) with ARRAYJOB_CYCLES cycles in the run.
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
@@ -63,7 +63,7 @@ describe("the page of a real job", { skip: url === undefined ? "ARRAYJOB_URL is 
     await page.getByTestId("stream-rows").selectOption("lanes");
   });
 
-  test("pictures are there", async () => {
+  test("every card shows a picture", async () => {
     await see(page, "pictures");
     const cards = (await page.locator("article[data-testid]").evaluateAll((all) => all.filter((card) => card.checkVisibility()).map((card) => card.dataset.testid)));
     assert.ok(cards.includes("card-raw-mean"));
@@ -77,7 +77,7 @@ describe("the page of a real job", { skip: url === undefined ? "ARRAYJOB_URL is 
     shape = /(\d+) by (\d+) pixels/.exec(label).slice(1).map(Number);
   });
 
-  test("a pixel's spectrum has its peak where the movie has it", async () => {
+  test("the peak of a pixel's spectrum is the frequency of the movie", async () => {
     await clickPixel(page, card, [y, x], shape);
     const [atY, atX] = await Promise.all(["pixel-y", "pixel-x"].map((id) => page.getByTestId(id).inputValue().then(Number)));
     const stride = Math.ceil(Math.max(...shape) / 512);
@@ -100,7 +100,7 @@ describe("the page of a real job", { skip: url === undefined ? "ARRAYJOB_URL is 
     await until(page, `frame ${last}`, (last) => new RegExp(`frame ${last} of`).test(document.querySelector('[data-testid="card-frame"]').textContent.replaceAll("\u202f", "")), last);
   });
 
-  test("nothing went wrong, in the dark and on a phone neither", async () => {
+  test("the page has no errors, also in the dark theme and on a phone", async () => {
     const top = () => page.evaluate(() => window.scrollTo(0, 0));
     await top();
     await shot(page, "dashboard");

@@ -1,4 +1,4 @@
-// Fingers on the task stream: real touches, through the browser's own recognition of gestures.
+// Tests of fingers on the task stream: real touches, with the gesture recognition of the browser.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -21,7 +21,7 @@ after(async () => {
   mock.close();
 });
 
-/** Brings the stream into the middle, shows all of it, and remembers where it is. */
+/** Scrolls the stream to the middle, shows the whole run, and stores the position of the stream. */
 async function begin() {
   await page.getByTestId("stream-whole").evaluate((button) => button.click());
   await see(page, "stream-canvas");
@@ -31,7 +31,7 @@ async function begin() {
   return viewOf(page);
 }
 
-/** Moves fingers from their first places to their last in `steps`, and lifts them. */
+/** Moves fingers from their start to their end positions in `steps`, and lifts the fingers. */
 async function swipe(from, to, steps = 12) {
   const at = (share) => from.map(([x, y], finger) => [box.x + x + share * (to[finger][0] - x), box.y + y + share * (to[finger][1] - y)]);
   await touch("touchStart", ...at(0));
@@ -46,7 +46,7 @@ async function swipe(from, to, steps = 12) {
 const scrolled = () => page.evaluate(() => [window.scrollY, document.querySelector(".lanes").scrollTop, visualViewport.scale]);
 const near = (a, b, by, what) => assert.ok(Math.abs(a - b) <= by, `${what}: ${a} is not ${b} ± ${by}`);
 
-test("two fingers zoom, around what is between them", async () => {
+test("two fingers zoom around the point between the fingers", async () => {
   const [from, to] = await begin();
   const before = await scrolled();
   await swipe([[180, 120], [240, 120]], [[120, 120], [300, 120]]);
@@ -60,7 +60,7 @@ test("two fingers zoom, around what is between them", async () => {
   near(last - first, to - from, 0.15 * (to - from), "pinched together, as much as before");
 });
 
-test("fingers above each other zoom, too, and their way together pans", async () => {
+test("two vertical fingers zoom, and a common movement pans", async () => {
   const [from, to] = await begin();
   const before = await scrolled();
   await swipe([[200, 110], [200, 170]], [[200, 80], [200, 200]]);
@@ -81,13 +81,13 @@ test("one finger pans sideways", async () => {
   await swipe([[260, 120]], [[160, 126]]);
   const [left, right] = await viewOf(page);
   near(right - left, to - from, 1e-3 * (to - from), "as much as before");
-  // The browser keeps the first pixels to itself, until it knows where the finger goes.
+  // The browser uses the first pixels to recognise the direction of the finger.
   const moved = ((left - from) / (to - from)) * (box.width - 78);
   assert.ok(moved > 75 && moved < 101, `${moved} pixels`);
   assert.deepEqual(await scrolled(), before);
 });
 
-test("one finger up and down scrolls lanes and page, as anywhere else", async () => {
+test("one finger up and down scrolls lanes and page", async () => {
   const view = await begin();
   const lanes = await page.locator(".lanes").evaluate((element) => element.scrollHeight - element.clientHeight);
   const [y] = await scrolled();
@@ -95,7 +95,7 @@ test("one finger up and down scrolls lanes and page, as anywhere else", async ()
   await page.waitForTimeout(600);
   const [, inside] = await scrolled();
   assert.ok(lanes < 1 || inside > Math.min(lanes, 60) - 1, `lanes scrolled to ${inside} of ${lanes}`);
-  // At the end of the lanes the page goes on.
+  // At the end of the lanes the page scrolls.
   for (let turn = 0; turn < 4; turn++) {
     await swipe([[200, 200]], [[206, 60]]);
     await page.waitForTimeout(400);
@@ -106,7 +106,7 @@ test("one finger up and down scrolls lanes and page, as anywhere else", async ()
   assert.deepEqual(await viewOf(page), view, "what shows is the same");
 });
 
-test("a tap tells what is there, another one beside it does not", async () => {
+test("a tap shows the item at the point, and a tap beside the item clears the text", async () => {
   await begin();
   let told = "";
   for (let x = 90; x < 300 && told === ""; x += 9) {

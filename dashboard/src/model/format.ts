@@ -1,4 +1,4 @@
-// Numbers come in, short words for people go out.
+// Input: numbers. Output: short texts for people.
 
 const BYTES = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -23,7 +23,7 @@ export function digits(value: number): string {
   return (size >= 0.9995 ? value.toFixed(size >= 9.995 ? 1 : 2) : value.toPrecision(3)).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
-/** A value of a pixel: integers as they are, others with five significant digits. */
+/** The value of a pixel: integers in full, others with five significant digits. */
 export function sample(value: number): string {
   if (Number.isNaN(value)) return "none";
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
@@ -44,7 +44,7 @@ export function clock(seconds: number): string {
   return minutes < 60 ? `${minutes}:${two(whole % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
 }
 
-/** How long something took, in a unit that fits: `840 µs`, `12.5 ms`, `3.2 s`, `12 min 30 s`. */
+/** A duration, in a unit that fits: `840 µs`, `12.5 ms`, `3.2 s`, `12 min 30 s`. */
 export function span(us: number): string {
   if (us < 1000) return `${digits(Math.max(0, us))} µs`;
   if (us < 1e6) return `${digits(us / 1000)} ms`;
@@ -59,7 +59,7 @@ export function plural(value: number, unit: string): string {
   return `${count(value)} ${unit}${value === 1 ? "" : "s"}`;
 }
 
-/** A share of 1 as percent, whole above 10 %. */
+/** A fraction as percent, without decimals above 10 %. */
 export function percent(share: number): string {
   const value = 100 * share;
   return `${value >= 9.95 || value === 0 ? Math.round(value) : value.toFixed(1)} %`;

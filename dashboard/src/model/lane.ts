@@ -1,30 +1,30 @@
-// Tasks of one thread in any order come in; sorted columns and a pyramid over them go out, from which a row of pixels is summed up.
+// Input: tasks of one thread, in any order. Output: sorted columns with a pyramid over them, which sums the tasks of each column of pixels.
 
 import type { TaskColumns } from "../wire/tasks.ts";
 
-/** Kinds of tasks in the order of the work; `other` stands for what a newer server may add. */
+/** Kinds of tasks in the order of the work; `other` is a kind of a newer server. */
 export const KINDS = ["load", "decode", "recenter", "gather", "transfer", "fft", "write", "other"] as const;
-/** Number of them. */
+/** Number of kinds. */
 export const KIND_COUNT = KINDS.length;
 
-// Eight children keep the pyramid at a seventh of its tasks, and a path through a million tasks at seven nodes.
+// With eight children, the pyramid has a seventh of the nodes of its tasks, and a path through a million tasks has seven nodes.
 const FAN = 8;
 
-/** One level: nodes of FAN nodes below each. Times in µs. */
+/** One level of the pyramid; a node has FAN nodes below. Times in µs. */
 interface Level {
   count: number;
   start: Float64Array;
   /** Latest end of any task in the node. */
   end: Float64Array;
-  /** (count, KIND_COUNT): µs at work. */
+  /** (count, KIND_COUNT): µs of work. */
   busy: Float32Array;
 }
 
-/** Marks of columns in which a task begins or ends that is wide enough to be told from its neighbours. */
+/** Flags of columns in which a task begins or ends that is wide enough to separate from its neighbours. */
 export const BEGINS = 1;
 export const ENDS = 2;
 
-/** Pixels to be summed up: `columns` equal parts of [from, to), µs. `shares` is (columns, KIND_COUNT), added to; `edges` is BEGINS or ENDS where a wide task does. */
+/** Input and output of a sum: `columns` equal parts of [from, to), µs; `shares` (columns, KIND_COUNT), added to; `edges`, BEGINS or ENDS. */
 export interface Raster {
   readonly from: number;
   readonly to: number;
@@ -46,14 +46,14 @@ export class Lane {
   kind = new Uint8Array(16);
   flags = new Uint8Array(16);
   private levels: Level[] = [];
-  /** Tasks from here on are not in the pyramid. */
+  /** Number of the first task that the pyramid does not contain. */
   private fresh = 0;
 
   constructor(name: string) {
     this.name = name;
   }
 
-  /** Adds the tasks at `places` of `tasks`; `kinds` leads from the answer's kinds to ours. */
+  /** Adds the tasks at `places` of `tasks`; `kinds` maps the kinds of the response to the indices of `KINDS`. */
   add(tasks: TaskColumns, places: ArrayLike<number>, kinds: Uint8Array): void {
     this.reserve(this.length + places.length);
     const first = this.length;
@@ -86,11 +86,11 @@ export class Lane {
     return low;
   }
 
-  /** The task that covers `us` or lies within `reach` µs of it, the nearest; -1 when there is none. */
+  /** The task that covers `us`, or the nearest task within `reach` µs; -1 without such a task. */
   near(us: number, reach: number): number {
     let best = -1;
     let distance = reach;
-    // Tasks of one lane hardly overlap, so the one at `us` is among the few that begin last before it.
+    // Tasks of one lane hardly overlap, so the task at `us` is among the last few tasks that begin before `us`.
     const until = this.before(us + reach);
     for (let at = until - 1; at >= Math.max(0, until - 64); at--) {
       const from = this.start[at]!;
@@ -116,8 +116,8 @@ export class Lane {
   }
 
   /**
-   * Adds what the lane did in each column, as shares of the column's time times `weight`.
-   * Nodes narrower than `coarse` columns go whole into the column of their middle: at 0 the sums are exact, at a quarter nobody sees that they are not.
+   * Adds the work of the lane in each column, as a fraction of the column's time, multiplied by `weight`.
+   * A node narrower than `coarse` columns counts in the column of its middle. At 0 the sums are exact; at 0.25 the error is invisible.
    */
   raster(raster: Raster, weight = 1, coarse = 0.25): void {
     this.build();
@@ -157,7 +157,7 @@ export class Lane {
     }
   }
 
-  /** One task, spread over the columns that it covers. */
+  /** Spreads one task over the columns that the task covers. */
   private cover(at: number, start: number, raster: Raster, scale: number, weight: number): void {
     const { shares, edges, columns } = raster;
     const duration = this.duration[at]!;
@@ -174,7 +174,7 @@ export class Lane {
       shares[Math.min(column, columns - 1) * KIND_COUNT + kind]! += (to - from) * height;
       return;
     }
-    // Neighbours of one colour are told apart only where they are wide enough for a gap.
+    // A gap separates neighbours of one colour; only a wide task has room for a gap.
     if (right - left >= 4) {
       if (left >= 0) edges[column] = BEGINS;
       if (right < columns) edges[last] = ENDS;
@@ -184,14 +184,14 @@ export class Lane {
     shares[last * KIND_COUNT + kind]! += (to - last) * height;
   }
 
-  /** Brings the pyramid up to date: only nodes over new tasks are summed again. */
+  /** Updates the pyramid: only nodes over new tasks are summed again. */
   private build(): void {
     if (this.fresh >= this.length) return;
     let count = this.length;
     let dirty = this.fresh;
     for (let depth = 0; count > FAN; depth++) {
       const nodes = Math.ceil(count / FAN);
-      // A level that was not needed before sums what its first nodes have below them, too.
+      // A new level also sums the old nodes below its first nodes.
       dirty = depth < this.levels.length ? Math.floor(dirty / FAN) : 0;
       const level = this.level(depth, nodes);
       level.busy.fill(0, dirty * KIND_COUNT, nodes * KIND_COUNT);
@@ -251,7 +251,7 @@ export class Lane {
     this.flags = grown(this.flags, new Uint8Array(room));
   }
 
-  /** Sorts what was added from `first` on into its place; returns the first task that moved. Tasks arrive by end, so it is never far. */
+  /** Sorts the tasks from `first` on into place; returns the first task that moved. Tasks arrive by end, so each move is short. */
   private sortTail(first: number): number {
     let least = Infinity;
     for (let at = first; at < this.length; at++) least = Math.min(least, this.start[at]!);

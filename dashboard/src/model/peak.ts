@@ -1,22 +1,22 @@
-// A spectrum comes in, its strongest bin goes out.
+// Input: a spectrum. Output: its strongest bin.
 
 import type { Elements } from "../wire/npy.ts";
 
-/** The strongest bin of a spectrum besides the mean. */
+/** The strongest bin of a spectrum, without the mean. */
 export interface Peak {
-  /** Number of the bin = cycles in the whole run. */
+  /** Number of the bin: cycles in the whole run. */
   readonly bin: number;
   readonly value: number;
-  /** Its part of the sum over all bins but the first. */
+  /** Fraction of the sum over all bins except bin 0. */
   readonly share: number;
 }
 
-/** Number of bins that say everything of `frames` real samples: from 0 to half of them. */
+/** Number of independent bins of `frames` real samples: 0 to `frames` / 2. */
 export function halfBins(frames: number): number {
   return Math.floor(frames / 2) + 1;
 }
 
-/** The greatest of bins 1 to the last; null when they are all zero or there is none. Of equal ones the first. */
+/** The largest of bins 1 to the last, the first of equal bins; null when all bins are zero or the spectrum is empty. */
 export function strongest(spectrum: Elements): Peak | null {
   let bin = 0;
   let sum = 0;

@@ -1,20 +1,20 @@
-// Values of pixels come in, limits of contrast and bytes of colour go out.
+// Input: values of pixels. Output: limits of contrast, and bytes of colour.
 
 import type { Elements } from "../wire/npy.ts";
 
-/** Names of the colour maps, in the order in which they are offered. */
+/** Names of the colour maps, in the order of the menu. */
 export const COLOUR_MAPS = ["gray", "viridis", "magma", "inferno", "turbo"] as const;
-/** One of them. */
+/** The name of a colour map. */
 export type ColourMap = (typeof COLOUR_MAPS)[number];
 
-/** How values become colours. */
+/** Limits and scale of the map from values to colours. */
 export interface Contrast {
   readonly low: number;
   readonly high: number;
   readonly log: boolean;
 }
 
-// Nine colours at equal steps from each map as matplotlib 2.0 and later draws it (van der Walt and Smith 2015, CC0); between them, straight lines.
+// Nine colours at equal steps of each map in matplotlib 2.0 and later (van der Walt and Smith 2015, CC0), interpolated linearly.
 const STOPS: Readonly<Record<Exclude<ColourMap, "turbo">, readonly string[]>> = {
   gray: ["000000", "ffffff"],
   viridis: ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"],
@@ -54,7 +54,7 @@ function between(stops: readonly string[], x: number): [number, number, number] 
   return [channel(0), channel(1), channel(2)];
 }
 
-/** Colours of `values`, four bytes each. What is no number is transparent. */
+/** Colours of `values`, four bytes each. NaN is transparent. */
 export function paint(values: Elements, contrast: Contrast, table: Uint8ClampedArray, into: Uint8ClampedArray): void {
   const words = new Uint32Array(table.buffer, table.byteOffset, 256);
   const out = new Uint32Array(into.buffer, into.byteOffset, values.length);
@@ -76,10 +76,10 @@ function steps({ low, high, log }: Contrast): { low: number; scale: number; log:
   return { low: from, scale: to > from ? 255.999 / (to - from) : 0, log };
 }
 
-// Sorting more than this for two limits is felt by who drags a slider; an even choice of them is as good.
+// Sorting more values makes the slider slow; a uniform sample of this size gives the same limits to the eye.
 const SAMPLED = 1 << 16;
 
-/** The values below which the shares `low` and `high` of all numbers lie; of the positive ones where `log`. Null when there is none. */
+/** The quantiles `low` and `high` of all finite values, or of the positive values if `log`. Null when no such value exists. */
 export function percentiles(values: Elements, low: number, high: number, log = false): { low: number; high: number } | null {
   const every = Math.max(1, Math.ceil(values.length / SAMPLED));
   const chosen = new Float64Array(Math.ceil(values.length / every));
@@ -90,7 +90,7 @@ export function percentiles(values: Elements, low: number, high: number, log = f
   }
   if (count === 0) return null;
   const sorted = chosen.subarray(0, count).sort();
-  // As numpy.percentile: straight lines between neighbours.
+  // Linear interpolation between neighbours, as in numpy.percentile.
   const at = (share: number): number => {
     const place = share * (count - 1);
     const below = Math.floor(place);
@@ -100,7 +100,7 @@ export function percentiles(values: Elements, low: number, high: number, log = f
   return { low: at(low), high: at(high) };
 }
 
-/** Least and greatest number; of the positive ones where `log`. Null when there is none. */
+/** Minimum and maximum of the finite values, or of the positive values if `log`. Null when no such value exists. */
 export function extremes(values: Elements, log = false): { low: number; high: number } | null {
   let low = Infinity;
   let high = -Infinity;

@@ -1,6 +1,6 @@
-// Counters at moments come in, rates over a sliding window and the time that is left go out.
+// Input: counter samples. Output: rates over a sliding window, and the remaining time.
 
-/** One look at a counter pair: ms of any one clock, units, bytes. */
+/** One sample of a counter pair: time in ms of a monotonic clock, units, bytes. */
 interface Look {
   readonly ms: number;
   readonly done: number;
@@ -16,17 +16,17 @@ export class Rate {
     this.windowMs = windowMs;
   }
 
-  /** Adds a look. A counter that went back, as a lost server's work does, starts the window anew. */
+  /** Adds a sample. A counter that decreases, because a server lost its work, resets the window. */
   look(ms: number, done: number, bytes: number): void {
     const last = this.looks.at(-1);
     if (last !== undefined && (done < last.done || bytes < last.bytes || ms < last.ms)) this.looks = [];
     if (last !== undefined && ms === last.ms) this.looks.pop();
     this.looks.push({ ms, done, bytes });
-    // The last look before the window stays, so that a window always has two ends.
+    // The last sample before the window stays, so that a window always has two ends.
     while (this.looks.length > 2 && this.looks[1]!.ms < ms - this.windowMs) this.looks.shift();
   }
 
-  /** Units per second; 0 until two looks are apart. */
+  /** Units per second; 0 before two samples at least 200 ms apart. */
   get perSecond(): number {
     return this.slope((look) => look.done);
   }
@@ -36,7 +36,7 @@ export class Rate {
     return this.slope((look) => look.bytes);
   }
 
-  /** Seconds until `total` units are done at this rate; null when nothing moves. */
+  /** Seconds until `total` units are done at the current rate; null when the rate is 0. */
   secondsLeft(total: number): number | null {
     const last = this.looks.at(-1);
     const rate = this.perSecond;

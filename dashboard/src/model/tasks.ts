@@ -1,75 +1,75 @@
-// Answers of all servers come in, one store of lanes, running tasks and marks goes out: what the task stream draws.
+// Input: task responses of all servers. Output: one store of lanes, running tasks and marks, which the task stream draws.
 
 import { FAILED } from "../wire/tasks.ts";
 import type { TaskColumns, TasksAnswer } from "../wire/tasks.ts";
 import { KINDS, KIND_COUNT, Lane } from "./lane.ts";
 
-/** A task that had not ended when its server answered. Times in µs since the server's epoch. */
+/** A task that ran at the time of the server's response. Times in µs since the server's epoch. */
 export interface Running {
   readonly lane: number;
   readonly kind: number;
   readonly start: number;
-  /** µs until the server answered. */
+  /** µs between the start of the task and the server's response. */
   readonly duration: number;
   readonly item: number;
   readonly bytes: number;
   readonly count: number;
 }
 
-/** A mark with the server that tells it. */
+/** A mark, with the server that reported the mark. */
 export interface ServerMark {
   readonly server: number;
-  /** Seconds on the page's axis can be had by `TaskStore.seconds`. */
+  /** `TaskStore.seconds` converts this time to seconds on the page's axis. */
   readonly atUs: number;
   readonly kind: string;
   readonly text: string;
   readonly count: number;
 }
 
-/** What one kind took, over all servers. */
+/** Totals of one kind of task, over all servers. */
 export interface Total {
-  /** µs at work. */
+  /** µs of work. */
   busy: number;
   count: number;
   bytes: number;
   failed: number;
-  /** Of `count`, those that ran when their server was last heard of before it was started again. */
+  /** Tasks within `count` that ran at the last response of a server that started again later. */
   lost: number;
 }
 
-/** Flag that no server sends: the task ran when its server was last heard of, and that server was started again since. */
+/** A flag that no server sends: the task ran at the last response of its server, and the server started again after that response. */
 export const LOST = 128;
-// Running tasks have their kinds in our order already.
+// The kinds of running tasks are already indices into `KINDS`.
 const SAME_KINDS = Uint8Array.from(KINDS.keys());
 
-// Between two answers a task that has lasted longer than that is taken to go on; a shorter one has most likely ended.
+// Between two responses, the page assumes that a task above this duration continues. A shorter task has probably ended.
 const LASTING_US = 1e6;
-// A server that was not heard of for so long may have ended its tasks.
+// After this time without a response, the tasks of a server may have ended.
 const GROWS_MS = 3000;
 
-/** µs by which a running task has grown since its server answered; `nowMs` is this page's monotonic clock, null when nothing runs any more. */
+/** µs by which a running task has grown since the last response; `nowMs` is this page's monotonic clock, null after the end of the job. */
 export function growth(server: ServerTasks, task: Running, nowMs: number | null): number {
   if (nowMs === null || task.duration < LASTING_US) return 0;
   return Math.min(GROWS_MS, Math.max(0, nowMs - server.answeredMs)) * 1000;
 }
 
-/** What one start of a server has done: its log. */
+/** The log of one start of a server. */
 export class ServerTasks {
   readonly server: number;
   readonly boot: string;
   readonly log: string;
   next = 0;
   epochUs: number;
-  /** µs since the epoch when it last answered, and this page's clock (ms, monotonic) then. */
+  /** µs since the epoch at the last response; `answeredMs` is this page's monotonic clock (ms) at the same moment. */
   nowUs = 0;
   answeredMs = 0;
-  /** Whether the server was started again since. */
+  /** Whether the server has started again after this start. */
   former = false;
   lanes: Lane[] = [];
   running: Running[] = [];
   marks: ServerMark[] = [];
   readonly totals: Total[] = KINDS.map(nothing);
-  /** Attempts that failed or were lost: lane and µs since the epoch. */
+  /** Attempts that failed or were lost: lane, and µs since the epoch. */
   failed: { lane: number; at: number }[] = [];
 
   constructor(answer: TasksAnswer) {
@@ -84,7 +84,7 @@ export class ServerTasks {
     return this.lanes.reduce((sum, lane) => sum + lane.length, 0);
   }
 
-  /** Takes in the next answer of this log. */
+  /** Adds the next response of this log. */
   add(answer: TasksAnswer, atMs: number): void {
     const { tasks } = answer;
     this.next = answer.next;
@@ -114,7 +114,7 @@ export class ServerTasks {
     });
   }
 
-  /** Ends what ran where it was last seen: the server was started again, and nobody will tell of it any more. */
+  /** Ends the running tasks at their last reported times: the server started again, and reports these tasks no more. */
   leave(): void {
     const all = this.running;
     this.running = [];
@@ -160,21 +160,21 @@ export class ServerTasks {
   }
 }
 
-/** All servers' logs on one axis of time: of their latest starts, and of former ones that this page has seen. */
+/** The logs of all servers on one time axis: the latest starts, and the former starts that this page has seen. */
 export class TaskStore {
   /** The latest start of each server. */
   readonly servers = new Map<number, ServerTasks>();
-  /** Unix time in µs that is 0 on the axis: the job's start. */
+  /** Unix time in µs of the axis' origin: the start of the job. */
   originUs = 0;
-  /** Grows with every change. */
+  /** Increases with every change. */
   version = 0;
   private readonly former = new Map<number, ServerTasks[]>();
   private originIsGuess = true;
   private job = "";
 
   /**
-   * Sets the axis' origin to the start of the job `job`, ms of Unix time, 0 before. The earliest that was told of it counts: a server that
-   * was started again does not know when it first began. Another job begins with nothing.
+   * Sets the axis' origin to the start of the job `job`, in ms of Unix time, 0 before the start. The earliest reported start is used,
+   * because a server that started again does not know its first start. A different job clears the store.
    */
   startAt(ms: number, job = ""): void {
     if (job !== this.job) {
@@ -187,19 +187,19 @@ export class TaskStore {
     this.version += 1;
   }
 
-  /** What to ask a server with, so that only news come: empty before its first answer. */
+  /** The query that requests only new tasks of a server; empty before the first response. */
   since(server: number): string {
     const known = this.servers.get(server);
     return known === undefined ? "" : `?log=${encodeURIComponent(known.log)}&after=${known.next}`;
   }
 
-  /** Takes in an answer; `atMs` is this page's monotonic clock. Returns whether anything is new. */
+  /** Adds a response; `atMs` is this page's monotonic clock. Returns whether the response contains anything new. */
   apply(answer: TasksAnswer, atMs: number): boolean {
     const known = this.servers.get(answer.server);
     let start = known;
-    // Another log than was asked for: this is all of it.
+    // A response with another log than the requested log is complete.
     if (start === undefined || start.boot !== answer.boot || start.log !== answer.log) {
-      // Of the same start it replaces what that told, whose neighbours were merged; another start was the end of the one before.
+      // A new log of the same start replaces the old log, which has its neighbours merged. A new start ends the previous start.
       start = new ServerTasks(answer);
       if (known !== undefined && known.boot !== answer.boot) this.retire(known, answer.boot);
       this.servers.set(answer.server, start);
@@ -211,17 +211,17 @@ export class TaskStore {
     return changed;
   }
 
-  /** Seconds on the axis of µs since a server's epoch. */
+  /** Converts µs since a server's epoch to seconds on the axis. */
   seconds(server: ServerTasks, us: number): number {
     return (server.epochUs - this.originUs + us) / 1e6;
   }
 
-  /** Servers in order of their numbers, by their latest starts. */
+  /** The latest starts of the servers, in the order of the server numbers. */
   inOrder(): ServerTasks[] {
     return [...this.servers.values()].sort((a, b) => a.server - b.server);
   }
 
-  /** All starts of a server that are known, the latest last. */
+  /** All known starts of a server, the latest last. */
   startsOf(server: number): ServerTasks[] {
     const latest = this.servers.get(server);
     return [...(this.former.get(server) ?? []), ...(latest === undefined ? [] : [latest])];
@@ -237,7 +237,7 @@ export class TaskStore {
     return this.starts().reduce((sum, start) => sum + start.length, 0);
   }
 
-  /** First start and last end, in seconds on the axis, while it runs up to the latest answer at least; [0, 1] when there is nothing. */
+  /** First start and last end, seconds on the axis; during the job, the end is at least the latest response. [0, 1] for an empty store. */
   extent(nowMs: number | null = null): [number, number] {
     let first = 0;
     let last = 0;
@@ -254,7 +254,7 @@ export class TaskStore {
     return last > first ? [first, last] : [first, first + 1];
   }
 
-  /** What each kind took, over all servers; running tasks not counted. */
+  /** Totals of each kind, over all servers, without running tasks. */
   totals(): Total[] {
     const sums = KINDS.map(nothing);
     for (const start of this.starts()) {
@@ -273,10 +273,10 @@ export class TaskStore {
       .sort((a, b) => a.seconds - b.seconds);
   }
 
-  /** Keeps a start that was followed by that of `boot`, unless there is nothing to keep. */
+  /** Keeps a start that the start `boot` followed, unless the kept start is empty. */
   private retire(start: ServerTasks, boot: string): void {
     start.leave();
-    // A start that was taken for over and answers after all tells everything anew.
+    // A start that seemed ended and responds again sends its whole log again.
     const others = (this.former.get(start.server) ?? []).filter((of) => of.boot !== boot);
     this.former.set(start.server, start.length > 0 || start.marks.length > 0 ? [...others, start] : others);
   }

@@ -1,9 +1,9 @@
-// What a server's process used at moments comes in, its rates and their history go out.
+// Input: samples of a server process' resource usage. Output: rates and their history.
 
 import type { Vitals } from "../wire/status.ts";
 import type { TasksAnswer } from "../wire/tasks.ts";
 
-/** Uses at one moment: ms of Unix time by the server's clock, and counters since its start. */
+/** One sample of the usage: ms of Unix time by the server's clock, and counters since the start of the server. */
 interface Use {
   readonly ms: number;
   readonly cpuMs: number;
@@ -12,7 +12,7 @@ interface Use {
   readonly sent: number;
 }
 
-/** Rates over the last seconds. */
+/** Rates over the last 2.5 s. */
 export interface Usage {
   /** Share of all cores, 0 to 1. */
   readonly cpu: number;
@@ -21,17 +21,17 @@ export interface Usage {
   readonly sent: number;
 }
 
-// Four minutes at the rate at which statuses come; older ones are thinned rather than dropped.
+// Four minutes at the rate of the statuses; older samples are thinned, not dropped.
 const KEPT = 1024;
 const WINDOW_MS = 2500;
 
-/** Uses of one server over the run, in order of time. */
+/** Usage samples of one server over the run, in order of time. */
 export class VitalsHistory {
   cores = 1;
   latest: Vitals | null = null;
   private uses: Use[] = [];
 
-  /** Adds what a status says. */
+  /** Adds the sample of a status. */
   look(vitals: Vitals): void {
     this.cores = vitals.cores;
     this.latest = vitals;
@@ -42,7 +42,7 @@ export class VitalsHistory {
     this.thin();
   }
 
-  /** Adds what a log of tasks remembers from before this page was opened. */
+  /** Adds the samples of a task log from before the page was opened. */
   recall(answer: TasksAnswer): void {
     const first = this.uses[0]?.ms ?? Infinity;
     const older = answer.vitals
@@ -53,7 +53,7 @@ export class VitalsHistory {
     this.thin();
   }
 
-  /** Rates over the last seconds; null until two looks are apart. */
+  /** Rates over the last 2.5 s; null before two samples at least 100 ms apart. */
   get usage(): Usage | null {
     const last = this.uses.at(-1);
     if (last === undefined) return null;
@@ -62,7 +62,7 @@ export class VitalsHistory {
     return this.between(this.uses[at]!, last);
   }
 
-  /** Share of all cores that was used in each of `parts` equal parts of the whole history; NaN where nothing is known. */
+  /** Used share of all cores in each of `parts` equal parts of the whole history; NaN where no sample exists. */
   cpuOverTime(parts: number): Float32Array {
     const shares = new Float32Array(parts).fill(NaN);
     const first = this.uses[0];

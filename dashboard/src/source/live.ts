@@ -1,17 +1,17 @@
-// Answers over the network: few at a time, people's requests first.
+// Responses over the network: a limited number of requests at a time, requests of a person first.
 
 import { readStatus } from "../wire/status.ts";
 import type { Status } from "../wire/status.ts";
 import { Refused, isAbort, sentence } from "./source.ts";
 import type { Connection, Priority, Source } from "./source.ts";
 
-// A browser keeps 6 connections to one HTTP/1.1 server, and the events hold one of them.
+// A browser opens 6 connections to one HTTP/1.1 server; the event stream uses one of them.
 const AT_A_TIME = 4;
-// Slices may be held for 30 s while they are computed: polls go on meanwhile, and the other way round.
+// The server may hold a slice request for 30 s during a computation. Requests of the other priority continue meanwhile.
 const OF_ONE_PRIORITY = 3;
 const FIRST_PAUSE_SECS = 1;
 const LONGEST_PAUSE_SECS = 15;
-// Events come at least once a second while the job is at work, every 5 s afterwards.
+// Events come at least once a second during the job, and every 5 s afterwards.
 const SILENCE_MS = 16_000;
 
 const HOW_TO_GET_IN =
@@ -25,7 +25,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** A server of the job. */
+/** A server of the job, over HTTP. */
 export class Live implements Source {
   readonly recorded = false;
   private readonly waiting: Waiting[] = [];
@@ -71,7 +71,7 @@ export class Live implements Source {
         alive();
         heard(String((event as MessageEvent).data));
       });
-      // An EventSource does not tell why it failed; a plain request does.
+      // An EventSource does not report the cause of a failure; a plain request does.
       events.addEventListener("error", () => {
         clearTimeout(watchdog);
         events.close();
@@ -80,7 +80,7 @@ export class Live implements Source {
       });
       alive();
     };
-    /** Asks whether the server is there again. What fails stands in the console: an EventSource as well would double it. */
+    /** Requests a status until the server responds again. The console shows a failed request; an EventSource would add a second error. */
     const ask = (then: () => void): void => {
       fetchBody("api/v1/status").then(
         (body) => {
@@ -88,7 +88,7 @@ export class Live implements Source {
           then();
         },
         (error: unknown) => {
-          // A server without a job tells of it as soon as there is one.
+          // A server without a job sends an event as soon as a job arrives.
           const waits = error instanceof Refused && error.status === 503;
           lost(sentence(error), waits ? open : () => ask(open));
         },
@@ -117,7 +117,7 @@ export class Live implements Source {
   }
 
   private next(): Waiting | undefined {
-    // Nobody would answer, and the header says so: what is wanted is asked for once there is news again.
+    // No request during a lost connection: the header shows the loss, and waiting requests start with the next status.
     if (this.lost) return undefined;
     if (this.inFlight.person + this.inFlight.page >= AT_A_TIME) return undefined;
     for (const priority of ["person", "page"] as const) {
@@ -153,7 +153,7 @@ async function refusal(response: Response): Promise<Refused> {
     const json = JSON.parse(text) as { error?: unknown; reason?: unknown };
     if (typeof json.error === "string") return new Refused(response.status, json.error, typeof json.reason === "string" ? json.reason : "");
   } catch {
-    // Not every refusal is JSON: unknown parameters get a line of text.
+    // Some error responses are not JSON: unknown parameters return a line of text.
   }
   return new Refused(response.status, text.trim() === "" || text.length > 300 ? `the server answers with status ${response.status}` : text.trim());
 }

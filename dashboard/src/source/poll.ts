@@ -1,4 +1,4 @@
-// News of every server's tasks: asked for once a second while there is somebody to look and something to come.
+// Polls the new tasks of every server once a second while the page is visible and the job may have new tasks.
 
 import type { TaskStore } from "../model/tasks.ts";
 import { readTasks } from "../wire/tasks.ts";
@@ -8,13 +8,13 @@ import type { Status } from "../wire/status.ts";
 import type { Source } from "./source.ts";
 
 const EVERY_MS = 1000;
-// A hundred servers are asked less often each, so that ten pages are still no load.
+// With many servers, each server is polled less often, so that ten open pages cause little load.
 const PER_SERVER_MS = 30;
 const LONGEST_PAUSE_MS = 15_000;
-// After the end: an answer without news may have been on its way before the last task ended.
+// A response after the end of the job may predate the end of the last task; the poll stops after this number of empty responses.
 const QUIET_ANSWERS = 2;
 
-/** What is known of one server's answers. */
+/** State of the requests to one server. */
 interface Asked {
   busy: boolean;
   nextMs: number;
@@ -38,7 +38,7 @@ export class TaskPoll {
     document.addEventListener("visibilitychange", () => this.turn());
   }
 
-  /** Takes in a status. */
+  /** Processes a status. */
   update(status: Status): void {
     const first = this.status === null;
     this.status = status;
@@ -57,7 +57,7 @@ export class TaskPoll {
         this.asked.set(server, asked);
       }
       if (!over) asked.quiet = 0;
-      // A server that is being replaced has nothing to tell, and asking for it is an error in every browser's console.
+      // A server that is being replaced has no tasks, and a failed request is an error in the browser's console.
       if (!this.source.recorded && status.fleet.some((member) => member.server === server && !member.works)) continue;
       if (asked.busy || now < asked.nextMs || asked.quiet >= QUIET_ANSWERS) continue;
       void this.ask(server, asked, over, Math.max(EVERY_MS, status.servers * PER_SERVER_MS));
@@ -76,7 +76,7 @@ export class TaskPoll {
       this.store.apply(answer, performance.now());
       this.onAnswer(answer);
     } catch {
-      // A server that does not answer says so in the table of servers; its lanes stay as they were.
+      // The table of servers shows a server without responses; the lanes of the server stay unchanged.
       asked.failures += 1;
       if (this.source.recorded) asked.quiet = QUIET_ANSWERS;
       pause = Math.min(everyMs * 2 ** asked.failures, LONGEST_PAUSE_MS);

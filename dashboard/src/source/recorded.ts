@@ -1,22 +1,22 @@
-// Answers that a report carries in place of a network.
+// Responses from a report instead of the network.
 
 import { readStatus } from "../wire/status.ts";
 import type { Status } from "../wire/status.ts";
 import { Refused } from "./source.ts";
 import type { Connection, Priority, Source } from "./source.ts";
 
-/** Sentence for what a report does not carry. */
+/** The message for a response that the report does not contain. */
 export const NOT_IN_REPORT = "not in this report";
 
 interface Answer {
   readonly type: string;
   readonly body?: string;
   readonly base64?: string;
-  /** Whether the decoded base64 is compressed. */
+  /** Whether the decoded base64 is gzip data. */
   readonly gzip?: boolean;
 }
 
-/** A report: the answers by relative URL, and when it was made (ms of Unix time). */
+/** A report: responses by relative URL, and the time of the report (ms of Unix time). */
 export class Recorded implements Source {
   readonly recorded = true;
   private readonly madeMs: number;

@@ -1,11 +1,11 @@
-// Where answers come from: a server over the network, or a report that carries them. The rest of the page cannot tell which.
+// Where responses come from: a server over the network, or a report that contains them. The rest of the page sees no difference.
 
 import type { Status } from "../wire/status.ts";
 
-/** Who asks: a person who waits for it, or the page by itself. */
+/** The origin of a request: a person who waits for the response, or the page itself. */
 export type Priority = "person" | "page";
 
-/** Whether statuses arrive. */
+/** State of the connection that delivers statuses. */
 export type Connection =
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
@@ -13,21 +13,21 @@ export type Connection =
   | { readonly kind: "lost"; readonly why: string; readonly seconds: number }
   | { readonly kind: "recorded"; readonly madeMs: number };
 
-/** Answers to GET requests by URL relative to the page. */
+/** Responses to GET requests by URL relative to the page. */
 export interface Source {
-  /** Whether answers are those of a report. Then requests must be exactly those that the report carries. */
+  /** Whether responses come from a report. Then the page may send exactly the requests that the report contains. */
   readonly recorded: boolean;
-  /** Resolves to the body, rejects with `Refused` or an `AbortError`. */
+  /** Resolves to the body; rejects with `Refused` or an `AbortError`. */
   get(url: string, priority: Priority, signal?: AbortSignal): Promise<ArrayBuffer>;
-  /** Begins to tell of every status, and of the connection. Called once. */
+  /** Starts to report every status, and the state of the connection. Called once. */
   watch(onStatus: (status: Status) => void, onConnection: (connection: Connection) => void): void;
 }
 
-/** What the server says instead of an answer: its sentence is the message. */
+/** An error response. Its message is the server's sentence. */
 export class Refused extends Error {
-  /** HTTP status; 0 when nothing answered, 404 for what a report does not carry. */
+  /** HTTP status; 0 without a response, 404 for a request that the report does not contain. */
   readonly status: number;
-  /** As in a job's status, where one fits. */
+  /** A reason of a job's status, or empty. */
   readonly reason: string;
 
   constructor(status: number, message: string, reason = "") {
@@ -42,12 +42,12 @@ export class Refused extends Error {
   }
 }
 
-/** Whether a request was given up by the page itself. */
+/** Whether the page itself cancelled the request. */
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** One sentence for people. */
+/** The message of an error, for people. */
 export function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

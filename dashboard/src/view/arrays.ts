@@ -1,4 +1,4 @@
-// What can be read, and the lines that read it.
+// The table of readable arrays, with the commands that read them.
 
 import { bytes } from "../model/format.ts";
 import type { Source } from "../source/source.ts";
@@ -6,7 +6,7 @@ import type { ArrayInfo, Status } from "../wire/status.ts";
 import { h, setText } from "./dom.ts";
 
 const SIZES: Readonly<Record<string, number>> = { uint8: 1, uint16: 2, int32: 4, uint64: 8, float32: 4, float64: 8, complex64: 8 };
-// Beyond this a download by a click is a mistake rather than a wish.
+// A download above this size is probably a mistake, so the table has no download link.
 const MOST_BYTES = 2e9;
 
 /** The table of arrays. */
@@ -22,7 +22,7 @@ export class Arrays {
     this.source = source;
   }
 
-  /** Takes in a status. */
+  /** Shows a status. */
   update(status: Status): void {
     const now = JSON.stringify(status.arrays);
     if (now === this.shown) return;

@@ -1,4 +1,4 @@
-// The job's name, state and time, what is wrong with it, and whether the page still hears of it.
+// The job's name, state and time, its errors, and the state of the connection.
 
 import { clock, count, plural } from "../model/format.ts";
 import type { Connection } from "../source/source.ts";
@@ -14,7 +14,7 @@ const WORDS: Readonly<Record<string, string>> = {
   Failed: "failed",
 };
 
-// A trouble is what is tried again by itself; naming it like a failure would have people stop a job that is well.
+// Titles of an error that the job retries. The title of a failure would lead users to stop a healthy job.
 const REASONS: Readonly<Record<string, string>> = {
   SourceUnavailable: "The source does not answer",
   ChunkDecodeFailed: "A frame cannot be decoded",
@@ -35,7 +35,7 @@ export class Header {
   private readonly connection = banner("warn", "connection", "status");
   private status: Status | null = null;
   private madeMs = 0;
-  /** This page's clock less the servers', ms. */
+  /** This page's clock minus the servers' clock, ms. */
   private skewMs = Infinity;
   private lostUntil = 0;
   private lostWhy = "";
@@ -66,7 +66,7 @@ export class Header {
     this.tick();
   }
 
-  /** Shows whether statuses arrive. */
+  /** Shows the state of the connection. */
   connected(connection: Connection): void {
     if (connection.kind === "recorded") {
       this.madeMs = connection.madeMs;
@@ -98,14 +98,14 @@ export class Header {
     setText(byId("elapsed"), elapsedText(this.status, this.now()));
   }
 
-  /** Now by the servers' clock, ms of Unix time. */
+  /** The current time by the servers' clock, ms of Unix time. */
   private now(): number {
     if (this.madeMs > 0) return this.madeMs;
     return Date.now() - (Number.isFinite(this.skewMs) && Math.abs(this.skewMs) > 2000 ? this.skewMs : 0);
   }
 }
 
-/** When the job began, ms of Unix time; 0 before. */
+/** Start of the job, ms of Unix time; 0 before the start. */
 export function startedMs(status: Status): number {
   return status.phases.reduce((least, phase) => (phase.startedMs > 0 && (least === 0 || phase.startedMs < least) ? phase.startedMs : least), 0);
 }

@@ -1,4 +1,4 @@
-// A bar for each phase: how much is done, how fast, and how long it still takes.
+// A bar for each phase: its progress, its rate and its remaining time.
 
 import { bytes, clock, count, digits, span } from "../model/format.ts";
 import { Rate } from "../model/rates.ts";
@@ -63,7 +63,7 @@ class Row {
     this.rate.look(ms, phase.done, phase.bytes);
     const share = phase.total > 0 ? Math.min(1, phase.done / phase.total) : 0;
     const complete = phase.done >= phase.total;
-    // Rounded down: 100 % means all of it.
+    // Rounded down: 100 % means complete.
     const percent = Math.floor(share * 100);
     this.fill.style.transform = `scaleX(${share})`;
     setAttribute(this.bar, "aria-valuenow", String(percent));

@@ -1,4 +1,4 @@
-// A pixel comes in, its values over time and its spectrum go out.
+// The pixel panel. Input: a pixel. Output: its values over time, and its spectrum.
 
 import { digits, sample, percent } from "../model/format.ts";
 import { halfBins, strongest } from "../model/peak.ts";
@@ -17,7 +17,7 @@ import type { PixelOf } from "./pictures/picture.ts";
 
 const RETRY_MS = 2000;
 
-/** One of the two requests of a pixel. */
+/** One of the two requests for a pixel. */
 interface Part {
   state: "waiting" | "asked" | "shown" | "refused";
   nextMs: number;
@@ -73,7 +73,7 @@ export class Pixel {
     setInterval(() => this.refresh(), 500);
   }
 
-  /** Takes in a status. Without a choice the middle pixel shows: it is the one that reports carry. */
+  /** Shows a status. The default is the middle pixel, which reports contain. */
   update(status: Status): void {
     this.status = status;
     const stacks = (["recentered", "raw"] as const).filter((name) => arrayNamed(status, name) !== undefined);
@@ -144,7 +144,7 @@ export class Pixel {
     if (stack === "raw" && arrayNamed(status, "recentered") !== undefined) return wait("Spectra are of recentered pixels: choose one in a recentered picture.");
     if (!isDone(status, "Fft")) return wait(isOver(status) ? "The job ended before its spectra were whole." : `Waits for the FFT: ${howFar(status, "Fft")}.`);
     const frames = arrayNamed(status, name)!.shape[0] ?? 0;
-    // The second half of the bins mirrors the first. A report carries all of them, under the name of all of them.
+    // The second half of the bins mirrors the first. A report contains the response to the request for all bins.
     const bins = this.source.recorded ? ":" : `:${halfBins(frames)}`;
     setText(this.spectrumTitle, name === "power" ? "Power spectrum" : name === "amplitude" ? "Amplitude spectrum" : "Spectrum (magnitude)");
     this.get(this.parts.spectrum, `slice/${name}?sel=${bins},${y},${x}&format=npy`, this.spectrum, this.spectrumNote, this.spectrumFile, (values) => {
@@ -206,7 +206,7 @@ export class Pixel {
   }
 }
 
-/** The strongest peak in words. */
+/** The text of the strongest peak. */
 function described({ bin, share }: Peak, frames: number): string {
   return `strongest: ${bin} ${bin === 1 ? "cycle" : "cycles"} (one in ${digits(frames / bin)} frames), ${percent(share)} of all change`;
 }

@@ -1,4 +1,4 @@
-// A row for each server: what it uses, what it waits for, how far it is.
+// A row for each server: its resource usage, its waits and its progress.
 
 import { bytes, percent } from "../model/format.ts";
 import { VitalsHistory } from "../model/vitals.ts";
@@ -9,7 +9,7 @@ import { h, setAttribute, setText } from "./dom.ts";
 import { colour, onTheme } from "./theme.ts";
 
 const COLUMNS = ["Server", "CPU", "Memory", "In", "Out", "Waits for", "Phases"];
-// A hundred rows four times a second would cost more than they tell.
+// Updates of a hundred rows four times a second cost too much CPU time.
 const LEAST_MS = 900;
 const PER_SERVER_MS = 20;
 
@@ -36,7 +36,7 @@ export class Servers {
   /** Shows a status that arrived at `ms` by this page's monotonic clock. */
   update(status: Status, ms: number): void {
     for (const member of status.fleet) if (member.vitals !== null) this.history(member.server).look(member.vitals);
-    // That a server is lost, or there again, is told at once.
+    // A lost or recovered server is shown at once.
     const answering = status.fleet.filter((member) => member.answers).map((member) => member.server).join();
     if (answering === this.answering && ms - this.drawnMs < Math.max(LEAST_MS, status.servers * PER_SERVER_MS) && !isOver(status)) return;
     this.answering = answering;
@@ -64,13 +64,13 @@ export class Servers {
     setText(this.sum, isOver(status) ? all : `${all} · ${percent(cpu)} CPU · ${total("received")}/s in · ${total("sent")}/s out`);
   }
 
-  /** Takes in what a log of tasks remembers of the time before this page was opened. */
+  /** Adds the samples of a task log from before the page was opened. */
   recall(answer: TasksAnswer): void {
     this.history(answer.server).recall(answer);
     if (this.status !== null && isOver(this.status)) this.show(this.status);
   }
 
-  /** Draws the lines of the rows that show. */
+  /** Draws the usage lines of the visible rows. */
   private drawLines(): void {
     const first = this.rows.values().next().value;
     if (first === undefined) return;
@@ -146,7 +146,7 @@ class Row {
     for (const phase of parts) this.mini(phase);
   }
 
-  /** A small bar for each phase; its words are for pointers and screen readers. */
+  /** A small bar for each phase; its text is for tooltips and screen readers. */
   private mini({ name, done, total }: Phase): void {
     let mini = this.minis.get(name);
     if (mini === undefined) {

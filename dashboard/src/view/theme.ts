@@ -1,4 +1,4 @@
-// Light or dark, as the system says or as the button does; canvases ask here for the colours of the style sheet.
+// Light or dark theme, from the system or from the button. Canvases read the colours of the style sheet here.
 
 import { setText } from "./dom.ts";
 
@@ -9,7 +9,7 @@ const listeners: (() => void)[] = [];
 const resolved = new Map<string, string>();
 let probe: HTMLElement | null = null;
 
-/** Makes the button work, and restores what was chosen last. */
+/** Connects the button, and restores the last choice. */
 export function startTheme(button: HTMLElement): void {
   let choice = 0;
   const apply = (): void => {
@@ -21,14 +21,14 @@ export function startTheme(button: HTMLElement): void {
   try {
     choice = Math.max(0, (CHOICES as readonly string[]).indexOf(localStorage.getItem(KEY) ?? "auto"));
   } catch {
-    // Pages from a file may have no storage; then the choice lasts as long as the page.
+    // A page from a file may have no storage; then the choice is lost with the page.
   }
   button.addEventListener("click", () => {
     choice = (choice + 1) % CHOICES.length;
     try {
       localStorage.setItem(KEY, CHOICES[choice]!);
     } catch {
-      // As above.
+      // A page from a file may have no storage.
     }
     apply();
   });
@@ -36,12 +36,12 @@ export function startTheme(button: HTMLElement): void {
   apply();
 }
 
-/** Calls whenever colours change. */
+/** Calls the listener whenever the colours change. */
 export function onTheme(listener: () => void): void {
   listeners.push(listener);
 }
 
-/** The colour of a variable of the style sheet (`--line`) as `rgb(…)`, resolved for the theme that shows. */
+/** The colour of a variable of the style sheet (`--line`) as `rgb(…)`, for the current theme. */
 export function colour(name: string): string {
   let value = resolved.get(name);
   if (value === undefined) {
@@ -57,13 +57,13 @@ export function colour(name: string): string {
   return value;
 }
 
-/** The same as a word of an ImageData: red in the lowest byte. */
+/** The same colour as a 32-bit word of an ImageData: red in the lowest byte. */
 export function colourWord(name: string): number {
   const [red = 0, green = 0, blue = 0] = (colour(name).match(/[\d.]+/g) ?? []).map(Number);
   return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
-/** Whether the page is dark. */
+/** Whether the dark theme is active. */
 export function isDark(): boolean {
   const [red = 255] = (colour("--panel").match(/[\d.]+/g) ?? []).map(Number);
   return red < 128;

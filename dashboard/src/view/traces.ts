@@ -1,4 +1,4 @@
-// What is known of each frame: its mean, and where its specimen was.
+// The traces: the mean of each frame, and the position of its specimen.
 
 import { digits, plural, sample } from "../model/format.ts";
 import { Refused, sentence } from "../source/source.ts";
@@ -15,7 +15,7 @@ import { h, setText, whenSeen } from "./dom.ts";
 const EVERY_MS = 2000;
 const INKS: Readonly<Record<string, string>> = { raw_mean: "--kind-load", recentered_mean: "--kind-recenter" };
 
-/** The section of traces. */
+/** The section for traces. */
 export class TracesView {
   private readonly source: Source;
   private readonly note: HTMLElement;
@@ -40,14 +40,14 @@ export class TracesView {
     this.pathBox = h("div", { hidden: true }, h("h3", {}, "Path of the centroid"), h("p", { class: "note" }, "from dark (first frame) to bright (last)"), this.path.box);
     root.append(h("div", { class: "lines" }, this.meansBox, this.centroidsBox), this.pathBox);
     whenSeen(root, (seen) => {
-      // A report is all there, and may be printed.
+      // A report needs no requests, and a user may print the report.
       this.seen = seen || source.recorded;
       this.refresh();
     });
     setInterval(() => this.refresh(), 500);
   }
 
-  /** Takes in a status. */
+  /** Shows a status. */
   update(status: Status): void {
     this.status = status;
     this.refresh();
@@ -96,7 +96,7 @@ export class TracesView {
     const [left, right] = limits(cx);
     const words = top > bottom ? "nothing yet" : `the specimen moves by ${digits(bottom - top)} pixels in y and ${digits(right - left)} in x`;
     const [middleY, middleX] = [(top + bottom) / 2, (left + right) / 2];
-    // Both about their middles: one scale shows either movement however far apart the two coordinates are.
+    // Each coordinate is relative to its middle: one scale shows both movements at any distance of the two coordinates.
     this.centroids.show(
       {
         x,
@@ -117,7 +117,7 @@ function round(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/** A line that says which colour is which. */
+/** A line that names the colour of each curve. */
 function key(lines: readonly (readonly [string, string])[]): HTMLElement {
   return h(
     "p",

@@ -1,15 +1,15 @@
-// NumPy's file format: bytes of a `.npy` come in, a typed array with its shape goes out.
+// NumPy's file format. Input: bytes of a `.npy` file. Output: a typed array with its shape.
 
-/** Elements as JavaScript can hold them. Complex ones are interleaved (re, im); 64-bit integers become float64. */
+/** The element types of JavaScript. Complex elements are interleaved (re, im); 64-bit integers are converted to float64. */
 export type Elements = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array;
 
 /** An array in C order. */
 export interface Npy {
-  /** NumPy's name, such as `<f4`. */
+  /** NumPy's name of the dtype, such as `<f4`. */
   readonly descr: string;
   readonly shape: readonly number[];
   readonly complex: boolean;
-  /** `product(shape)` elements, twice as many where `complex`. */
+  /** `product(shape)` elements, or twice that number if `complex`. */
   readonly values: Elements;
 }
 
@@ -30,7 +30,7 @@ export function readNpy(buffer: ArrayBuffer): Npy {
   if (/'fortran_order'\s*:\s*True/.test(header)) throw new Error("an .npy in Fortran order, which no server sends");
   const sizes = shape.split(",").map((size) => size.trim()).filter((size) => size !== "").map(Number);
   const count = sizes.reduce((product, size) => product * size, 1);
-  // A copy, since elements begin wherever the header ends and typed arrays want theirs aligned.
+  // A copy, because a typed array requires alignment and the header may end at any byte.
   const body = (width: number): ArrayBuffer => {
     if (buffer.byteLength - offset < count * width) throw new Error(`an .npy that is cut off: ${buffer.byteLength - offset} bytes of ${count * width}`);
     return buffer.slice(offset, offset + count * width);
@@ -54,7 +54,7 @@ function elements(descr: string, body: (width: number) => ArrayBuffer): Elements
       return new Uint32Array(body(4));
     case "<i4":
       return new Int32Array(body(4));
-    // Sums are far below 2^53, above which float64 would round them.
+    // Sums are far below 2^53, so float64 represents them exactly.
     case "<u8":
       return Float64Array.from(new BigUint64Array(body(8)), Number);
     case "<i8":
@@ -72,7 +72,7 @@ function elements(descr: string, body: (width: number) => ArrayBuffer): Elements
   }
 }
 
-/** One real number for each element: complex ones by their magnitudes. */
+/** One real number for each element: the magnitude of a complex element. */
 export function magnitudes(npy: Npy): Elements {
   if (!npy.complex) return npy.values;
   const { values } = npy;

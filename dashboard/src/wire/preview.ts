@@ -1,20 +1,20 @@
-// Means so far and traces so far: framed float32 come in, pictures and columns go out.
+// Previews of means and of traces. Input: framed float32. Output: pictures and columns.
 
 import { float32s, splitHeader } from "./framed.ts";
 
-/** The mean of the frames loaded so far, every `stride`-th pixel; `values` is (shown[0], shown[1]) row-major, NaN = no frame yet. */
+/** The mean of the loaded frames, every `stride`-th pixel; `values` is (shown[0], shown[1]) row-major, NaN before the first frame. */
 export interface Preview {
   readonly array: string;
   readonly frames: number;
   readonly of: number;
-  /** (h, w) in pixels of the array. */
+  /** (h, w) of the full array, in pixels. */
   readonly shape: readonly [number, number];
   readonly stride: number;
   readonly shown: readonly [number, number];
   readonly values: Float32Array;
 }
 
-/** What is known of each frame so far: columns of `frames` values each, NaN = not yet. */
+/** Known values of each frame: columns of `frames` values each, NaN = not yet known. */
 export interface Traces {
   readonly frames: number;
   readonly known: number;

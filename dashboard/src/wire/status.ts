@@ -1,9 +1,9 @@
-// The job as it stands: JSON of `api/v1/status` and of the events named `status` comes in, one plain object goes out.
+// The status of the job. Input: JSON of `api/v1/status` and of `status` events. Output: one plain object.
 
-/** How far a job is, as one word. */
+/** The state of a job. */
 export type State = "Loading" | "Computing" | "Writing" | "Finished" | "Failed";
 
-/** One array that can be read, axes in the order (t, y, x). */
+/** An array that readers can fetch, axes in the order (t, y, x). */
 export interface ArrayInfo {
   readonly name: string;
   readonly shape: readonly number[];
@@ -12,7 +12,7 @@ export interface ArrayInfo {
   readonly chunks: readonly number[];
 }
 
-/** One phase, over all servers or of one server. Counts are frames, bands or objects; times are ms of Unix time, 0 before. */
+/** One phase, of the whole job or of one server. Counts are frames, bands or objects; times are ms of Unix time, 0 before. */
 export interface Phase {
   readonly name: string;
   readonly done: number;
@@ -23,14 +23,14 @@ export interface Phase {
   readonly endedMs: number;
 }
 
-/** A reason for programs, and a sentence for people. `server` is null where nobody in particular says it. */
+/** A reason for programs, and a sentence for people. `server` is null if no particular server reports the reason. */
 export interface Told {
   readonly reason: string;
   readonly message: string;
   readonly server: number | null;
 }
 
-/** What a server's process uses, in ms and bytes since its start. Rates are differences of successive ones. */
+/** Resource usage of a server process since its start, in ms and bytes. Differences of two samples give rates. */
 export interface Vitals {
   readonly atMs: number;
   readonly cores: number;
@@ -43,11 +43,11 @@ export interface Vitals {
   readonly waits: readonly string[];
 }
 
-/** One server as the asked server sees it; without what it says of itself while it does not answer. */
+/** One server, as the responding server sees that server. Without a response from the server, its own fields are empty. */
 export interface Member {
   readonly server: number;
   readonly answers: boolean;
-  /** Whether it answers and is at work on this job: one that was just started again may not be yet. */
+  /** Whether the server responds and works on this job. A server that started again may have no job yet. */
   readonly works: boolean;
   readonly phases: readonly Phase[];
   readonly peakBytes: number;
@@ -58,15 +58,15 @@ export interface Member {
 export interface Status {
   readonly job: string;
   readonly uid: string;
-  /** With `uid`, which job this is: a changed manifest is another one. */
+  /** With `uid`, identifies the job: a changed manifest increases the generation. */
   readonly generation: number;
   readonly state: State;
-  /** Number of the server that was asked. */
+  /** Number of the responding server. */
   readonly server: number;
   readonly servers: number;
   readonly arrays: readonly ArrayInfo[];
   readonly phases: readonly Phase[];
-  /** Numbers of the frames that are zero because they could not be had. */
+  /** Numbers of the frames that are zero because their fetch failed. */
   readonly blank: readonly number[];
   readonly outputs: { readonly written: number; readonly total: number };
   readonly failure: Told | null;
@@ -74,7 +74,7 @@ export interface Status {
   readonly fleet: readonly Member[];
 }
 
-/** Reads a status. What is missing becomes empty rather than an error: servers of two versions may answer during an upgrade. */
+/** Reads a status. A missing field is empty, not an error: during an upgrade, servers of two versions respond. */
 export function readStatus(text: string): Status {
   const json = object(JSON.parse(text));
   const outputs = object(json["outputs"]);
@@ -104,42 +104,42 @@ export function readStatus(text: string): Status {
   };
 }
 
-/** Whether nothing more will happen. */
+/** Whether the job has ended. */
 export function isOver(status: Status): boolean {
   return status.state === "Finished" || status.state === "Failed";
 }
 
-/** The array of that name, if readers can have it. */
+/** The array with this name, if readers can fetch the array. */
 export function arrayNamed(status: Status, name: string): ArrayInfo | undefined {
   return status.arrays.find((array) => array.name === name);
 }
 
-/** The phase of that name, if the job has it. */
+/** The phase with this name, if the job has the phase. */
 export function phaseNamed(status: Status, name: string): Phase | undefined {
   return status.phases.find((phase) => phase.name === name);
 }
 
-/** Whether the job has that phase and all of it is done. */
+/** Whether the job has the phase and the phase is complete. */
 export function isDone(status: Status, name: string): boolean {
   const phase = phaseNamed(status, name);
   return phase !== undefined && phase.done >= phase.total;
 }
 
-/** Whether frames of that stack are summed as they come, so that their mean so far can be had. */
+/** Whether the server sums frames of this stack on arrival, so that a preview of the mean is available. */
 export function isSummed(status: Status, stack: "raw" | "recentered"): boolean {
   return ["mean", "sum", "std", "var"].some((of) => arrayNamed(status, `${stack}_${of}_frame`) !== undefined);
 }
 
 /**
- * Who has frame `frame` of what phase `name` makes, and whether it is most likely there: servers have equal shares in the order of their
- * numbers, and take their frames in order. Null where that cannot be told.
+ * The server of frame `frame` in phase `name`, and whether the server probably has the frame already. Servers have consecutive shares in
+ * the order of their numbers, and process their frames in order. Null if the server is not known.
  */
 export function holderOf(status: Status, name: string, frame: number): { server: number; works: boolean; there: boolean } | null {
   const frames = phaseNamed(status, name)?.total ?? 0;
   const parts = status.fleet.map((member) => ({ member, phase: member.works ? member.phases.find((phase) => phase.name === name) : undefined }));
   const absent = parts.filter(({ phase }) => phase === undefined);
   const known = parts.reduce((sum, { phase }) => sum + (phase?.total ?? 0), 0);
-  // What all others do not have, one that is absent has; of several nobody knows which.
+  // One absent server has the remaining frames; with several absent servers the owner is unknown.
   if (absent.length > 1 || (absent.length === 0 && known !== frames)) return null;
   let first = 0;
   for (const { member, phase } of parts) {
@@ -155,7 +155,7 @@ function member(item: unknown, uid: string, generation: number): Member {
   const json = object(item);
   const progress = object(json["progress"]);
   const assignment = list(progress["assignment"]);
-  // What is missing is no news: only an empty or another assignment is.
+  // An absent field gives no information: only an empty or a different assignment shows that the server has no work on this job.
   const assigned = progress["assignment"] === undefined || (assignment[0] === uid && assignment[1] === generation);
   return {
     server: number(json["server"]),
@@ -182,7 +182,7 @@ function vitals(item: unknown): Vitals | null {
   };
 }
 
-/** A phase of the job says `name`, a phase of one server says `phase`. */
+/** A phase of the job has the field `name`, a phase of one server the field `phase`. */
 function phase(item: unknown): Phase {
   const json = object(item);
   return {

@@ -1,15 +1,15 @@
-// What one server has done: `application/vnd.arrayjob.tasks` comes in, a header and columns of tasks go out.
+// Tasks of one server. Input: `application/vnd.arrayjob.tasks`. Output: a header and columns of tasks.
 
 import { splitHeader } from "./framed.ts";
 
-/** Bytes of one record. */
+/** Size of a record, in bytes. */
 export const RECORD_BYTES = 32;
-/** Flag of a task that still runs. */
+/** Flag of a running task. */
 export const RUNNING = 1;
-/** Flag of an attempt that failed and is tried again. */
+/** Flag of a failed attempt; the server retries. */
 export const FAILED = 2;
 
-/** Something that happened at one moment, told for people. */
+/** An event at one moment, with a text for people. */
 export interface Mark {
   /** µs since the server's epoch. */
   readonly atUs: number;
@@ -23,7 +23,7 @@ export interface TaskColumns {
   readonly length: number;
   readonly start: Float64Array;
   readonly duration: Float32Array;
-  /** µs of `duration` in which it worked; less where several tasks are merged into one. */
+  /** µs of work within `duration`; less than `duration` in a record of several merged tasks. */
   readonly busy: Float32Array;
   readonly count: Uint32Array;
   readonly item: Uint32Array;
@@ -33,7 +33,7 @@ export interface TaskColumns {
   readonly flags: Uint8Array;
 }
 
-/** One answer: the first `finished` tasks have ended, the rest run. */
+/** One response: the first `finished` tasks have ended, the others run. */
 export interface TasksAnswer {
   readonly server: number;
   readonly boot: string;
@@ -46,12 +46,12 @@ export interface TasksAnswer {
   readonly finished: number;
   readonly running: number;
   readonly marks: readonly Mark[];
-  /** (at_us since epoch, cpu_ms, resident_bytes, received_bytes, sent_bytes) each. */
+  /** Samples (at_us since the epoch, cpu_ms, resident_bytes, received_bytes, sent_bytes). */
   readonly vitals: readonly (readonly number[])[];
   readonly tasks: TaskColumns;
 }
 
-/** Reads an answer. */
+/** Reads a response. */
 export function readTasks(buffer: ArrayBuffer): TasksAnswer {
   const { header, offset } = splitHeader(buffer);
   const finished = Number(header["finished"]);

@@ -1,4 +1,4 @@
-// Columns of numbers come in, lines over one axis go out (uPlot draws them), with zoom by drag, wheel and keys.
+// Input: columns of numbers. Output: lines over one axis, drawn by uPlot, with zoom by drag, wheel and keys.
 
 import uPlot from "uplot";
 import { digits, sample } from "../../model/format.ts";
@@ -8,22 +8,22 @@ import { colour, onTheme } from "../theme.ts";
 /** One line. */
 export interface Line {
   readonly name: string;
-  /** A variable of the style sheet. */
+  /** The variable of the style sheet that contains the colour. */
   readonly ink: string;
   /** One value for each x; NaN leaves a gap. */
   readonly values: ArrayLike<number>;
 }
 
-/** What a chart shows. */
+/** The content of a chart. */
 export interface Curves {
   readonly x: ArrayLike<number>;
   readonly xName: string;
   readonly yName: string;
   readonly lines: readonly Line[];
   readonly log?: boolean;
-  /** So many of the first points do not count for the scale: a mean beside which nothing else would show. */
+  /** Number of first points that the scale ignores, such as a mean far above all other values. */
   readonly ignored?: number;
-  /** A point to be marked: its place in x, and a label. */
+  /** A marked point: its index in x, and a label. */
   readonly marked?: { readonly at: number; readonly label: string } | null;
 }
 
@@ -57,13 +57,13 @@ export class Chart {
     );
   }
 
-  /** Shows curves; `summary` says in words what they show. Null takes them away. */
+  /** Shows curves; `summary` is their text for screen readers. Null removes the curves. */
   show(curves: Curves | null, summary: string): void {
     const same = curves !== null && this.curves !== null && this.plot !== null && alike(curves, this.curves);
     this.curves = curves;
     setAttribute(this.place, "aria-label", `${this.name}: ${summary}. Arrow keys read out points, + and − zoom, 0 shows all.`);
     if (same && this.plot !== null) {
-      // The part that somebody zoomed to stays.
+      // The zoomed interval stays.
       const { min, max } = this.plot.scales["x"]!;
       const [first, last] = [this.plot.data[0][0]!, this.plot.data[0].at(-1)!];
       const zoomed = min != null && max != null && (min > first || max < last);
@@ -114,7 +114,7 @@ export class Chart {
     );
   }
 
-  /** The scale of y over what shows of x, without the points that do not count. */
+  /** The scale of y over the visible part of x, without the ignored points. */
   private range(plot: uPlot): [number, number] {
     const { curves } = this;
     if (curves === null) return [0, 1];
@@ -232,7 +232,7 @@ function alike(a: Curves, b: Curves): boolean {
 
 const DECADES = {
   splits: (_plot: uPlot, _axis: number, min: number, max: number) => decades(min, max),
-  // uPlot would leave out labels of a logarithmic axis; these are few already.
+  // uPlot would omit labels of a logarithmic axis; `decades` limits their number already.
   filter: (_plot: uPlot, splits: number[]) => splits,
 };
 

@@ -1,4 +1,4 @@
-// Where the specimen went: centroids come in, a line through them coloured by time goes out.
+// The path of the specimen. Input: centroids. Output: a line through the centroids, coloured by time.
 
 import { digits } from "../../model/format.ts";
 import { colours } from "../../model/pixels.ts";
@@ -42,7 +42,7 @@ export class Path {
     const context = canvas.getContext("2d")!;
     context.scale(ratio, ratio);
     const inner = { width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
-    // One scale for both axes: a circle is a circle.
+    // One scale for both axes, so that a circle stays a circle.
     const scale = Math.min(inner.width / Math.max(1e-9, right - left), inner.height / Math.max(1e-9, bottom - top));
     const toX = (x: number): number => MARGIN.left + inner.width / 2 + (x - (left + right) / 2) * scale;
     const toY = (y: number): number => MARGIN.top + inner.height / 2 + (y - (top + bottom) / 2) * scale;
@@ -64,7 +64,7 @@ export class Path {
     context.restore();
     const table = colours("viridis");
     const frames = this.y.length;
-    // Neither the darkest on a dark page nor the brightest on a light one.
+    // Omits the darkest colours on a dark page and the brightest colours on a light page.
     const [first, last] = isDark() ? [64, 255] : [0, 215];
     const radius = frames > 2000 ? 1 : 1.75;
     context.lineWidth = 1;
@@ -89,7 +89,7 @@ export class Path {
   }
 }
 
-/** Least and greatest number. */
+/** Minimum and maximum. */
 export function limits(values: ArrayLike<number>): [number, number] {
   let low = Infinity;
   let high = -Infinity;
@@ -101,7 +101,7 @@ export function limits(values: ArrayLike<number>): [number, number] {
   return [low, high];
 }
 
-/** Three or so round numbers in [low, high]. */
+/** About three round numbers in [low, high]. */
 function round(low: number, high: number): number[] {
   const rough = Math.max(1e-9, high - low) / 3;
   const power = 10 ** Math.floor(Math.log10(rough));

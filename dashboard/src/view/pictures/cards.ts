@@ -1,4 +1,4 @@
-// Which pictures the page shows, and when it asks for them.
+// Selects the pictures of the page, and requests their data.
 
 import { count, plural } from "../../model/format.ts";
 import { NOT_IN_REPORT } from "../../source/recorded.ts";
@@ -14,19 +14,19 @@ import type { PixelOf } from "./picture.ts";
 
 type Stack = "raw" | "recentered";
 
-// Enough for a card at twice its usual size; a report carries less.
+// Enough for a card at twice its usual size; a report contains smaller pictures.
 const EDGE = 512;
 const EDGE_IN_REPORT = 256;
 const PREVIEW_EVERY_MS = 2000;
 const RETRY_MS = 2000;
 const SLIDER_REST_MS = 120;
 
-/** The name under which the job's spectra can be read, if it makes any. */
+/** The name of the job's spectrum array, if the job computes spectra. */
 export function spectrumName(status: Status): string | null {
   return ["power", "amplitude", "spectrum"].find((name) => arrayNamed(status, name) !== undefined) ?? null;
 }
 
-/** `1 of 400 frames`, as far as a phase is. */
+/** The progress of a phase: `1 of 400 frames`. */
 export function howFar(status: Status, name: string): string {
   const phase = phaseNamed(status, name);
   if (phase === undefined) return "";
@@ -34,10 +34,10 @@ export function howFar(status: Status, name: string): string {
   return `${count(phase.done)} of ${count(phase.total)} ${unit}`;
 }
 
-/** A card that looks after its own picture. */
+/** A card that updates its own picture. */
 interface Card {
   readonly picture: Picture;
-  /** Called with every status, and now and then between them. */
+  /** Called with every status, and periodically between statuses. */
   refresh(status: Status, nowMs: number): void;
 }
 
@@ -57,7 +57,7 @@ export class Cards {
     for (const card of this.cards) {
       root.append(card.picture.box);
       whenSeen(card.picture.box, (seen) => {
-        // A report is all there, and may be printed.
+        // A report needs no requests, and a user may print the report.
         if (seen || source.recorded) this.seen.add(card);
         else this.seen.delete(card);
         this.refresh();
@@ -67,7 +67,7 @@ export class Cards {
     document.addEventListener("visibilitychange", () => this.refresh());
   }
 
-  /** Takes in a status. */
+  /** Shows a status. */
   update(status: Status): void {
     this.status = status;
     this.refresh();
@@ -84,13 +84,13 @@ export class Cards {
   }
 }
 
-/** The mean of a stack: of what is there so far while it grows, of all frames afterwards. */
+/** The mean of a stack: of the frames so far while frames arrive, of all frames afterwards. */
 class MeanCard implements Card {
   readonly picture: Picture;
   private readonly stack: Stack;
   private readonly source: Source;
   private busy = false;
-  /** Nothing better will come. */
+  /** Whether the picture is final. */
   private settled = false;
   private nextMs = 0;
   private refused = false;
@@ -108,7 +108,7 @@ class MeanCard implements Card {
     const array = arrayNamed(status, `${this.stack}_mean_frame`);
     if (!isSummed(status, this.stack)) return this.picture.say(`The job makes no mean of its ${this.stack} frames: reduce: [mean] in the manifest asks for it.`);
     const begun = (phaseNamed(status, phase)?.done ?? 0) > 0;
-    // Raw frames are summed as they are recentered.
+    // The server sums raw frames during the recentering.
     const summed = isDone(status, phase) && (phaseNamed(status, "Recenter") === undefined || isDone(status, "Recenter"));
     if (array !== undefined && summed && !this.refused) this.ask(() => this.whole(array));
     else if (begun || isOver(status)) this.ask(() => this.soFar(isOver(status), summed));
@@ -137,7 +137,7 @@ class MeanCard implements Card {
       await showFrame(this.picture, this.source, { array, stack: this.stack, caption: "mean of all frames" });
       this.settled = true;
     } catch (error) {
-      // Then the sums that previews are made of may still be there.
+      // The sums of the previews may still exist.
       if (!(error instanceof Refused) || error.later) throw error;
       this.refused = true;
       await this.soFar(true, true);
@@ -164,7 +164,7 @@ class MeanCard implements Card {
   }
 }
 
-/** The map of power: how much every pixel changes over time. */
+/** The power map: the change of every pixel over time. */
 class PowerCard implements Card {
   readonly picture: Picture;
   private readonly source: Source;
@@ -205,7 +205,7 @@ class PowerCard implements Card {
   }
 }
 
-/** Any frame, by a slider. */
+/** A frame of the user's choice, with a slider. */
 class FrameCard implements Card {
   readonly picture: Picture;
   private readonly source: Source;
@@ -256,7 +256,7 @@ class FrameCard implements Card {
     }
   }
 
-  /** Asks for the frame that the slider is at, after a rest; an older request is given up. */
+  /** Requests the frame of the slider after a pause, and cancels an older request. */
   private want(restMs: number): void {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
@@ -282,7 +282,7 @@ class FrameCard implements Card {
     this.giveUp?.abort();
     const holder = phase === undefined ? null : holderOf(status, phase.name, frame);
     if (holder !== null && !holder.there) {
-      // It would be refused after a while. Statuses tell when it is there.
+      // The server would refuse this request after a wait. The statuses show when the frame is ready.
       const why = holder.works ? "has not come to it yet" : "does not answer";
       const waits = `Waits for frame ${frame}: server ${holder.server} ${why}.`;
       this.picture.say(holder.works && isOver(status) ? `The job ended without frame ${frame}.` : waits, true);
@@ -293,7 +293,7 @@ class FrameCard implements Card {
     const giveUp = new AbortController();
     this.giveUp = giveUp;
     setAttribute(this.slider, "aria-valuetext", `frame ${frame} of ${this.frames}`);
-    // Only what takes a while is worth a word.
+    // Only a slow request shows a message.
     const slow = window.setTimeout(() => this.picture.say(`Waits for frame ${frame}.`, true), 700);
     try {
       await showFrame(this.picture, this.source, { array, frame, stack, caption: `frame ${count(frame)} of ${stack}` }, giveUp.signal);
@@ -312,7 +312,7 @@ class FrameCard implements Card {
   }
 }
 
-/** A frame of a stack, or an array (h, w) of its own, where there is no `frame`. */
+/** A frame of a stack, or, without `frame`, an array (h, w). */
 interface Wanted {
   readonly array: ArrayInfo;
   readonly frame?: number;
@@ -320,7 +320,7 @@ interface Wanted {
   readonly caption: string;
 }
 
-/** Gets a frame and shows it: every k-th pixel where it is larger than pictures are. */
+/** Fetches and shows a frame: every k-th pixel if the frame is larger than the picture. */
 async function showFrame(picture: Picture, source: Source, { array, frame, stack, caption }: Wanted, signal?: AbortSignal): Promise<void> {
   const [height = 1, width = 1] = array.shape.slice(-2);
   const edge = source.recorded ? EDGE_IN_REPORT : EDGE;

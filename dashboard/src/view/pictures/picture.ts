@@ -1,4 +1,4 @@
-// One picture: values come in, colours, a legend of them and the value under the cursor go out.
+// One picture. Input: values. Output: colours, their legend, and the value under the cursor.
 
 import { sample } from "../../model/format.ts";
 import { COLOUR_MAPS, colours, extremes, paint, percentiles } from "../../model/pixels.ts";
@@ -6,24 +6,24 @@ import type { ColourMap } from "../../model/pixels.ts";
 import type { Elements } from "../../wire/npy.ts";
 import { download, h, setAttribute, setText } from "../dom.ts";
 
-/** What a picture shows: every `stride`-th pixel of an image of `shape` (h, w); `values` is (rows, columns) row-major. */
+/** The content of a picture: every `stride`-th pixel of an image of `shape` (h, w); `values` is (rows, columns) row-major. */
 export interface Image {
   readonly values: Elements;
   readonly rows: number;
   readonly columns: number;
   readonly stride: number;
   readonly shape: readonly [number, number];
-  /** Which stack's pixels these are. */
+  /** The stack that contains these pixels. */
   readonly stack: "raw" | "recentered";
-  /** What it is, in a few words. */
+  /** A short description. */
   readonly caption: string;
-  /** Name of a file of it, without ending. */
+  /** File name of a download, without extension. */
   readonly file: string;
-  /** Where all of its pixels can be had as `.npy`, if anywhere. */
+  /** URL of the full image as `.npy`, if available. */
   readonly npy: string | null;
 }
 
-/** A pixel in full resolution. */
+/** A pixel, in coordinates of the full resolution. */
 export interface PixelOf {
   readonly stack: "raw" | "recentered";
   readonly y: number;
@@ -35,7 +35,7 @@ type Limits = "auto" | "all" | "fixed";
 /** A card with one picture. */
 export class Picture {
   readonly box: HTMLElement;
-  /** Where a card puts controls of its own. */
+  /** Controls of the particular card. */
   readonly extra = h("div", { class: "extra" });
   private readonly canvas: HTMLCanvasElement;
   private readonly caption = h("p", { class: "note caption" });
@@ -129,7 +129,7 @@ export class Picture {
     this.mark(this.marked);
   }
 
-  /** Shows a sentence: in place of the picture, or above the one that there is when `keep`. */
+  /** Shows a message in place of the picture, or above the present picture if `keep`. */
   say(text: string, keep = false): void {
     const kept = keep && this.image !== null;
     if (!kept) {
@@ -149,12 +149,12 @@ export class Picture {
     this.message.hidden = text === "";
   }
 
-  /** Whether it shows a picture. */
+  /** Whether the card shows a picture. */
   get shows(): boolean {
     return this.image !== null;
   }
 
-  /** Marks the pixel whose series shows, if it is of this picture's stack. */
+  /** Marks the pixel of the pixel panel, if the pixel belongs to this picture's stack. */
   mark(pixel: PixelOf | null): void {
     this.marked = pixel;
     this.chosen.hidden = pixel === null || pixel.stack !== this.image?.stack;
@@ -185,7 +185,7 @@ export class Picture {
     paint(image.values, contrast, table, pixels.data);
     context.putImageData(pixels, 0, 0);
     this.frame.style.aspectRatio = `${image.columns} / ${image.rows}`;
-    // Tall images stay as high as the others.
+    // Limits the width of a tall image, so that all cards have the same height.
     this.frame.style.maxWidth = image.rows > 1.25 * image.columns ? `${Math.round((125 * image.columns) / image.rows)}%` : "";
     const strip = this.strip.getContext("2d")!;
     const row = strip.createImageData(256, 1);
@@ -197,7 +197,7 @@ export class Picture {
     if (this.readout.textContent === "" || this.cross.hidden) this.rest();
   }
 
-  /** What the line below says while nothing is pointed at. */
+  /** The text of the line below the picture while the pointer is elsewhere. */
   private rest(): void {
     if (this.image === null) return;
     const { shape, stride } = this.image;

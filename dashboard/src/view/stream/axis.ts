@@ -1,6 +1,6 @@
-// A span of seconds comes in, moments worth a label and their labels go out.
+// Input: an interval in seconds. Output: positions of labels, and their texts.
 
-/** Moments (s) in [from, to], about one each `every` seconds, at round distances. */
+/** Round positions (s) in [from, to], with a distance of about `every` seconds. */
 export function ticks(from: number, to: number, every: number): { at: number; label: string }[] {
   const step = roundStep(every);
   const made = [];
@@ -8,7 +8,7 @@ export function ticks(from: number, to: number, every: number): { at: number; la
   return made;
 }
 
-/** A moment as precisely as `step` seconds tell apart. */
+/** The label of a position, with the precision of `step` seconds. */
 export function label(at: number, step: number): string {
   if (step >= 1 && Math.abs(at) >= 60) {
     const size = Math.round(Math.abs(at));

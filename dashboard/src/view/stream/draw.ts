@@ -1,4 +1,4 @@
-// Rows and a span of time come in, pixels go out: O(pixels) per frame however many tasks there are.
+// Input: rows and an interval of time. Output: pixels, in O(pixels) time for any number of tasks.
 
 import { BEGINS, ENDS, KINDS, KIND_COUNT } from "../../model/lane.ts";
 import type { Raster } from "../../model/lane.ts";
@@ -8,13 +8,13 @@ import { colour, colourWord } from "../theme.ts";
 import { ticks } from "./axis.ts";
 import type { Row } from "./rows.ts";
 
-/** What of the run shows: seconds on the axis. */
+/** The visible interval of the run: seconds on the axis. */
 export interface View {
   readonly from: number;
   readonly to: number;
 }
 
-/** Sizes in CSS pixels; `top` is where lanes begin, below axis and marks. */
+/** Sizes in CSS pixels; `top` is the first pixel of the lanes, below the axis and the marks. */
 export interface Box {
   readonly width: number;
   readonly height: number;
@@ -23,26 +23,26 @@ export interface Box {
   readonly ratio: number;
 }
 
-/** Everything that one frame shows. */
+/** The content of one drawing. */
 export interface Scene {
   readonly store: TaskStore;
   readonly rows: readonly Row[];
   readonly view: View;
   readonly box: Box;
-  /** CSS pixels of rows above the box. */
+  /** Height of the rows that are scrolled out above the box, CSS pixels. */
   readonly scrolled: number;
-  /** Which kinds show, by number. */
+  /** Which kinds are visible, by number. */
   readonly shown: readonly boolean[];
-  /** This page's monotonic clock, ms, up to which running tasks have grown; null when nothing runs any more. */
+  /** This page's monotonic clock, ms, the end of running tasks; null after the end of the job. */
   readonly nowMs: number | null;
   readonly marks: readonly { readonly kind: string; readonly seconds: number }[];
 }
 
-/** Height of the axis and of the strip of marks below it. */
+/** Heights of the axis and of the strip of marks below the axis, CSS pixels. */
 export const AXIS_HEIGHT = 22;
 export const MARKS_HEIGHT = 16;
 
-/** Draws scenes onto one canvas, whose memory it keeps. */
+/** Draws scenes onto one canvas, and reuses the memory. */
 export class Painter {
   private readonly context: CanvasRenderingContext2D;
   private image: ImageData | null = null;
@@ -56,7 +56,7 @@ export class Painter {
     this.context = context;
   }
 
-  /** One frame. */
+  /** Draws a scene. */
   draw(scene: Scene): void {
     const { box } = scene;
     const { canvas } = this.context;
@@ -108,7 +108,7 @@ export class Painter {
     this.context.putImageData(this.image, left, top);
   }
 
-  /** One row: each column is as high as the share of its time at work, kinds upon each other. */
+  /** Draws one row: the height of a column is the share of its time at work, with the kinds stacked. */
   private stack(first: number, height: number, columns: number, lines: number, track: number, inks: readonly number[], shown: readonly boolean[]): void {
     const { words, shares, edges } = this;
     const from = Math.max(0, first);
@@ -121,7 +121,7 @@ export class Painter {
       let sum = 0;
       for (let kind = 0; kind < KIND_COUNT; kind++) sum += shares[at + kind]!;
       if (sum <= 0) continue;
-      // The last column of a wide task is part of it or not: half a pixel would look like another height.
+      // The last column of a wide task is full or empty: a partial column would suggest a different height.
       if (edges[column] === ENDS && sum < 0.5) continue;
       const scale = sum > 1 || edges[column] === ENDS ? height / sum : height;
       let filled = 0;
@@ -130,7 +130,7 @@ export class Painter {
         const share = shares[at + kind]!;
         if (share <= 0 || shown[kind] === false) continue;
         filled += share * scale;
-        // What takes little time still shows, unless it is next to nothing.
+        // A small share is at least one pixel high, except below a tenth of a pixel.
         let to = Math.round(filled);
         if (to === drawn && drawn < height && share * scale > 0.1) to = drawn + 1;
         const ink = inks[kind]!;
@@ -141,7 +141,7 @@ export class Painter {
     }
   }
 
-  /** Tasks that have not ended: pale, with an outline, up to now. */
+  /** Running tasks: pale, with an outline, up to the current time. */
   private running(scene: Scene): void {
     if (scene.nowMs === null) return;
     const { box, rows, view, store, scrolled } = scene;
@@ -152,7 +152,7 @@ export class Painter {
     context.clip();
     const scale = (box.width - box.gutter) / (view.to - view.from);
     for (const row of rows) {
-      // Only the latest start has any.
+      // Only the latest start of a server has running tasks.
       const latest = row.parts.at(-1);
       if (latest === undefined || latest.start.running.length === 0 || row.y + row.height < scrolled || row.y > scrolled + box.height) continue;
       const { start, lanes } = latest;
@@ -178,7 +178,7 @@ export class Painter {
     context.restore();
   }
 
-  /** Attempts that failed, and those that a server took with it: a cross at their end, at most one for a few pixels. */
+  /** Failed attempts, and tasks lost with their server: a cross at the end, at most one for a few pixels. */
   private failed(scene: Scene): void {
     const { box, rows, view, store, scrolled } = scene;
     const context = this.context;
@@ -284,19 +284,19 @@ export class Painter {
 
 const GRAVITY = ["retry", "blank", "recovered", "replaced", "lost", "failure"];
 
-/** How much a kind of mark matters where several fall upon each other. */
+/** The priority of a kind of mark where several marks overlap. */
 export function gravity(kind: string): number {
   return Math.max(0, GRAVITY.indexOf(kind));
 }
 
-/** The variable of the style sheet with the colour of a kind of mark. */
+/** The variable of the style sheet that contains the colour of a kind of mark. */
 export function markColour(kind: string): string {
   if (kind === "recovered") return "--good";
   if (kind === "replaced") return "--accent";
   return kind === "lost" || kind === "failure" ? "--bad" : "--warn";
 }
 
-/** Draws the symbol of a kind of mark around (x, y): shape and colour both tell it. */
+/** Draws the symbol of a kind of mark around (x, y): each kind has a shape and a colour. */
 export function symbol(context: CanvasRenderingContext2D, kind: string, x: number, y: number): void {
   context.fillStyle = colour(markColour(kind));
   context.strokeStyle = context.fillStyle;

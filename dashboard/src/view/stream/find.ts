@@ -1,4 +1,4 @@
-// A place of a row, or a step along it, comes in; the task that is there goes out, with words about it.
+// Input: a position in a row, or a step along the row. Output: the task at this position, with its text.
 
 import type { Lane } from "../../model/lane.ts";
 import { growth } from "../../model/tasks.ts";
@@ -7,7 +7,7 @@ import type { Row } from "./rows.ts";
 import { ofCrowd, ofRunning, ofTask } from "./words.ts";
 import type { Words } from "./words.ts";
 
-/** What a row has at `seconds` of the axis, where a pixel is `perPixel` seconds; `nowMs` as for `growth`. */
+/** The text for the position `seconds` of the axis in a row; a pixel is `perPixel` seconds. For `nowMs` see `growth`. */
 export function find(store: TaskStore, row: Row, seconds: number, perPixel: number, shown: readonly boolean[], nowMs: number | null): Words | null {
   const crowd = (): Words | null => ofCrowd(store, row.parts, row.lanes, seconds - perPixel, seconds + perPixel);
   if (row.lanes > 1) return crowd();
@@ -34,7 +34,7 @@ export interface Step {
   readonly at: number;
 }
 
-/** Number of tasks that a row of one lane has, over all starts of its server, and of those that begin before `seconds`. */
+/** For a row of one lane, over all starts of its server: the number of tasks, and the number of tasks that begin before `seconds`. */
 export function counted(store: TaskStore, row: Row, seconds: number): { length: number; before: number } {
   const sum = { length: 0, before: 0 };
   for (const { start, lanes } of row.parts) {
@@ -45,7 +45,7 @@ export function counted(store: TaskStore, row: Row, seconds: number): { length: 
   return sum;
 }
 
-/** The task of that number: starts follow each other. */
+/** The task with this number, counted over the starts in order. */
 export function nth(row: Row, number: number): Step | null {
   let at = number;
   for (const { start, lanes } of row.parts) {

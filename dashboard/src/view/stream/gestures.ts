@@ -1,33 +1,33 @@
-// Pointers, fingers, wheel and keys over the drawing come in, what they want of it goes out.
+// Input: pointers, fingers, wheel and keys over the drawing. Output: calls of zoom, move, point and the other requests.
 
-/** A point of the drawing, CSS pixels. */
+/** A point of the drawing, in CSS pixels. */
 export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
-/** What can be wanted. */
+/** The requests of the user. */
 export interface Wishes {
-  /** Shows `factor` times as much, around `x` or around the middle. */
+  /** Multiplies the visible interval by `factor`, around `x` or around the middle. */
   zoom(factor: number, x?: number): void;
-  /** Moves what shows by so many pixels to the left, and up. */
+  /** Moves the visible part by `left` and `up` pixels. */
   move(left: number, up: number): void;
-  /** Tells what is at a point while the pointer is there; null when it has left. */
+  /** Describes the item at a point under the pointer; null after the pointer has left. */
   point(at: Point | null): void;
-  /** Tells what is at a point until another is chosen; null for nothing. */
+  /** Describes the item at a point until the next selection; null clears the selection. */
   pin(at: Point | null): void;
-  /** Shows all. */
+  /** Shows the whole run. */
   fit(): void;
-  /** Does what a key stands for; whether it stands for anything. */
+  /** Performs the action of a key; returns whether the key has an action. */
   key(name: string): boolean;
 }
 
-// Less than this is a hand that shakes, not a drag.
+// A shorter movement, in pixels, is a tremor of the hand, not a drag.
 const SHAKE = 4;
-// Fingers closer than this are told apart too badly to zoom by.
+// Fingers closer than this, in pixels, are too inaccurate for a zoom.
 const CLOSEST = 24;
 
-/** Listens to everything that is done over `front`. */
+/** Listens to all input events of `front`. */
 export function listen(front: HTMLElement, wishes: Wishes): void {
   const pointers = new Map<number, Point>();
   let began: Point = { x: 0, y: 0 };
@@ -50,11 +50,11 @@ export function listen(front: HTMLElement, wishes: Wishes): void {
     const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
     pointers.set(event.pointerId, now);
     moved += Math.abs(now.x - before.x) + Math.abs(now.y - before.y);
-    // Up and down a finger scrolls lanes or the page, which the browser does by itself (touch-action in the style sheet) as soon as it knows.
+    // A vertical movement of a finger scrolls the lanes or the page; the browser does this itself (touch-action in the style sheet).
     const touch = event.pointerType === "touch";
     drags ||= other !== undefined || (moved > SHAKE && (!touch || Math.abs(now.x - began.x) > Math.abs(now.y - began.y)));
     if (other !== undefined) {
-      // Two fingers: what is between them stays between them.
+      // Two fingers: the point of the run between the fingers stays between the fingers.
       const apart = (point: Point): number => Math.max(CLOSEST, Math.hypot(point.x - other.x, point.y - other.y));
       wishes.move((before.x - now.x) / 2, 0);
       wishes.zoom(apart(before) / apart(now), (now.x + other.x) / 2);
@@ -75,7 +75,7 @@ export function listen(front: HTMLElement, wishes: Wishes): void {
     wishes.pin(null);
     wishes.fit();
   });
-  // The page scrolls over a drawing that nobody has entered: only then the wheel is for scrolling.
+  // The wheel zooms if the drawing has the focus or Ctrl is down; else the wheel scrolls the page.
   front.addEventListener(
     "wheel",
     (event) => {

@@ -1,4 +1,4 @@
-// What each kind of task took comes in, a row of buttons that hide and show kinds goes out.
+// The legend. Input: totals of each kind of task. Output: a row of buttons that hide and show the kinds.
 
 import { bytes, count, percent, plural, span } from "../../model/format.ts";
 import { KINDS } from "../../model/lane.ts";
@@ -14,7 +14,7 @@ interface Chip {
 /** The legend of the task stream. */
 export class Legend {
   readonly box = h("ul", { class: "legend", "aria-label": "Kinds of tasks", testid: "stream-legend" });
-  /** Which kinds show, by number. */
+  /** Which kinds are visible, by number. */
   readonly shown = KINDS.map(() => true);
   private readonly chips: readonly Chip[];
   private readonly onChange: () => void;
@@ -25,7 +25,7 @@ export class Legend {
     this.box.append(...this.chips.map((chip) => chip.item));
   }
 
-  /** Shows what the store holds now. */
+  /** Shows the totals of the store. */
   update(store: TaskStore): void {
     const totals = store.totals();
     const all = totals.reduce((sum, total) => sum + total.busy, 0);

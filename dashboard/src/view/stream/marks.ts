@@ -1,10 +1,10 @@
-// What happened besides the work, as text: newest first, to be read out and copied.
+// The marks as text, newest first, for screen readers and for the clipboard.
 
 import type { ServerMark } from "../../model/tasks.ts";
 import { h, setAttribute, setText } from "../dom.ts";
 import { moment, ofMark } from "./words.ts";
 
-// A source that fails a thousand times is told by its latest failures.
+// Limit of the rows: a source with a thousand failures shows the latest failures.
 const SHOWN = 300;
 
 /** The log of retries, recoveries, losses and failures. */
@@ -15,7 +15,7 @@ export class MarkLog {
   readonly box = h("details", { class: "marks", testid: "stream-marks", hidden: true }, this.summary, this.copy, this.list);
   private shown = "";
 
-  /** Shows all marks, which come oldest first. */
+  /** Shows all marks; the input is oldest first. */
   update(marks: readonly { mark: ServerMark; seconds: number }[]): void {
     this.box.hidden = marks.length === 0;
     const shown = `${marks.length} ${marks[0]?.seconds} ${marks.at(-1)?.seconds}`;
@@ -40,7 +40,7 @@ export class MarkLog {
       await navigator.clipboard.writeText(lines.join("\n"));
       setText(this.copy, "Copied");
     } catch {
-      // Pages without TLS may not write to the clipboard; the text can still be selected.
+      // A page without TLS cannot write to the clipboard; the user can still select the text.
       getSelection()?.selectAllChildren(this.list);
       setText(this.copy, "Selected: copy with Ctrl + C");
     }

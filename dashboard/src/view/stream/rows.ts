@@ -1,42 +1,42 @@
-// Servers with lanes come in, rows of the drawing go out: one for each lane, or one for each server.
+// Input: servers with lanes. Output: rows of the drawing, one for each lane or one for each server.
 
 import { plural } from "../../model/format.ts";
 import type { ServerTasks, TaskStore } from "../../model/tasks.ts";
 
-/** What one start of a server has in a row. */
+/** The part of a row that belongs to one start of a server. */
 export interface Part {
   readonly start: ServerTasks;
-  /** The number of each of the row's lanes in this start; -1 where it has none of that name. */
+  /** The numbers of the row's lanes in this start; -1 for a lane that the start does not have. */
   readonly lanes: readonly number[];
 }
 
-/** A row: some lanes of one server, at `y` CSS pixels below the first. */
+/** A row: lanes of one server, `y` CSS pixels below the first row. */
 export interface Row {
   readonly server: number;
-  /** Starts of the server, the latest last. Lanes of one name are one lane, however often it was started. */
+  /** Starts of the server, the latest last. Lanes with one name are one lane over all starts. */
   readonly parts: readonly Part[];
-  /** How many lanes share its height. */
+  /** Number of lanes that share the height of the row. */
   readonly lanes: number;
   readonly name: string;
   readonly y: number;
   readonly height: number;
-  /** Whether it is its server's first. */
+  /** Whether the row is the first row of its server. */
   readonly first: boolean;
 }
 
-/** Which rows to make. */
+/** The kind of rows: one for each lane, or one for each server. */
 export type Grouping = "lanes" | "servers";
 
 const LANE_HEIGHT = 12;
 const LANE_GAP = 1;
-// What is on its way is many lanes of which few matter by themselves: they are told apart from others, and pointed at.
+// Lanes of these names are many, and a single lane matters little: they are thin, and separate from the other lanes.
 const CLASSES = ["fetch", "transfer", "serve", "write"];
 const SLIM_HEIGHT = 5;
 const CLASS_GAP = 4;
 const SERVER_HEIGHT = 28;
 const SERVER_GAP = 5;
 
-/** All rows, and their height in all. Lanes that have done nothing have none. */
+/** All rows, and their total height. Lanes without tasks have no row. */
 export function rows(store: TaskStore, grouping: Grouping): { rows: Row[]; height: number } {
   const made: Row[] = [];
   let y = 0;
@@ -68,13 +68,13 @@ export function rows(store: TaskStore, grouping: Grouping): { rows: Row[]; heigh
   return { rows: made, height: Math.max(0, y - SERVER_GAP) };
 }
 
-/** A lane's name, and its number in each start of its server, -1 where there is none. */
+/** A lane's name, and its number in each start of its server; -1 for a start without this lane. */
 interface NamedLane {
   readonly name: string;
   readonly numbers: number[];
 }
 
-/** The lanes of all starts that have done something, by name, in the order of rows. */
+/** The lanes with tasks of all starts, by name, in the order of the rows. */
 function named(starts: readonly ServerTasks[]): NamedLane[] {
   const lanes = new Map<string, NamedLane>();
   starts.forEach((start, of) => {
@@ -93,7 +93,7 @@ function classOf(name: string): number {
   return CLASSES.indexOf(name.split(" ")[0]!);
 }
 
-/** The row at `y`, if there is one. */
+/** The row at `y`, if a row covers `y`. */
 export function rowAt(all: readonly Row[], y: number): Row | undefined {
   let low = 0;
   let high = all.length;

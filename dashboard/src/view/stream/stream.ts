@@ -1,4 +1,4 @@
-// The task stream: what every thread of every server did and does. Tasks of all servers come in, a drawing to be moved through goes out.
+// The task stream: past and present tasks of every thread of every server. Input: the store of tasks. Output: a drawing with zoom and pan.
 
 import { count, plural, span } from "../../model/format.ts";
 import { growth } from "../../model/tasks.ts";
@@ -21,13 +21,13 @@ import type { Words } from "./words.ts";
 const GUTTER = 118;
 const NARROW_GUTTER = 78;
 const MOST_HEIGHT = 460;
-// So many lanes are more than anybody scrolls through at first.
+// With more lanes than this, the first view shows one row for each server.
 const MANY_LANES = 120;
 const LEAST_SECONDS = 20e-6;
 const GROWTH_MS = 250;
 const STILL_GROWTH_MS = 1000;
 
-/** Where the drawing moves by itself: to show all, to keep the latest in sight, or nowhere. */
+/** How the view follows the run: the whole run, the latest part, or not at all. */
 type Follow = "all" | "latest" | "none";
 
 /** The task stream. */
@@ -64,7 +64,7 @@ export class Stream {
   private chosenGrouping = false;
   private rows: Row[] = [];
   private height = 0;
-  /** Of the drawing, CSS pixels; observed rather than asked for, which would lay out the page once a frame. */
+  /** Width of the drawing, CSS pixels, from an observer: a query would cause a layout for every frame. */
   private width = 0;
   private marks: { mark: ServerMark; seconds: number; kind: string }[] = [];
   private view: View = { from: 0, to: 1 };
@@ -123,7 +123,7 @@ export class Stream {
     setInterval(() => this.grow(), GROWTH_MS);
   }
 
-  /** Shows what the store holds now; `over` when nothing will run any more. */
+  /** Shows the content of the store; `over` after the end of the job. */
   update(over: boolean): void {
     const turned = this.ended !== over;
     this.ended = over;
@@ -151,7 +151,7 @@ export class Stream {
     this.scroller.hidden = this.rows.length === 0;
   }
 
-  /** Legend and summary. */
+  /** Updates the legend and the summary. */
   private tell(): void {
     this.legend.update(this.store);
     const tasks = this.store.totals().reduce((sum, total) => sum + total.count, 0);
@@ -163,7 +163,7 @@ export class Stream {
     );
   }
 
-  /** Draws with the next frame of the screen, once. */
+  /** Schedules one drawing with the next frame of the screen. */
   private redraw(): void {
     if (this.drawing !== 0 || !this.seen || this.rows.length === 0) return;
     this.drawing = requestAnimationFrame(() => {
@@ -191,7 +191,7 @@ export class Stream {
     this.tip.draw();
     setAttribute(this.whole, "aria-pressed", String(this.follow === "all"));
     setAttribute(this.latest, "aria-pressed", String(this.follow === "latest"));
-    // For tests, and for who wonders: how long it took, and what shows.
+    // For tests and diagnosis: the duration of the drawing, and the visible interval.
     this.front.dataset["lastMs"] = (performance.now() - began).toFixed(2);
     this.front.dataset["view"] = `${this.view.from.toFixed(6)},${this.view.to.toFixed(6)}`;
   }
@@ -214,7 +214,7 @@ export class Stream {
     [this.front.width, this.front.height] = [Math.round(width * ratio), Math.round(height * ratio)];
   }
 
-  /** Follows the run, where that is wanted. */
+  /** Follows the run, if this is active. */
   private move(): void {
     if (this.follow === "none") return;
     const [first, last] = this.extent();
@@ -222,7 +222,7 @@ export class Stream {
     else this.view = { from: last - (this.view.to - this.view.from), to: last };
   }
 
-  /** The run as far as it has come. */
+  /** The interval of the run so far. */
   private extent(): [number, number] {
     return this.store.extent(this.ended ? null : performance.now());
   }
@@ -232,7 +232,7 @@ export class Stream {
     const now = performance.now();
     if (now - this.grownMs < (wantsStillness() ? STILL_GROWTH_MS : GROWTH_MS) - 5) return;
     this.grownMs = now;
-    // Between two answers nothing else moves.
+    // Between two responses, only running tasks move.
     if ([...this.store.servers.values()].some((server) => server.running.some((task) => growth(server, task, now) > 0))) this.redraw();
   }
 
@@ -281,7 +281,7 @@ export class Stream {
     this.redraw();
   }
 
-  /** Shows `width` seconds from `from` on, without leaving the run behind. */
+  /** Shows `width` seconds from `from` on, within the run. */
   private look(from: number, width: number): void {
     const [first, last] = this.extent();
     const margin = 0.5 * width;
@@ -297,7 +297,7 @@ export class Stream {
     return this.box.gutter + ((seconds - this.view.from) / (this.view.to - this.view.from)) * (this.box.width - this.box.gutter);
   }
 
-  /** What lies at (x, y) CSS pixels of the canvas. */
+  /** The item at (x, y) CSS pixels of the canvas. */
   private find(x: number, y: number): Place | null {
     if (x < this.box.gutter) return null;
     const words = y < this.box.top ? this.markAt(x) : this.taskAt(x, y);
@@ -349,7 +349,7 @@ export class Stream {
     this.stepTask(1);
   }
 
-  /** Goes to a neighbouring task of the row, and shows it. */
+  /** Selects and shows a neighbouring task of the row. */
   private stepTask(by: number): void {
     const row = this.rows[this.keyRow];
     if (row === undefined) return;

@@ -1,4 +1,4 @@
-// A place that is pointed at or chosen comes in; a box of words beside it, a line through it and a sentence for screen readers go out.
+// Input: a hovered or selected position. Output: a box of text beside the position, a line through it, and a sentence for screen readers.
 
 import { h, setAttribute, setText } from "../dom.ts";
 import { colour } from "../theme.ts";
@@ -6,15 +6,15 @@ import { AXIS_HEIGHT } from "./draw.ts";
 import type { Box } from "./draw.ts";
 import type { Words } from "./words.ts";
 
-/** A place of the drawing. */
+/** A position of the drawing, with its text. */
 export interface Place {
   readonly words: Words;
-  /** CSS pixels within the canvas. */
+  /** CSS pixels in the canvas. */
   readonly x: number;
   readonly y: number;
 }
 
-/** What is told of one place at a time: of the one under the pointer, or else of the chosen one. */
+/** Shows the text of one position: of the hovered position, else of the selected position. */
 export class Tip {
   readonly box = h("div", { class: "tip", role: "tooltip", testid: "stream-tip", hidden: true });
   readonly said = h("p", { class: "said", role: "status", testid: "stream-said" });
@@ -23,26 +23,26 @@ export class Tip {
   private pinned: Place | null = null;
   private hovered: Place | null = null;
 
-  /** `canvas` is above the drawing; `size` tells how large it is now. */
+  /** `canvas` is above the drawing; `size` returns the current size of the drawing. */
   constructor(canvas: HTMLCanvasElement, size: () => Box) {
     this.canvas = canvas;
     this.size = size;
   }
 
-  /** Tells of a place while the pointer is there. */
+  /** Shows a position while the pointer is there. */
   point(place: Place | null): void {
     this.hovered = place;
     if (place !== null || this.pinned === null) this.show(place);
   }
 
-  /** Tells of a place until another is chosen. */
+  /** Shows a position until the next selection. */
   pin(place: Place | null): void {
     this.pinned = place;
     this.show(place);
     setText(this.said, place === null ? "" : place.words.lines.join(" · "));
   }
 
-  /** The line, on a canvas of its own: moving it draws no lane. */
+  /** Draws the line, on a separate canvas: a moved line redraws no lane. */
   draw(): void {
     const context = this.canvas.getContext("2d");
     const place = this.hovered ?? this.pinned;

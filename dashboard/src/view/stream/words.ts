@@ -1,4 +1,4 @@
-// A task, a crowd of tasks or some marks come in, lines of text for tooltip and screen reader go out.
+// Input: a task, a group of tasks, or marks. Output: lines of text for the tooltip and the screen reader.
 
 import { bytes, clock, count, percent, plural, span } from "../../model/format.ts";
 import { KINDS, KIND_COUNT } from "../../model/lane.ts";
@@ -10,7 +10,7 @@ import type { Part } from "./rows.ts";
 
 const ITEMS: Readonly<Record<string, string>> = { load: "frame", decode: "frame", recenter: "frame", write: "output" };
 
-/** Words about what lies at one place; the first line is the title. */
+/** The text for one position; the first line is the title. */
 export interface Words {
   readonly kind: string | null;
   readonly lines: readonly string[];
@@ -36,7 +36,7 @@ export function ofTask(store: TaskStore, server: ServerTasks, lane: Lane, at: nu
   };
 }
 
-/** A task that still runs. */
+/** A running task. */
 export function ofRunning(store: TaskStore, server: ServerTasks, task: Running, us: number): Words {
   const kind = KINDS[task.kind] ?? "other";
   return {
@@ -50,7 +50,7 @@ export function ofRunning(store: TaskStore, server: ServerTasks, task: Running, 
   };
 }
 
-/** Many tasks in few pixels: what a server did in `lanes` lanes in the seconds [from, to] of the axis. */
+/** Many tasks in few pixels: the work of a server in `lanes` lanes in the seconds [from, to] of the axis. */
 export function ofCrowd(store: TaskStore, parts: readonly Part[], lanes: number, from: number, to: number): Words | null {
   const shares = new Float32Array(KIND_COUNT);
   let tasks = 0;
@@ -78,7 +78,7 @@ export function ofCrowd(store: TaskStore, parts: readonly Part[], lanes: number,
   };
 }
 
-/** Marks that lie upon each other. */
+/** Marks at the same position. */
 export function ofMarks(marks: readonly { mark: ServerMark; seconds: number }[]): Words {
   const shown = marks.slice(0, 6).map(({ mark, seconds }) => `${moment(seconds)} · ${ofMark(mark)}`);
   return { kind: null, lines: marks.length > 6 ? [...shown, `and ${marks.length - 6} more`] : shown };
@@ -89,7 +89,7 @@ export function ofMark(mark: ServerMark): string {
   return `server ${mark.server} · ${mark.kind}${mark.count > 1 ? ` ×${count(mark.count)}` : ""}: ${mark.text}`;
 }
 
-/** Seconds on the axis: precise where they are few. */
+/** Seconds on the axis, with more digits for small values. */
 export function moment(seconds: number): string {
   return Math.abs(seconds) < 100 ? `${seconds.toFixed(3)} s` : `${clock(seconds)}.${String(Math.floor((seconds % 1) * 10))}`;
 }
