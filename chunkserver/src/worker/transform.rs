@@ -191,3 +191,18 @@ impl Bands {
         self.share.summed.send_modify(|summed| summed.bands += 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::Slots;
+
+    #[test]
+    fn a_panic_and_a_refused_slot_are_bugs_and_not_failures_of_the_store() {
+        for error in [BandError::Panicked { band: 7 }, BandError::SlotRefused { band: 7 }] {
+            assert_eq!(error.reason(), reason::INTERNAL_ERROR);
+            assert!(error.to_string().contains("a bug of ArrayJob") && error.to_string().contains("band 7"), "{error}");
+        }
+        assert_eq!(BandError::Memory(Slots::new(usize::MAX, 2, None).unwrap_err()).reason(), reason::STORE_FAILED);
+    }
+}
