@@ -3,8 +3,8 @@
 use api::geometry::Dtype;
 use serde_json::json;
 use tests::job::{Job, job};
-use tests::movie::{Movie, png, png_of_promises};
-use tests::place::{Ended, Place};
+use tests::movie::{Movie, png, png_with_false_header};
+use tests::place::{CommandOutput, Place};
 use tests::source::{Fault, FrameServer};
 use tests::zarr::Arrays;
 
@@ -21,7 +21,7 @@ fn fine(url_template: &str) -> Job {
 }
 
 /// One sentence with these words, this exit code, and nothing left behind.
-fn must_refuse(place: &Place, what: &str, ended: &Ended, code: i32, words: &[&str], but_for: &[&str]) {
+fn must_refuse(place: &Place, what: &str, ended: &CommandOutput, code: i32, words: &[&str], but_for: &[&str]) {
     let sentence = ended.sentence();
     assert_eq!(ended.code, Some(code), "{what}: {sentence}");
     assert_eq!(sentence.lines().count(), 1, "{what} takes more than one sentence: {sentence}");
@@ -29,7 +29,7 @@ fn must_refuse(place: &Place, what: &str, ended: &Ended, code: i32, words: &[&st
         assert!(sentence.contains(word), "{what}: no '{word}' in: {sentence}");
     }
     assert!(!sentence.contains("panicked"), "{what}: {sentence}");
-    place.must_be_tidy(but_for);
+    place.must_leave_nothing_but(but_for);
 }
 
 /// Runs a job that must be refused.
@@ -134,7 +134,7 @@ fn check_frame(what: &str, fault: &Fault, words: &[&str]) {
         let expected = if index as i64 == bad { vec![0; frame.len()] } else { MOVIE.raw(index as i64) };
         assert!(frame == expected, "{what}: frame {index}");
     }
-    place.must_be_tidy(&["blank.json", "blank"]);
+    place.must_leave_nothing_but(&["blank.json", "blank"]);
 }
 
 #[test]
@@ -159,13 +159,13 @@ fn a_damaged_frame_is_named_or_blank() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 0x55;
     check_frame("a flipped byte", &Fault::Instead(flipped), &["PNG is corrupt"]);
-    check_frame("a forged header", &Fault::Instead(png_of_promises(50_000, 50_000)), &["50000×50000", "37×51"]);
+    check_frame("a forged header", &Fault::Instead(png_with_false_header(50_000, 50_000)), &["50000×50000", "37×51"]);
     check_frame("an empty body", &Fault::Instead(Vec::new()), &["0 bytes"]);
 }
 
 #[test]
 fn a_first_frame_that_promises_too_much_costs_nothing() {
-    let source = FrameServer::ready(vec![png_of_promises(50_000, 50_000)]);
+    let source = FrameServer::ready(vec![png_with_false_header(50_000, 50_000)]);
     let promised = job(&source.url("{index}"), 20).recenter(100, 100);
     check("50,000 × 50,000", &promised, &[], FAILED, &[]);
 }

@@ -7,8 +7,8 @@ use tests::azure::Azure;
 use tests::gcs::Gcs;
 use tests::job::{Job, job, zarr};
 use tests::movie::Movie;
-use tests::place::{Ended, Place};
-use tests::referee::python_alone;
+use tests::place::{CommandOutput, Place};
+use tests::referee::python_process;
 use tests::source::FrameServer;
 use tests::zarr::{Arrays, must_be_equal};
 
@@ -69,7 +69,7 @@ impl Stage {
         let (_, found) = self.place.results(name, &job, 2);
         let list = self.place.write(&format!("{name}-questions.json"), json!(questions).to_string().as_bytes());
         let arrays = self.place.path(name).join("arrays.zarr");
-        let said = python_alone("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.environment);
+        let said = python_process("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.environment);
         let said = said.unwrap_or_else(|said| panic!("{name}: {said}"));
         assert!(said.starts_with(&format!("{} outputs equal", outputs.len())), "{said}");
         found
@@ -123,16 +123,16 @@ impl Stage {
         let ended = run(&self.place, "no-source", &zarr(&format!("{nowhere}/refused.zarr"), "").fft("power"));
         must_say(&ended, &["is not a Zarr array"], &[]);
         let urls = ["refused.zarr", "refused.npy"].map(|key| self.url(key));
-        python_alone("stores", &["absent", &urls[0], &urls[1]], &self.environment).unwrap_or_else(|said| panic!("{said}"));
+        python_process("stores", &["absent", &urls[0], &urls[1]], &self.environment).unwrap_or_else(|said| panic!("{said}"));
     }
 }
 
-fn run(place: &Place, name: &str, job: &Job) -> Ended {
+fn run(place: &Place, name: &str, job: &Job) -> CommandOutput {
     place.start_job(name, job, 2, &[]).end()
 }
 
 /// It has failed, and says so in one line with all of these in it.
-fn must_say(ended: &Ended, what: &[&str], more: &[&str]) {
+fn must_say(ended: &CommandOutput, what: &[&str], more: &[&str]) {
     let said = ended.sentence();
     assert_eq!(ended.code, Some(1), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::process::Command;
-use tests::place::{Ended, Place, Running};
+use tests::place::{CommandOutput, Place, Running};
 use tests::referee::interpreter;
 use tests::repository;
 
@@ -19,26 +19,26 @@ impl Default for Cell {
         let place = Place::default();
         let manifest = repository().join("crds/examples/cell.yaml");
         let mut running = place.start(["serve", manifest.to_str().unwrap(), "--progress", "json"]);
-        let (url, paste) = running.until_told("it is served", |line| Some((line["url"].as_str()?.to_owned(), line["paste"].clone())));
+        let (url, paste) = running.until_reported("it is served", |line| Some((line["url"].as_str()?.to_owned(), line["paste"].clone())));
         Self { place, url, paste, _running: running }
     }
 }
 
 impl Cell {
     /// Runs something that finds address and token in `B` and `T`.
-    fn run(&self, mut program: Command) -> Ended {
+    fn run(&self, mut program: Command) -> CommandOutput {
         let (base, token) = self.url.split_once("/?token=").unwrap();
         program.env("B", base).env("T", token);
         self.place.run(program)
     }
 
-    fn shell(&self, script: &str) -> Ended {
+    fn shell(&self, script: &str) -> CommandOutput {
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", script]);
         self.run(bash)
     }
 
-    fn python(&self, code: &str) -> Ended {
+    fn python(&self, code: &str) -> CommandOutput {
         let mut python = Command::new(interpreter());
         python.args(["-W", "ignore", "-c", code]);
         self.run(python)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tests::job::{Job, job};
 use tests::movie::Movie;
 use tests::place::{Place, Running};
-use tests::processes::{Process, soon_gone};
+use tests::processes::{Process, end_in_time};
 use tests::source::FrameServer;
 use tests::zarr::{Arrays, must_be_equal};
 use tests::{until, within};
@@ -88,7 +88,7 @@ impl Stage {
         Self::check_requests(&source, lost);
         assert!(restarts(&summary) >= 1, "{summary}");
         must_be_equal(&arrays, &undisturbed(), "after a loss");
-        place.must_be_tidy(&["disturbed.json", "disturbed"]);
+        place.must_leave_nothing_but(&["disturbed.json", "disturbed"]);
     }
 }
 
@@ -130,7 +130,7 @@ fn a_server_that_hangs_is_given_up() {
     stage.servers[1].stop();
     // Longer than any answer is waited for.
     assert!(within(Duration::from_secs(60), || stage.asked_again(1)), "the hung server's frames were not asked for again");
-    assert!(soon_gone(&stage.servers[1..2]), "the hung server still lives");
+    assert!(end_in_time(&stage.servers[1..2]), "the hung server still lives");
     stage.check(&[1]);
 }
 
@@ -212,7 +212,7 @@ fn without_a_backoff_limit_the_first_loss_ends_the_job() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let sentence = ended.sentence();
     assert!(sentence.contains("BackoffLimitExceeded") && sentence.contains("backoffLimit"), "{sentence}");
-    stage.place.must_be_tidy(&["disturbed.json"]);
+    stage.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]
@@ -227,14 +227,14 @@ fn a_server_that_is_lost_again_and_again_ends_the_job() {
     let ended = stage.running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.sentence().contains("after 2 restarts"), "{}", ended.sentence());
-    stage.place.must_be_tidy(&["disturbed.json"]);
+    stage.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]
 fn servers_end_with_their_parent_however_suddenly() {
     let stage = Stage::holding(&LAST, &[]);
     stage.running.signal(Signal::SIGKILL);
-    assert!(soon_gone(&stage.servers), "some of {:?} still live", stage.servers);
+    assert!(end_in_time(&stage.servers), "some of {:?} still live", stage.servers);
 }
 
 fn check_stop(signal: Signal, held: &[i64]) {
@@ -244,11 +244,11 @@ fn check_stop(signal: Signal, held: &[i64]) {
         stage.running.until_done("Fft", 1);
     }
     stage.running.signal(signal);
-    assert!(soon_gone(&stage.servers), "some of {:?} still live after {signal}", stage.servers);
+    assert!(end_in_time(&stage.servers), "some of {:?} still live after {signal}", stage.servers);
     let ended = stage.running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     assert!(!stage.place.path("disturbed").exists(), "the out folder was made");
-    stage.place.must_be_tidy(&["disturbed.json"]);
+    stage.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]

@@ -61,8 +61,8 @@ fn check(what: &str, movie: Movie, change: impl Fn(Job) -> Job, more: &[&str]) {
     let mut arguments = vec!["run", manifest, "--servers", &servers, "--progress", "json", "--serve"];
     arguments.extend(more);
     let mut running = place.start(arguments);
-    let told = running.until_told("a plan", |line| line["plan"]["peak_bytes"].as_f64());
-    let summary = running.until_told("a summary", |line| line["summary"]["peak_rss_bytes"].as_f64());
+    let told = running.until_reported("a plan", |line| line["plan"]["peak_bytes"].as_f64());
+    let summary = running.until_reported("a summary", |line| line["summary"]["peak_rss_bytes"].as_f64());
     running.until_served();
     let measured: Vec<f64> = running.servers().iter().map(|server| server.peak_rss_bytes() as f64).collect();
     // What --out writes is in the run's own plan, not in the manifest's.
@@ -127,7 +127,7 @@ fn readers_who_ask_at_once_take_turns_for_what_the_plan_leaves() {
     let most = planned.iter().copied().fold(0.0, f64::max) + MIB;
     let memory = format!("{:.0}", most * SERVERS as f64);
     let mut running = place.start(["run", manifest, "--servers", "2", "--memory", &memory, "--progress", "json", "--serve"]);
-    let told = running.until_told("a plan", |line| line["plan"]["peak_bytes"].as_f64());
+    let told = running.until_reported("a plan", |line| line["plan"]["peak_bytes"].as_f64());
     assert!((told / most - 1.0).abs() < 0.05, "{told} bytes are another plan than {most}");
     let url = running.until_served();
     let (address, query) = url.strip_prefix("http://").unwrap().split_once("/?").unwrap();

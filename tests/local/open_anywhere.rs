@@ -4,7 +4,7 @@ use api::geometry::Dtype;
 use tests::job::job;
 use tests::movie::Movie;
 use tests::place::Place;
-use tests::referee::{python, python_alone};
+use tests::referee::{python, python_process};
 use tests::source::FrameServer;
 
 /// Runs a job, and has every reader read what it serves.
@@ -19,7 +19,7 @@ fn check(name: &str, dtype: Dtype, output: &str, keep: &[&str], servers: usize) 
     let reference = path("reference");
     python("reference", &["compute", &path(&format!("{name}.json")), &reference]).unwrap_or_else(|said| panic!("{said}"));
     let url = running.until_served();
-    let said = python_alone("open_anywhere", &[&url, &reference], &[]).unwrap_or_else(|said| panic!("{name}: {said}"));
+    let said = python_process("open_anywhere", &[&url, &reference], &[]).unwrap_or_else(|said| panic!("{name}: {said}"));
     assert!(said.contains("ways agree"), "{said}");
 }
 

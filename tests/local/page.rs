@@ -21,7 +21,7 @@ fn a_report_is_one_file_with_all_that_the_page_shows() {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
     let job = job(&source.url("{index}"), 40).frame_of(MOVIE).recenter(12, 16).fft("power").reduce(&["mean"]);
     let mut running = place.start_job("paged", &job, 2, &["--serve"]);
-    let watch = running.until_told("it can be watched", |line| line["watch"].as_str().map(str::to_owned));
+    let watch = running.until_reported("it can be watched", |line| line["watch"].as_str().map(str::to_owned));
     // By its name from then on, whether it is done or not.
     place.call(["get", "paged", "raw[3]", "-o", "frame.npy"]).must_succeed();
     assert_eq!(running.until_served(), watch, "no server was lost");

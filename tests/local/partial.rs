@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tests::job::{Job, job};
 use tests::movie::Movie;
 use tests::place::{Place, Running};
-use tests::referee::python_alone;
+use tests::referee::python_process;
 use tests::source::{Fault, FrameServer};
 use tests::until;
 
@@ -35,7 +35,7 @@ impl Stage {
         let mut running = place.start_job("read", &the_job(&source), SERVERS, &["--serve"]);
         let url = running.until_served();
         let marks = place.path("").to_str().unwrap().to_owned();
-        let reading = std::thread::spawn(move || python_alone("partial", &[how, &url, &marks], &[]));
+        let reading = std::thread::spawn(move || python_process("partial", &[how, &url, &marks], &[]));
         let stage = Self { place, source, running, reading };
         stage.until_marked("ready");
         stage
@@ -61,7 +61,7 @@ impl Stage {
 #[test]
 fn what_is_not_there_is_waited_for_and_then_refused_and_comes_in_the_end() {
     let stage = Stage::of("waits");
-    stage.source.spoil(SECOND, &Fault::Held);
+    stage.source.set_faults(SECOND, &Fault::Held);
     stage.running.servers()[1].kill();
     stage.source.until_held(1);
     stage.mark("held");
@@ -95,7 +95,7 @@ fn a_front_door_lost_while_somebody_reads_is_an_error() {
 fn a_job_that_fails_while_somebody_reads_is_an_error() {
     let stage = Stage::of("reads");
     // When its frames are asked for again, there are none any more.
-    stage.source.spoil(SECOND, &Fault::Missing);
+    stage.source.set_faults(SECOND, &Fault::Missing);
     stage.running.servers()[1].kill();
     stage.until_marked("seen");
     let Stage { place, running, reading, .. } = stage;

@@ -24,7 +24,7 @@ fn a_peek_is_one_request() {
     picture.next_frame(&mut pixels).unwrap();
     assert_eq!(pixels, MOVIE.raw(108));
     assert_eq!(source.requests().into_iter().collect::<Vec<_>>(), [(106, 1), (108, 1)]);
-    place.must_be_tidy(&["movie.json", "frame.npy", "frame.png"]);
+    place.must_leave_nothing_but(&["movie.json", "frame.npy", "frame.png"]);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_peek_beyond_the_last_frame_asks_nobody() {
     let ended = place.call(["peek", manifest.to_str().unwrap(), "20", "-o", "frame.png"]);
     assert_eq!((ended.code, source.requests().len()), (Some(1), 0), "{}", ended.stderr);
     assert!(ended.sentence().contains("frame 20 is out of bounds"), "{}", ended.sentence());
-    place.must_be_tidy(&["movie.json"]);
+    place.must_leave_nothing_but(&["movie.json"]);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn slices_are_saved_in_every_format() {
     ask_numpy(&place, "saved", &questions);
     let mut expected = vec!["saved.json", "saved", "questions.json"];
     expected.extend(saved.iter().map(|(_, path)| *path));
-    place.must_be_tidy(&expected);
+    place.must_leave_nothing_but(&expected);
 }
 
 #[test]

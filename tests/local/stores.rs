@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tests::job::{Job, job, zarr};
 use tests::movie::Movie;
 use tests::place::Place;
-use tests::processes::soon_gone;
-use tests::referee::{python, python_alone};
+use tests::processes::end_in_time;
+use tests::referee::{python, python_process};
 use tests::s3::ObjectStore;
 use tests::source::FrameServer;
 use tests::until;
@@ -57,7 +57,7 @@ impl Stage {
     fn must_compare(&self, name: &str, questions: &Value) {
         let list = self.place.write(&format!("{name}-questions.json"), questions.to_string().as_bytes());
         let arrays = self.place.path(name).join("arrays.zarr");
-        let said = python_alone("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.store.environment());
+        let said = python_process("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.store.environment());
         let said = said.unwrap_or_else(|said| panic!("{name}: {said}"));
         assert!(said.starts_with(&format!("{} outputs equal", questions.as_array().unwrap().len())), "{said}");
     }
@@ -66,7 +66,7 @@ impl Stage {
     fn must_be_absent(&self, keys: &[&str]) {
         let urls: Vec<String> = keys.iter().map(|key| self.store.url(key)).collect();
         let arguments: Vec<&str> = std::iter::once("absent").chain(urls.iter().map(String::as_str)).collect();
-        python_alone("stores", &arguments, &self.store.environment()).unwrap_or_else(|said| panic!("{said}"));
+        python_process("stores", &arguments, &self.store.environment()).unwrap_or_else(|said| panic!("{said}"));
     }
 
     /// A job with an array of a great many chunks.
@@ -81,7 +81,7 @@ impl Stage {
         let mut running = self.place.start_job(name, job, 3, &[]);
         // The number alone would not do where the same keys are written again.
         until("chunks are being written", || {
-            assert!(running.ended().is_none(), "it ended before: {:?}", running.told());
+            assert!(running.ended().is_none(), "it ended before: {:?}", running.stderr_lines());
             let now = self.store.objects("long.zarr/");
             now != before && now.iter().any(|key| key.contains("/c/"))
         });
@@ -144,7 +144,7 @@ fn a_run_that_is_killed_while_it_writes_leaves_nothing_that_opens() {
     let running = stage.start_long("killed", &job);
     let servers = running.servers();
     running.signal(Signal::SIGKILL);
-    assert!(soon_gone(&servers), "some of {servers:?} still live");
+    assert!(end_in_time(&servers), "some of {servers:?} still live");
     stage.must_be_absent(&["long.zarr"]);
     // The file is written by itself: before, or not at all.
     if stage.store.objects("slice.npy").is_empty() {
