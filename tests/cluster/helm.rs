@@ -1,6 +1,6 @@
 //! Install, upgrade and uninstall of the operator do not disturb jobs.
 
-use crate::common::{TIMEOUT, QUICK_MOVIE, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, losses, quick_job, quick_slices, slow_job, slow_slices};
+use crate::common::{QUICK_MOVIE, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, quick_job, quick_slices, slow_job, slow_slices};
 use std::path::PathBuf;
 use tempfile::NamedTempFile;
 use tests::cluster::operator::{self, NAMESPACE, RELEASE};

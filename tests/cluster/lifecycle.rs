@@ -1,6 +1,6 @@
 //! Stages of a job's life: suspend and resume, expiry, a probed frame shape, early deletion.
 
-use crate::common::{TIMEOUT, QUICK_MOVIE, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, losses, quick_job, quick_slices, slow_job, slow_slices};
+use crate::common::{QUICK_MOVIE, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, quick_job, quick_slices, slow_job, slow_slices};
 use serde_json::json;
 use tests::cluster::{Applied, Stage, seconds, until};
 

@@ -1,6 +1,6 @@
 //! A node that no longer responds: other nodes take over the work of its servers.
 
-use crate::common::{TIMEOUT, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, slow_job, slow_slices};
+use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, slow_job, slow_slices};
 use tests::cluster::node::{self, Paused};
 use tests::cluster::{Stage, kubectl, seconds};
 

@@ -1,6 +1,6 @@
 //! The operator is not in the data path: after a loss at any moment, a new operator continues from the observed state.
 
-use crate::common::{TIMEOUT, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, losses, slow_job, slow_slices};
+use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
 use tests::cluster::operator::Operator;
 use tests::cluster::{Deletion, Stage};
 

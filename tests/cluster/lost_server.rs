@@ -1,6 +1,6 @@
 //! A pod lost at any moment: only its share is computed again, the other pods keep their data, and the results are identical.
 
-use crate::common::{TIMEOUT, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, losses, slow_job, slow_slices};
+use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
 use std::collections::BTreeMap;
 use tests::cluster::Deletion::{Forced, Graceful};
 use tests::cluster::{Applied, Pod, Stage, node, until};

@@ -1,13 +1,15 @@
 //! Outputs to an object store and sources from an object store, with keys that only servers read.
 
-use crate::common::{TIMEOUT, QUICK_MOVIE, quick_job, quick_slices};
+use crate::common::{QUICK_MOVIE, TIMEOUT, quick_job, quick_slices};
 use serde_json::json;
 use tests::cluster::{Plugin, STORE, Stage, node, store_image};
 use tests::job::zarr;
 
 #[test]
 fn the_output_of_one_job_is_the_source_of_another() {
-    let Some(image) = store_image() else { return node::skip("the_output_of_one_job_is_the_source_of_another", "the cluster has no image of an object store") };
+    let Some(image) = store_image() else {
+        return node::skip("the_output_of_one_job_is_the_source_of_another", "the cluster has no image of an object store");
+    };
     let stage = Stage::new("store");
     let source = stage.movie(&QUICK_MOVIE);
     stage.store(&image);

@@ -1,6 +1,6 @@
 //! An obstacle appears in the status within seconds, with a remedy. After the remedy, the job continues.
 
-use crate::common::{TIMEOUT, QUICK_MOVIE, STATUS_TIMEOUT, quick_job, quick_slices, slow_job};
+use crate::common::{QUICK_MOVIE, STATUS_TIMEOUT, TIMEOUT, quick_job, quick_slices, slow_job};
 use serde_json::{Value, json};
 use tests::cluster::{Applied, Stage, node, seconds, until};
 

@@ -1,6 +1,6 @@
 //! `kubectl arrayjob`: results, progress and reports without names of pods, ports or tokens.
 
-use crate::common::{TIMEOUT, QUICK_MOVIE, STATUS_TIMEOUT, quick_job, quick_slices, slow_job};
+use crate::common::{QUICK_MOVIE, STATUS_TIMEOUT, TIMEOUT, quick_job, quick_slices, slow_job};
 use std::io::Read as _;
 use tests::browser::must_show;
 use tests::cluster::{Plugin, Stage, numpy_results};

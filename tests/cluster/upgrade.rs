@@ -1,6 +1,6 @@
 //! An upgrade of the operator during a job: the new operator finds a plan that another version recorded.
 
-use crate::common::{TIMEOUT, SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, losses, slow_job, slow_slices};
+use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
 use serde_json::json;
 use tests::cluster::Stage;
 

@@ -50,7 +50,8 @@ fn text(value: &Value) -> String {
 
 impl Operator {
     pub(super) fn since(since: &str, api: Arc<Forward>) -> Self {
-        let operator = Self { api, since: since.to_owned(), expected: Vec::new(), initial_pods: Mutex::default(), earlier_log: Mutex::default() };
+        let operator =
+            Self { api, since: since.to_owned(), expected: Vec::new(), initial_pods: Mutex::default(), earlier_log: Mutex::default() };
         *operator.initial_pods.lock().unwrap() = Some(operator.pods());
         operator
     }

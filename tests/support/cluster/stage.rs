@@ -181,7 +181,11 @@ impl Stage {
         let mut terminating = TERMINATING.lock().unwrap_or_else(PoisonError::into_inner);
         terminating.retain(|(namespace, since)| {
             let found = self.api.call("GET", &format!("/api/v1/namespaces/{namespace}"), &[]);
-            assert!(found.status == 404 || since.elapsed() < DELETION_TIMEOUT, "{namespace} still exists after {DELETION_TIMEOUT:?}: {}", found.text());
+            assert!(
+                found.status == 404 || since.elapsed() < DELETION_TIMEOUT,
+                "{namespace} still exists after {DELETION_TIMEOUT:?}: {}",
+                found.text()
+            );
             found.status != 404
         });
     }
