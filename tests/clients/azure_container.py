@@ -1,4 +1,4 @@
-"""Makes a container in the store that the environment's AZURE_STORAGE_… name, which no reader of ours can.
+"""Creates a container in the store of the variables AZURE_STORAGE_…. ArrayJob itself never creates containers.
 
     azure_container.py NAME
 """
@@ -18,7 +18,8 @@ VERSION = "2023-11-03"
 def main(name):
     endpoint, account, key = (os.environ[f"AZURE_STORAGE_{what}"] for what in ("ENDPOINT", "ACCOUNT_NAME", "ACCOUNT_KEY"))
     date = email.utils.formatdate(usegmt=True)
-    # The method, a line for each of eleven headers that are not sent, and what is.
+    # The string to sign: the method, empty lines for eleven absent headers, the present headers and the resource. Source:
+    # https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
     headers = f"x-ms-date:{date}\nx-ms-version:{VERSION}\n"
     resource = f"/{account}{urllib.parse.urlsplit(endpoint).path}/{name}\nrestype:container"
     signed = "PUT" + "\n" * 12 + headers + resource
@@ -26,7 +27,7 @@ def main(name):
     headers = {"x-ms-date": date, "x-ms-version": VERSION, "Authorization": f"SharedKey {account}:{signature}"}
     request = urllib.request.Request(f"{endpoint}/{name}?restype=container", method="PUT", headers=headers)
     with urllib.request.urlopen(request, timeout=30):
-        print("made")
+        print("created")
 
 
 if __name__ == "__main__":

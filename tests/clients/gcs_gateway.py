@@ -1,9 +1,9 @@
-"""Google's interface of objects in XML in front of an S3 server, that of the environment's AWS_…: a token comes in, and a
-signature goes out.
+"""The XML API of Google Cloud Storage in front of the S3 server of the variables AWS_…. The gateway checks a bearer token, and
+signs the request for S3.
 
     gcs_gateway.py PORT TOKEN
 
-A removal of what is not there is 404 to Google and nothing to S3; the rest are the same requests and the same answers.
+The deletion of a missing object is 404 in Google's API and succeeds in S3. All other requests and responses are equal.
 """
 
 import os
@@ -18,8 +18,8 @@ from yarl import URL
 
 DENIED = '<?xml version="1.0"?><Error><Code>AuthenticationRequired</Code><Message>Authentication required.</Message></Error>'
 ABSENT = '<?xml version="1.0"?><Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>'
-ASKED = ("content-type", "range", "if-match", "if-none-match")
-ANSWERED = ("content-type", "content-length", "content-range", "accept-ranges", "etag", "last-modified")
+REQUEST_HEADERS = ("content-type", "range", "if-match", "if-none-match")
+RESPONSE_HEADERS = ("content-type", "content-length", "content-range", "accept-ranges", "etag", "last-modified")
 
 
 class Gateway:
@@ -33,35 +33,35 @@ class Gateway:
         async with ClientSession(auto_decompress=False) as self.client:
             yield
 
-    async def pass_on(self, request):
+    async def handle(self, request):
         if request.headers.get("Authorization") != self.token:
             return web.Response(status=401, text=DENIED, content_type="application/xml")
         body = await request.read()
         if request.method == "DELETE" and not request.query:
-            there, _, _ = await self.ask("HEAD", request, b"")
-            if there == 404:
+            found, _, _ = await self.forward("HEAD", request, b"")
+            if found == 404:
                 return web.Response(status=404, text=ABSENT, content_type="application/xml")
-        status, headers, data = await self.ask(request.method, request, body)
+        status, headers, data = await self.forward(request.method, request, body)
         return web.Response(status=status, headers=headers, body=None if request.method == "HEAD" else data)
 
-    async def ask(self, method, request, body):
+    async def forward(self, method, request, body):
         path, _, query = request.raw_path.partition("?")
-        # What is signed is the canonical form, so that is what is sent.
+        # The signature covers the canonical query, so that the request must contain the same form.
         query = urlencode(sorted(parse_qsl(query, keep_blank_values=True)), quote_via=quote)
         url = self.store + quote(unquote(path)) + (f"?{query}" if query else "")
         signed = AWSRequest(method, url, data=body)
         self.signer.add_auth(signed)
-        headers = {name: value for name, value in request.headers.items() if name.lower() in ASKED} | dict(signed.headers)
-        async with self.client.request(method, URL(url, encoded=True), headers=headers, data=body) as answer:
-            kept = {name: value for name, value in answer.headers.items() if name.lower() in ANSWERED}
-            return answer.status, kept, await answer.read()
+        headers = {name: value for name, value in request.headers.items() if name.lower() in REQUEST_HEADERS} | dict(signed.headers)
+        async with self.client.request(method, URL(url, encoded=True), headers=headers, data=body) as response:
+            kept = {name: value for name, value in response.headers.items() if name.lower() in RESPONSE_HEADERS}
+            return response.status, kept, await response.read()
 
 
 def main(port, token):
     gateway = Gateway(token)
     app = web.Application(client_max_size=1 << 30)
     app.cleanup_ctx.append(gateway.run)
-    app.router.add_route("*", "/{path:.*}", gateway.pass_on)
+    app.router.add_route("*", "/{path:.*}", gateway.handle)
     web.run_app(app, host="127.0.0.1", port=int(port), print=None, access_log=None)
 
 

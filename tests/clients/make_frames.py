@@ -1,9 +1,9 @@
-"""Small stacks of frames for the tests: a bright blob that wanders over noise, as files of one kind.
+"""Writes small stacks of frames for the tests: a bright blob that moves over noise, as files of one format.
 
     make_frames.py KIND OUT_DIR --count T --height H --width W [--seed S] [--depth D]
 
 Files are OUT_DIR/{index:05}.png, .jpg, .tiff or .raw (little-endian pixels without a header). With more than ten frames,
-frame 3 is black. `volume` writes raw 8-bit files of D frames, each named by its first frame's index; the last may hold fewer.
+frame 3 is black. `volume` writes raw 8-bit files of D frames. The name of a file is the index of its first frame. The last file may be shorter.
 """
 
 import argparse
@@ -18,7 +18,7 @@ PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 def stack(count, height, width, dtype, seed):
-    """(t, y, x) values of `dtype`; integers use the whole range, floats are no round numbers."""
+    """(t, y, x) values of `dtype`; integers use the whole range, floats use the whole mantissa."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width].astype(np.float64)
     frames = np.empty((count, height, width), dtype)
@@ -35,7 +35,7 @@ def stack(count, height, width, dtype, seed):
 
 
 def interlaced_png(image):
-    """An Adam7 PNG of 8-bit grey."""
+    """An interlaced (Adam7) PNG of 8-bit gray values."""
     height, width = image.shape
     rows = bytearray()
     for x0, y0, dx, dy in PASSES:
@@ -53,7 +53,7 @@ def interlaced_png(image):
 
 
 def grey_palette_png(path, image):
-    """A palette whose entries are all grey, in another order than the values."""
+    """A PNG with a palette of gray entries in another order than the values."""
     from PIL import Image
 
     entry_of = np.random.default_rng(7).permutation(256).astype(np.uint8)

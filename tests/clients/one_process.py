@@ -1,7 +1,7 @@
-"""Runs the programs beside this one in one process, since NumPy, SciPy and Zarr take seconds to import.
+"""Runs the other programs of this folder in one process, because the imports of NumPy, SciPy and Zarr take seconds.
 
-Each line of standard input is a question, {"program": "reference", "arguments": ["compare", ...]}; each line of standard
-output answers one, {"code": 0, "printed": "..."}. It ends when its input does.
+Each line of standard input is a request, {"program": "reference", "arguments": ["compare", ...]}. Each line of standard output is
+the response, {"code": 0, "printed": "..."}. The process ends at the end of its input.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import sys
 import traceback
 
 
-def answer(program, arguments):
+def respond(program, arguments):
     printed = io.StringIO()
     sys.argv = [program, *arguments]
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -30,5 +30,5 @@ def answer(program, arguments):
 
 
 for line in sys.stdin:
-    question = json.loads(line)
-    print(json.dumps(answer(question["program"], question["arguments"])), flush=True)
+    request = json.loads(line)
+    print(json.dumps(respond(request["program"], request["arguments"])), flush=True)

@@ -1,12 +1,12 @@
-"""Opens a served job with every reader that its users have, and compares every value with the referee's.
+"""Opens a served job with every supported reader, and compares every value with the reference implementation.
 
     open_anywhere.py URL REFERENCE_DIR [--brief]
 
-URL is what `arrayjob serve` prints, http://HOST:PORT/?token=TOKEN, and REFERENCE_DIR what `reference.py compute` wrote. An
-array is judged once, as zarr-python reads it; every other reader has to give the same values, types and axes. `--brief`
-leaves out what says more of how HTTP is spoken than of the arrays.
+URL is the URL that `arrayjob serve` prints, http://HOST:PORT/?token=TOKEN. REFERENCE_DIR is the output folder of `reference.py
+compute`. The program compares each array from zarr-python with the reference. Every other reader must return the same values,
+types and axes as zarr-python. `--brief` omits the checks of HTTP itself.
 
-Prints `N ways agree` with their names and exits 0, or one line for each that does not and exits 1.
+Prints `N ways agree` with the names of the checks and exits with 0, or prints one line for each failed check and exits with 1.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import numpy as np
 SPECTRA = ("power", "amplitude", "spectrum")
 LARGE = ("raw", "recentered", "rechunked", *SPECTRA)
 VIEWS = {"spectrum_abs": np.abs, "spectrum_phase": np.angle}
-NO_ARRAYS = ("frequency",)  # coordinates, which the status does not list
+COORDINATES = ("frequency",)  # not in the status
 
 WAYS = []
 
@@ -36,38 +36,38 @@ def way(function):
 
 
 def same(found, expected, what):
-    """Values, shape and type."""
+    """Checks that values, shape and type are equal."""
     found = np.asarray(found)
-    assert found.shape == expected.shape, f"{what}: shape {found.shape}, should be {expected.shape}"
-    assert found.dtype == expected.dtype, f"{what}: {found.dtype}, should be {expected.dtype}"
+    assert found.shape == expected.shape, f"{what}: shape {found.shape}, expected {expected.shape}"
+    assert found.dtype == expected.dtype, f"{what}: {found.dtype}, expected {expected.dtype}"
     differ = int((found != expected).sum())
     assert differ == 0, f"{what}: {differ} of {found.size} values differ"
 
 
 class Served:
-    """The job, its arrays as zarr-python reads them, and what the referee has."""
+    """The served job, its arrays from zarr-python, and the reference."""
 
     def __init__(self, url, reference):
-        from reference import Referee
+        from reference import Reference
 
         parts = urllib.parse.urlsplit(url)
         self.host = parts.netloc
         self.base = f"http://{parts.netloc}"
         self.token = dict(urllib.parse.parse_qsl(parts.query))["token"]
-        self.door = f"{self.base}/t/{self.token}"
-        self.root = f"{self.door}/arrays.zarr"
-        self.referee = Referee(reference)
+        self.base_with_token = f"{self.base}/t/{self.token}"
+        self.root = f"{self.base_with_token}/arrays.zarr"
+        self.reference = Reference(reference)
         status = json.loads(self.get("/api/v1/status")[2])
         self.job = status["job"]
         self.axes = {array["name"]: array["axes"] for array in status["arrays"]}
-        # Axes of one name have one length in xarray: those of frames before the crop have names of their own.
-        for name in self.axes if "recentered" in self.referee.names else ():
+        # xarray requires one length for each axis name, so that axes of uncropped frames have other names.
+        for name in self.axes if "recentered" in self.reference.names else ():
             if name.startswith("raw"):
                 self.axes[name] = [axis if axis == "t" else f"raw_{axis}" for axis in self.axes[name]]
         self.arrays = {}
 
     def get(self, path, headers=None, method="GET", token=True):
-        """Status, headers and body of an answer, whatever it is."""
+        """Status code, headers and body of a response, including errors."""
         with_token = {"Authorization": f"Bearer {self.token}"} if token else {}
         request = urllib.request.Request(self.base + path, headers={**with_token, **(headers or {})}, method=method)
         try:
@@ -78,23 +78,23 @@ class Served:
                 return error.code, error.headers, error.read()
 
     def kvstore(self, path):
-        """As TensorStore wants it."""
+        """A kvstore specification for TensorStore."""
         return {"driver": "http", "base_url": self.base, "path": f"/t/{self.token}/arrays.zarr/{path}/"}
 
     @property
     def large(self):
-        """Arrays of three axes."""
+        """Names of the arrays with three axes."""
         return [name for name in LARGE if name in self.arrays]
 
     def has_spectra(self):
         return any(name in self.axes for name in SPECTRA)
 
     def spectra(self):
-        """The array of spectra, of which there is at most one."""
+        """The name of the only array of spectra."""
         return next(name for name in SPECTRA if name in self.axes)
 
     def uneven(self, name):
-        """A grid that fits neither the array nor how it is stored: three chunks along each axis, the last one short."""
+        """A chunk shape that differs from the stored chunks: three chunks along each axis, with a shorter last chunk."""
         return tuple(size // 3 + 1 for size in self.arrays[name].shape)
 
 
@@ -103,7 +103,7 @@ class Served:
 
 @way
 def zarr_v3(served):
-    """Every array of the job is there, with its axes, and is what the referee has; nothing else is there."""
+    """The group contains exactly the arrays of the job. Values and axes equal the reference."""
     import zarr
 
     group = zarr.open_group(served.root, mode="r", zarr_format=3)
@@ -111,21 +111,21 @@ def zarr_v3(served):
         served.arrays[name] = np.asarray(array[...])
         assert array.dtype == served.arrays[name].dtype
     views = [view for view in VIEWS if "spectrum" in served.axes]
-    should = sorted([*served.axes, *views, *(name for name in NO_ARRAYS if served.has_spectra())])
-    assert sorted(served.arrays) == should, f"arrays {sorted(served.arrays)}, should be {should}"
-    wrong = [served.referee.judge(name, values) for name, values in served.arrays.items() if name in served.referee.names]
+    expected = sorted([*served.axes, *views, *(name for name in COORDINATES if served.has_spectra())])
+    assert sorted(served.arrays) == expected, f"arrays {sorted(served.arrays)}, expected {expected}"
+    wrong = [served.reference.judge(name, values) for name, values in served.arrays.items() if name in served.reference.names]
     assert not any(wrong), "; ".join(filter(None, wrong))
     for name, axes in served.axes.items():
         found = list(group[name].metadata.dimension_names)
-        assert found == axes, f"{name}: axes {found}, should be {axes}"
-        assert name in served.referee.names, f"{name}: the referee has no such array"
+        assert found == axes, f"{name}: axes {found}, expected {axes}"
+        assert name in served.reference.names, f"{name}: the reference has no such array"
     unlike = {name for name, array in group.arrays() if zarr.open_array(f"{served.root}/{name}", mode="r").metadata != array.metadata}
-    assert not unlike, f"{sorted(unlike)}: by themselves they are not as the group says"
+    assert not unlike, f"{sorted(unlike)}: the metadata of the array differs from the consolidated metadata"
 
 
 @way
-def zarr_unasked(served):
-    """Without a word about versions."""
+def zarr_default_version(served):
+    """Opens arrays without a format version."""
     import zarr
 
     for name in served.large:
@@ -134,7 +134,7 @@ def zarr_unasked(served):
 
 @way
 def zarr_not_consolidated(served):
-    """Members are found by the listing."""
+    """Finds the members with the directory listing."""
     import zarr
 
     group = zarr.open_group(served.root, mode="r", zarr_format=3, use_consolidated=False)
@@ -144,7 +144,7 @@ def zarr_not_consolidated(served):
 
 @way
 def zarr_obstore(served):
-    """On a store whose client is no Python: as a group, and without a word about versions."""
+    """Opens the group and each array on an obstore store, without a format version."""
     import zarr
     from obstore.store import HTTPStore
     from zarr.storage import ObjectStore
@@ -156,7 +156,7 @@ def zarr_obstore(served):
     assert sorted(name for name, _ in group.arrays()) == sorted(served.arrays)
     for name, array in group.arrays():
         same(array[...], served.arrays[name], name)
-        same(zarr.open(store(f"{served.root}/{name}"), mode="r")[...], served.arrays[name], f"{name} by itself")
+        same(zarr.open(store(f"{served.root}/{name}"), mode="r")[...], served.arrays[name], f"{name} alone")
 
 
 @way
@@ -172,13 +172,13 @@ def zarr_v2(served):
         axes = attributes.pop("_ARRAY_DIMENSIONS")
         assert axes == list(three[name].metadata.dimension_names), f"{name}: axes {axes}"
         assert attributes == dict(three[name].attrs), f"{name}: {attributes}, in v3 {dict(three[name].attrs)}"
-        assert array.metadata.fill_value is None, f"{name}: a fill value, which xarray takes for a mask"
+        assert array.metadata.fill_value is None, f"{name}: has a fill value, which xarray would treat as a mask"
         same(zarr.open_array(f"{served.root}/{name}", mode="r", zarr_format=2)[...], served.arrays[name], name)
 
 
 @way
 def zarr_parts(served):
-    """Not the whole array: readers ask for the chunks they need."""
+    """Reads parts of arrays, so that readers fetch only some chunks."""
     import zarr
 
     for name in served.large:
@@ -189,7 +189,7 @@ def zarr_parts(served):
 
 @way
 def grids(served):
-    """`@`: the same array in other chunks, in both versions, for readers who write it so and for those who escape it."""
+    """`@`: the same array with another chunk shape, in both format versions, with `@` plain and escaped."""
     import zarr
 
     for name in served.large:
@@ -217,7 +217,7 @@ def xarray_v3(served):
 
 @way
 def xarray_v2(served):
-    """Zeros stay zeros and bytes stay bytes: nothing is taken for a mask."""
+    """Zeros stay zeros and uint8 stays uint8: no value is masked."""
     import xarray as xr
 
     check_dataset(served, xr.open_zarr(served.root, zarr_format=2))
@@ -239,15 +239,15 @@ def check_dataset(served, dataset):
         if name in served.axes:
             assert list(variable.dims) == served.axes[name], f"{name}: axes {variable.dims}"
     if served.has_spectra():
-        assert "frequency" in dataset.coords, f"frequency is no coordinate, those are {list(dataset.coords)}"
+        assert "frequency" in dataset.coords, f"frequency is not a coordinate; coordinates are {list(dataset.coords)}"
         spectra = dataset[served.spectra()]
         expected = spectra.sel(frequency=dataset.frequency[2])
-        same(expected.values, served.arrays[spectra.name][2], "by its frequency")
+        same(expected.values, served.arrays[spectra.name][2], "selected by frequency")
 
 
 @way
 def frequency(served):
-    """As NumPy numbers the bins."""
+    """The coordinate equals np.fft.fftfreq."""
     if served.has_spectra():
         same(served.arrays["frequency"], np.fft.fftfreq(len(served.arrays[served.spectra()])), "frequency")
 
@@ -293,19 +293,19 @@ def tensorstore_zarr(served):
     tensorstore(served, "zarr")
 
 
-# ---------------------------------------------------------------- other views of the same values
+# ---------------------------------------------------------------- other representations
 
 
 @way
 def views(served):
-    """Viewers have no complex numbers."""
+    """Real arrays of magnitude and phase, for viewers without complex numbers."""
     for view, of in VIEWS.items():
         if view in served.arrays:
             found, spectrum = served.arrays[view], served.arrays["spectrum"]
             assert found.dtype == np.float32 and found.shape == spectrum.shape, f"{view}: {found.dtype} {found.shape}"
             expected = of(spectrum.astype(np.complex128))
             off = np.abs(found - expected) / np.maximum(np.abs(expected), 1e-30)
-            # A phase of π is one of −π, and where nothing is, there is none.
+            # Phases π and −π are equal.
             turned = np.abs(np.abs(found - expected) - 2 * np.pi) < 1e-6 if view.endswith("phase") else False
             bad = (off > 1e-6) & ~turned
             assert not bad.any(), f"{view}: {bad.sum()} of {bad.size} differ, by up to {off[bad].max()}"
@@ -313,7 +313,7 @@ def views(served):
 
 @way
 def ome(served):
-    """An image of OME-Zarr 0.5 for each array of pixels: the models find no fault in it, and the reader reads it."""
+    """Each real array with three axes is a valid OME-Zarr 0.5 image, and ome-zarr-py reads the same values."""
     import zarr
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Reader
@@ -325,15 +325,15 @@ def ome(served):
         Image.from_zarr(group)
         image = group.attrs["ome"]["multiscales"][0]
         axes = [axis.removeprefix("raw_") for axis in served.axes[name]]
-        assert [axis["name"] for axis in image["axes"]] == axes, f"{name}: {image['axes']}, should be {axes}"
+        assert [axis["name"] for axis in image["axes"]] == axes, f"{name}: {image['axes']}, expected {axes}"
         same(group[image["datasets"][0]["path"]][...], served.arrays[name], f"ome/{name}")
         (node,) = Reader(parse_url(url))()
-        same(node.data[0].compute(), served.arrays[name], f"ome/{name} as ome-zarr-py reads it")
+        same(node.data[0].compute(), served.arrays[name], f"ome/{name} from ome-zarr-py")
 
 
 @way
 def listing(served):
-    """What fsspec sees of the folder, and the bytes of a chunk and of the metadata."""
+    """fsspec lists the group, and reads the metadata and a chunk."""
     import fsspec
 
     files = fsspec.filesystem("http")
@@ -342,19 +342,19 @@ def listing(served):
     group = json.loads(files.cat(f"{served.root}/zarr.json"))
     for name in served.arrays:
         about = json.loads(files.cat(f"{served.root}/{name}/zarr.json"))
-        assert about == group["consolidated_metadata"]["metadata"][name], f"{name}: consolidated otherwise"
+        assert about == group["consolidated_metadata"]["metadata"][name], f"{name}: metadata of the array differs from the consolidated metadata"
         inside = {entry.rstrip("/").rsplit("/", 1)[1] for entry in files.ls(f"{served.root}/{name}/", detail=False)}
-        assert "zarr.json" in inside, f"{name}: only {sorted(inside)} is listed in it"
+        assert "zarr.json" in inside, f"{name}: zarr.json is not in the listing {sorted(inside)}"
     name = served.large[0]
     values = served.arrays[name]
     first = files.cat(f"{served.root}/{name}@1,-1,-1/c/0/0/0")
-    assert first == values[0].astype(values.dtype.newbyteorder("<")).tobytes(), f"{name}: another first chunk"
+    assert first == values[0].astype(values.dtype.newbyteorder("<")).tobytes(), f"{name}: first chunk differs"
     assert not files.exists(f"{served.root}/nothing/zarr.json")
 
 
 @way
 def slices(served):
-    """NumPy's own format."""
+    """Slices in the .npy format."""
     for name in served.large:
         status, _, body = served.get(f"/slice/{name}?sel=2:9:3,:,::-1&format=npy")
         assert status == 200, f"{name}: {status} {body[:200]}"
@@ -363,16 +363,16 @@ def slices(served):
 
 @way
 def dvid(served):
-    """The post's own line, `skimage.io.imread(url)`, for each frame; and many frames in one answer."""
+    """The DVID API: `skimage.io.imread(url)` for each frame, and several frames in one response."""
     import skimage.io
 
     for name in (n for n in served.large if served.arrays[n].dtype.kind != "c"):
         values = served.arrays[name]
         count, height, width = values.shape
-        at = f"{served.door}/api/node/{served.job}/{name}"
+        at = f"{served.base_with_token}/api/node/{served.job}/{name}"
         if values.dtype in (np.uint8, np.uint16):
             sample = np.stack([skimage.io.imread(f"{at}/raw/xy/{width}_{height}/0_0_{t}") for t in range(count)])
-            same(sample, values, f"{name}, frame by frame")
+            same(sample, values, f"{name}, single frames")
             same(skimage.io.imread(f"{at}/raw/xy/{width - 5}_{height - 3}/4_2_7/png"), values[7, 2 : height - 1, 4 : width - 1], name)
         if values.dtype == np.uint8:
             for kind in ("jpg", "jpg:80"):
@@ -388,20 +388,20 @@ def dvid(served):
         extended = json.loads(body)["Extended"]
         assert status == 200 and extended["MaxPoint"] == [width - 1, height - 1, count - 1], f"{name}: {extended}"
     status, _, _ = served.get(f"/api/node/{served.job}/nothing/info")
-    assert status == 404, f"info of nothing: {status}"
+    assert status == 404, f"info of a missing array: {status}"
 
 
 # ---------------------------------------------------------------- HTTP
 
 
-def only_in_full(function):
-    function.only_in_full = True
+def full_only(function):
+    function.full_only = True
     return way(function)
 
 
-@only_in_full
+@full_only
 def http_keys(served):
-    """A key that is none is 404, and nothing else is: readers take 404 for zeros, and anything else for trouble."""
+    """A nonexistent key is 404, and no other key is 404: readers treat 404 as zeros, and other errors as failures."""
     name = served.large[0]
     ranks = served.arrays[name].ndim
     beyond = "9999" + "/0" * (ranks - 1)
@@ -433,22 +433,22 @@ def http_keys(served):
         assert status == 200 and body, f"{key}: {status}, {len(body)} bytes"
 
 
-@only_in_full
+@full_only
 def http_methods(served):
-    """HEAD says what GET would, without a body; nothing can be written; browsers of other origins may read."""
+    """HEAD returns the headers of GET without a body. Writes are refused. CORS permits reads from other origins."""
     import http.client
 
     name = served.large[0]
     connection = http.client.HTTPConnection(served.host, timeout=60)
     bearer = {"Authorization": f"Bearer {served.token}"}
-    # All on one connection: a body where none belongs would be taken for the next answer.
+    # All requests share a connection: an unexpected body would be read as the next response.
     for key in ("zarr.json", f"{name}/zarr.json", f"{name}/c/0/0/0", f"{name}/0.0.0", f"{name}@2,3,4/c/0/0/0", ".zmetadata"):
-        answers = []
+        responses = []
         for method in ("HEAD", "GET"):
             connection.request(method, f"/arrays.zarr/{key}", headers=bearer)
             response = connection.getresponse()
-            answers.append((response.status, response.headers, response.read()))
-        (status, head, nothing), (_, headers, body) = answers
+            responses.append((response.status, response.headers, response.read()))
+        (status, head, nothing), (_, headers, body) = responses
         assert status == 200 and nothing == b"", f"HEAD {key}: {status}, {len(nothing)} bytes"
         assert int(head["Content-Length"]) == len(body), f"HEAD {key}: length {head['Content-Length']}, GET gives {len(body)}"
         for header in ("Content-Type", "ETag", "Accept-Ranges"):
@@ -460,19 +460,19 @@ def http_methods(served):
         response.read()
         assert response.status == 405, f"{method}: {response.status}"
     connection.close()
-    # What a browser asks beforehand, which is without the token that it would send.
-    asks = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization, range"}
-    status, headers, _ = served.get(f"/arrays.zarr/{name}/zarr.json", asks, "OPTIONS", token=False)
+    # The CORS preflight request of a browser, which has no token.
+    preflight = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization, range"}
+    status, headers, _ = served.get(f"/arrays.zarr/{name}/zarr.json", preflight, "OPTIONS", token=False)
     assert status in (200, 204) and headers["Access-Control-Allow-Origin"] == "*", f"OPTIONS: {status} {headers}"
     allowed = headers["Access-Control-Allow-Headers"].lower()
     assert "*" in headers["Access-Control-Allow-Methods"] or "GET" in headers["Access-Control-Allow-Methods"], f"OPTIONS: {headers}"
-    # A star leaves Authorization out.
+    # `*` does not include Authorization: https://fetch.spec.whatwg.org/#http-access-control-allow-headers.
     assert "authorization" in allowed and ("range" in allowed or "*" in allowed), f"OPTIONS: {allowed}"
     status, headers, _ = served.get(f"/arrays.zarr/{name}/c/9999/0/0", {"Origin": "http://elsewhere.example"})
-    assert status == 404 and headers["Access-Control-Allow-Origin"] == "*", "a browser cannot see a 404 for what it is"
+    assert status == 404 and headers["Access-Control-Allow-Origin"] == "*", "a browser cannot read the status code 404"
 
 
-@only_in_full
+@full_only
 def http_ranges(served):
     name = served.large[0]
     for key in (f"{name}/c/0/0/0", "zarr.json"):
@@ -480,40 +480,40 @@ def http_ranges(served):
         _, headers, body = served.get(path)
         size = len(body)
         assert headers["Accept-Ranges"] == "bytes", f"{key}: {headers['Accept-Ranges']}"
-        for asked, first, last in (("0-9", 0, 9), ("5-", 5, size - 1), ("-7", size - 7, size - 1), (f"3-{size * 2}", 3, size - 1), ("0-0", 0, 0)):
-            status, headers, part = served.get(path, {"Range": f"bytes={asked}"})
-            assert status == 206 and part == body[first : last + 1], f"{key} {asked}: {status}, {len(part)} bytes"
-            assert headers["Content-Range"] == f"bytes {first}-{last}/{size}", f"{key} {asked}: {headers['Content-Range']}"
-        for asked in (f"{size}-", f"{size + 5}-{size + 9}"):
-            status, headers, _ = served.get(path, {"Range": f"bytes={asked}"})
-            assert status == 416 and headers["Content-Range"] == f"bytes */{size}", f"{key} {asked}: {status} {headers['Content-Range']}"
-        # What is no range is no reason to refuse, says the standard.
-        for asked in ("lines=1-2", "bytes=a-b"):
-            status, _, whole = served.get(path, {"Range": asked})
-            assert status == 200 and whole == body, f"{key} {asked}: {status}"
+        for requested, first, last in (("0-9", 0, 9), ("5-", 5, size - 1), ("-7", size - 7, size - 1), (f"3-{size * 2}", 3, size - 1), ("0-0", 0, 0)):
+            status, headers, part = served.get(path, {"Range": f"bytes={requested}"})
+            assert status == 206 and part == body[first : last + 1], f"{key} {requested}: {status}, {len(part)} bytes"
+            assert headers["Content-Range"] == f"bytes {first}-{last}/{size}", f"{key} {requested}: {headers['Content-Range']}"
+        for requested in (f"{size}-", f"{size + 5}-{size + 9}"):
+            status, headers, _ = served.get(path, {"Range": f"bytes={requested}"})
+            assert status == 416 and headers["Content-Range"] == f"bytes */{size}", f"{key} {requested}: {status} {headers['Content-Range']}"
+        # Invalid ranges are ignored: https://www.rfc-editor.org/rfc/rfc9110#section-14.2.
+        for requested in ("lines=1-2", "bytes=a-b"):
+            status, _, whole = served.get(path, {"Range": requested})
+            assert status == 200 and whole == body, f"{key} {requested}: {status}"
 
 
-@only_in_full
+@full_only
 def http_tags(served):
-    """What a reader has already is not sent again."""
+    """A request with the current ETag returns 304 without a body."""
     name = served.large[0]
     for key in (f"{name}/c/0/0/0", f"{name}@2,3,4/c/0/0/0", "zarr.json"):
         path = f"/arrays.zarr/{key}"
         _, headers, body = served.get(path)
         tag = headers["ETag"]
         assert tag and re.fullmatch(r'(W/)?"[^"]+"', tag), f"{key}: ETag {tag}"
-        for asked in (tag, f'"another", {tag}', "*"):
-            status, headers, nothing = served.get(path, {"If-None-Match": asked})
-            assert status == 304 and nothing == b"" and headers["ETag"] == tag, f"{key} {asked}: {status}, {len(nothing)} bytes"
+        for requested in (tag, f'"another", {tag}', "*"):
+            status, headers, nothing = served.get(path, {"If-None-Match": requested})
+            assert status == 304 and nothing == b"" and headers["ETag"] == tag, f"{key} {requested}: {status}, {len(nothing)} bytes"
         status, _, again = served.get(path, {"If-None-Match": '"another"'})
         assert status == 200 and again == body, f"{key}: {status}"
     tags = [served.get(f"/arrays.zarr/{name}@1,-1,-1/c/{t}/0/0")[1]["ETag"] for t in range(3)]
-    assert len(set(tags)) == 3, f"chunks of one array with tags {tags}"
+    assert len(set(tags)) == 3, f"chunks of one array have the ETags {tags}"
 
 
-@only_in_full
+@full_only
 def http_tokens(served):
-    """Each of five ways to give it; without it, or with another, nobody is told anything."""
+    """Each of the five ways to send the token is accepted. Requests without the token or with a wrong token return 401."""
     import base64
 
     path = "/arrays.zarr/zarr.json"
@@ -536,7 +536,7 @@ def http_tokens(served):
         (401, f"/api/node/{served.job}/{served.large[0]}/info", {}),
     ):
         found, _, body = served.get(where, headers, token=False)
-        assert found == status, f"{where.replace(served.token, 'TOKEN')} {sorted(headers)}: {found}, should be {status}"
+        assert found == status, f"{where.replace(served.token, 'TOKEN')} {sorted(headers)}: {found}, expected {status}"
         assert status == 200 or served.token.encode() not in body
 
 
@@ -548,14 +548,14 @@ def main():
     parser.add_argument("url")
     parser.add_argument("reference")
     parser.add_argument("--brief", action="store_true")
-    parser.add_argument("--only", help="of the ways, this one (and zarr_v3, which all others are compared with)")
+    parser.add_argument("--only", help="run only this check, and zarr_v3, which the other checks need")
     args = parser.parse_args()
-    # Who asks for an address without a version is told that both are there; once per array is often enough for nobody.
+    # zarr-python warns for each array that both format versions exist.
     warnings.filterwarnings("ignore", message="Both zarr.json")
     served = Served(args.url, args.reference)
     agree, wrong = [], []
     for check in WAYS:
-        if args.brief and getattr(check, "only_in_full", False) or args.only not in (None, check.__name__) and agree:
+        if args.brief and getattr(check, "full_only", False) or args.only not in (None, check.__name__) and agree:
             continue
         try:
             check(served)
@@ -565,7 +565,7 @@ def main():
         except Exception:
             wrong.append(f"{check.__name__}: {traceback.format_exc(limit=-4)}")
         if check is zarr_v3 and wrong:
-            break  # there is nothing to compare with
+            break  # the other checks compare with zarr_v3
     text = "\n".join(wrong) if wrong else f"{len(agree)} ways agree: {', '.join(agree)}"
     print(text.replace(served.token, "TOKEN"))
     return 1 if wrong else 0

@@ -1,11 +1,11 @@
-"""Reads a served job while a part of it is lost, held back, or failing: what comes is right, or comes with an error.
+"""Reads a served job while a part of the job is lost, held or failing. Each read must return the right values or an error.
 
-    partial.py waits URL MARKS     a part is held back: it is waited for, then 503; once it is there again, all is right
-    partial.py reads URL MARKS     reads over and over, whatever happens meanwhile
+    partial.py waits URL MARKS     a part is held: requests wait and then return 503; after the release, all reads succeed
+    partial.py reads URL MARKS     reads repeatedly during a fault
 
-It reads everything once before anything is lost. Then it makes the file MARKS/ready, and once it has seen what it was
-started for, MARKS/seen. It ends after the next reading that begins after the file MARKS/over was made by somebody else.
-Prints what it has seen as JSON and exits 0, or what was wrong and exits 1. Zeros in place of values are wrong.
+The program reads all arrays once before the fault. Then it creates the file MARKS/ready, and after the expected observation the
+file MARKS/seen. The test creates the file MARKS/over; the program ends after the next complete read. Prints the counts of
+observations as JSON and exits with 0, or prints the errors and exits with 1. Zeros instead of values are an error.
 """
 
 import collections
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-LIMIT = 150  # seconds that all may take
+LIMIT = 150  # time limit for the whole program, in seconds
 NAMES = ("recentered", "power")
 
 
@@ -36,21 +36,21 @@ class Reader:
         for name, values in self.expected.items():
             empty = [t for t in range(len(values)) if not values[t].any()]
             if empty:
-                sys.exit(f"{name}[{empty[0]}] is zero to begin with: a test of zeros needs something else")
+                sys.exit(f"{name}[{empty[0]}] is zero before the fault, so that the test cannot detect missing values")
 
     def mark(self, name):
         (self.marks / name).touch()
 
     def marked(self, name):
         if time.monotonic() > self.deadline:
-            sys.exit(f"waited {LIMIT} s for {name}; seen {dict(self.seen)}, wrong {self.wrong}")
+            sys.exit(f"timeout after {LIMIT} s: {name}; seen {dict(self.seen)}, wrong {self.wrong}")
         return (self.marks / name).exists()
 
     def check(self, what, found, expected):
         if np.array_equal(found, expected):
             self.seen[f"{what}: right"] += 1
         else:
-            zeros = " of which zero" if not np.asarray(found)[found != expected].any() else ""
+            zeros = ", all zero" if not np.asarray(found)[found != expected].any() else ""
             self.wrong.append(f"{what}: {(found != expected).sum()} of {found.size} values differ{zeros}")
 
     # ------------------------------------------------------------ three ways to read
@@ -69,7 +69,7 @@ class Reader:
         self.check("zarr", found, self.expected[name])
 
     def tensorstore(self, name):
-        """It asks again by itself, as long as it is told to."""
+        """TensorStore retries up to the configured number of retries."""
         import tensorstore as ts
 
         base = {"driver": "http", "base_url": f"http://{self.host}", "path": f"/t/{self.token}/arrays.zarr/{name}@1,-1,-1/"}
@@ -78,7 +78,7 @@ class Reader:
         self.check("tensorstore", store.read().result(), self.expected[name])
 
     def chunk(self, name, t):
-        """The status of one chunk, 0 where the connection ends."""
+        """Requests one chunk; returns the status code, or 0 if the connection fails."""
         expected = self.expected[name][t]
         connection = http.client.HTTPConnection(self.host, timeout=90)
         try:
@@ -100,34 +100,34 @@ class Reader:
             self.wrong.append(f"chunk {t} of {name}: {status} {body[:200]}")
         return status
 
-    # ------------------------------------------------------------ what there is to see
+    # ------------------------------------------------------------ the two modes
 
     def waits(self):
         self.mark("ready")
         while not self.marked("held"):
-            time.sleep(0.01)  # nobody tells of files
-        patient = threading.Thread(target=self.tensorstore, args=("power",))
-        hasty = threading.Thread(target=self.zarr_or_error, args=("power",))
-        patient.start(), hasty.start()
+            time.sleep(0.01)  # the standard library has no notification for files
+        retrying = threading.Thread(target=self.tensorstore, args=("power",))
+        failing = threading.Thread(target=self.zarr_or_error, args=("power",))
+        retrying.start(), failing.start()
         # Every bin of a spectrum needs every frame.
-        asked = time.monotonic()
+        start = time.monotonic()
         status = self.chunk("power", 3)
-        waited = time.monotonic() - asked
+        waited = time.monotonic() - start
         if status != 503 or not 20 < waited < 60:
-            self.wrong.append(f"a chunk that is not there was answered {status} after {waited:.1f} s")
-        hasty.join()
+            self.wrong.append(f"a request for a missing chunk returned {status} after {waited:.1f} s")
+        failing.join()
         if any(key == "zarr: right" for key in self.seen):
-            self.wrong.append("the held frames were not needed: the test tests nothing")
+            self.wrong.append("a read succeeded without the held frames, so that the test has no effect")
         self.mark("seen")
         while not self.marked("over"):
             time.sleep(0.01)
-        patient.join()
+        retrying.join()
         for name in NAMES:
             self.zarr_or_error(name)
         self.chunk("power", 3)
         for what in ("zarr", "tensorstore", "chunk"):
             if not self.seen[f"{what}: right"]:
-                self.wrong.append(f"{what} did not get it in the end")
+                self.wrong.append(f"{what} never succeeded")
 
     def reads(self):
         count, last = 0, False

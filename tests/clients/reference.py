@@ -1,14 +1,15 @@
-"""The referee: the same job in NumPy, SciPy and scikit-image, and the comparison with what ArrayJob wrote.
+"""The reference implementation: the same job in NumPy, SciPy and scikit-image, and the comparison with ArrayJob's outputs.
 
     reference.py compute JOB.json OUT_DIR [--raw-from ARRAYS_ZARR --within N]
     reference.py compare OUT_DIR ARRAYS_ZARR [NAME ...] [--missing-ok NAME ...]
 
-`compute` reads a manifest written as JSON, loads its frames, and writes every array of the job to OUT_DIR/<name>.npy,
-as plain as can be: whole arrays in memory, integers summed as integers, np.fft.fft in complex128, abs(x**2).
-`--raw-from` is for lossy formats, whose decoders may differ by a grey level: the frames are decoded here and must be
-within N of those in the result; then the job goes on from the result's own frames.
+`compute` reads a JSON manifest, loads the frames, and writes every array of the job to OUT_DIR/<name>.npy. The code is as simple
+as possible: whole arrays in memory, integer sums of integers, np.fft.fft in complex128, abs(x**2).
+`--raw-from` is for lossy formats, whose decoders may differ by a gray level. The decoded frames must be within N of the frames in
+the result; the job then uses the frames of the result.
 
-`compare` opens a result with zarr-python. It prints `N arrays equal` and exits 0, or one line per bad array and exits 1.
+`compare` opens a result with zarr-python. It prints `N arrays equal` and exits with 0, or prints one line for each different array
+and exits with 1.
 """
 
 import argparse
@@ -39,17 +40,17 @@ REDUCTIONS = {
 
 
 def expand(template, index, depth=None):
-    """The URL of one frame: {index}, {index:05}, %d and %05d are the number, {depth} the frames asked for at once."""
+    """The URL of one frame. Placeholders: {index}, {index:05}, %d and %05d for the index, {depth} for the frames of one request."""
     if depth is not None:
         template = template.replace("{depth}", str(depth))
     url = re.sub(r"\{index(?::(\d+)d?)?\}", lambda m: f"{index:{m[1] or ''}d}", template)
-    if url == template:  # a template with braces may hold percent-escapes: %d only counts without them
+    if url == template:  # %d is a placeholder only without braces, because a template with braces may contain percent-escapes
         url = re.sub(r"%(0\d+)?d", lambda m: f"{index:{m[1] or ''}d}", url)
     return url
 
 
 def fetch(url):
-    """The bytes behind a URL, or None where there is nothing."""
+    """The bytes of a URL, or None if the URL does not exist."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme in ("", "file"):
         path = Path(urllib.parse.unquote(parts.path))
@@ -64,7 +65,7 @@ def fetch(url):
 
 
 def decode(data, frame):
-    """One image as (height, width). What is no image is the pixels themselves, little-endian, as `frame` describes them."""
+    """One frame, axes (y, x). Data without an image header are raw little-endian pixels of the shape and type in `frame`."""
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         import tifffile
 
@@ -76,13 +77,13 @@ def decode(data, frame):
     else:
         return pixels(data, frame, 1)[0]
     image = np.asarray(image)
-    if image.ndim == 3 and image.shape[2] in (2, 4):  # an opaque alpha channel says nothing
+    if image.ndim == 3 and image.shape[2] in (2, 4):  # an opaque alpha channel is ignored
         if (image[..., -1] != np.iinfo(image.dtype).max).any():
-            raise ValueError("an image with transparent pixels has no one grey value for each")
+            raise ValueError("an image with transparent pixels has no single gray value for each pixel")
         image = image[..., :-1]
     if image.ndim == 3:
         if (image != image[..., :1]).any():
-            raise ValueError("an image in colour has no one grey value for each pixel")
+            raise ValueError("an image in color has no single gray value for each pixel")
         image = image[..., 0]
     return np.ascontiguousarray(image.astype(image.dtype.newbyteorder("=")))
 
@@ -96,7 +97,7 @@ def pixels(data, frame, depth):
 
 
 def load(spec):
-    """The stack (t, y, x). A frame that cannot be had or read is zero where the manifest says onError: Blank."""
+    """All frames, axes (t, y, x). With onError: Blank, a frame that fails is zero."""
     source = spec["source"]
     frame = source.get("frame") or spec.get("frame")
     blank_ok = (source.get("onError") or spec.get("onError") or "Fail") == "Blank"
@@ -112,32 +113,32 @@ def load(spec):
     where = source["volume" if volume else "images"]
     count, start, step = where["count"], where.get("start", 0), where.get("step", 1)
     depth = where.get("depth", 1) if volume else 1
-    got = []
+    loaded = []
     for first in range(0, count, depth):
         several = min(depth, count - first)
         url = expand(where["urlTemplate"], start + first * step, several if volume else None)
         data = fetch(url)
         try:
             if data is None:
-                raise FileNotFoundError(f"{url}: nothing there")
-            got.append(pixels(data, frame, several) if volume else decode(data, frame)[None])
+                raise FileNotFoundError(f"{url}: does not exist")
+            loaded.append(pixels(data, frame, several) if volume else decode(data, frame)[None])
         except Exception as error:
             if not blank_ok:
                 raise SystemExit(f"{url}: {error}") from error
-            got.append(several)
-    known = next((g for g in got if not isinstance(g, int)), None)
+            loaded.append(several)
+    known = next((g for g in loaded if not isinstance(g, int)), None)
     if known is None and frame is None:
-        raise SystemExit("no frame could be had, and the manifest does not say what they look like")
+        raise SystemExit("all frames failed, and the manifest has no source.frame")
     shape = known.shape[1:] if known is not None else (frame["height"], frame["width"])
     dtype = known.dtype if known is not None else np.dtype(frame["dtype"])
-    return np.concatenate([np.zeros((g, *shape), dtype) if isinstance(g, int) else g for g in got])
+    return np.concatenate([np.zeros((g, *shape), dtype) if isinstance(g, int) else g for g in loaded])
 
 
 # ---------------------------------------------------------------- the job
 
 
 def centroid(image, threshold=None):
-    """Centre of mass (y, x) as total_y / total, total_x / total; (0, 0) for a black image."""
+    """Center of mass (y, x): sum of weighted positions / sum of weights; (0, 0) for a black image."""
     if threshold is not None:
         image = np.where(image < threshold, np.zeros((), image.dtype), image)
     sum_as, number = (np.float64, float) if image.dtype.kind == "f" else (np.int64, int)
@@ -145,7 +146,7 @@ def centroid(image, threshold=None):
     total = number(rows.sum())
     if total <= 0:
         return 0.0, 0.0
-    # Python divides two integers to the nearest float64, however large they are
+    # Python rounds the quotient of integers of any size to the nearest float64
     return (
         number((rows * np.arange(rows.size)).sum()) / total,
         number((columns * np.arange(columns.size)).sum()) / total,
@@ -165,7 +166,7 @@ def transform(stack, fft):
     import scipy.signal
 
     if fft.get("axis", 0) != 0:
-        raise SystemExit("only a transform over axis 0 can be checked")
+        raise SystemExit("the reference supports only a transform over axis 0")
     x = stack.astype(np.float64)
     detrend, window = fft.get("detrend") or "none", fft.get("window") or "none"
     if detrend != "none":
@@ -185,14 +186,14 @@ def compute(job, out, raw_from=None, within=0):
     if raw_from is not None:
         import zarr
 
-        theirs = zarr.open_group(raw_from, mode="r")["raw"][...]
-        if theirs.shape != raw.shape or theirs.dtype != raw.dtype:
-            raise SystemExit(f"raw: {theirs.shape} {theirs.dtype}, decoded here {raw.shape} {raw.dtype}")
-        off = np.abs(theirs.astype(np.float64) - raw)
+        result = zarr.open_group(raw_from, mode="r")["raw"][...]
+        if result.shape != raw.shape or result.dtype != raw.dtype:
+            raise SystemExit(f"raw: {result.shape} {result.dtype}, decoded by the reference {raw.shape} {raw.dtype}")
+        off = np.abs(result.astype(np.float64) - raw)
         if off.max(initial=0) > within:
             at = np.unravel_index(off.argmax(), off.shape)
-            raise SystemExit(f"raw: at {tuple(map(int, at))} {theirs[at]}, decoded here {raw[at]}, more than {within} apart")
-        raw = theirs
+            raise SystemExit(f"raw: at {tuple(map(int, at))} {result[at]}, decoded by the reference {raw[at]}, more than {within} apart")
+        raw = result
 
     arrays = {"raw": raw}
     stack = raw
@@ -239,7 +240,7 @@ def parts(name):
     return found.groups() if found else (name, None, None)
 
 
-class Referee:
+class Reference:
     def __init__(self, out):
         self.out = Path(out)
         self.about = json.loads((self.out / "about.json").read_text())
@@ -252,7 +253,7 @@ class Referee:
         return np.load(self.out / f"{name}.npy")
 
     def scale(self):
-        """Of each pixel, in units of power: its strongest bin that is not DC, and what no bin of such values can exceed."""
+        """For each pixel, in units of power: the strongest bin except DC, and an upper bound of all bins (T · Σ x²)."""
         if self.strongest is None:
             base = next(name for name in RELATIVE if name in self.names)
             power = self.load(base) if base == "power" else np.abs(self.load(base)) ** 2
@@ -261,9 +262,9 @@ class Referee:
             self.energy = len(x) * (x**2).sum(axis=0)
         return self.strongest, self.energy
 
-    def spectral(self, name, theirs):
-        """What carries more than a millionth of its pixel's strongest bin is held to a relative error. The rest must
-        only be as weak as it should be; single precision leaves some noise there of the values as a whole."""
+    def spectral(self, name, expected):
+        """The tolerance of spectra. A relative error applies above a millionth of the strongest bin of the pixel. Below, an
+        absolute error applies, because single precision adds noise in proportion to all values of the pixel."""
         base, op, kind = parts(name)
         strongest, energy = self.scale()
         times = 1
@@ -274,20 +275,20 @@ class Referee:
             times = len(self.raw)
         exponent = (1.0 if base == "power" else 0.5) * (2.0 if op == "var" else 1.0)
         line, noise, nothing = ((k * s) ** exponent for k, s in ((1e-6, strongest), (1e-13, energy), (1e-20, energy)))
-        size = np.abs(theirs)
+        size = np.abs(expected)
         if base == "spectrum":
-            allowed = np.broadcast_to(5e-5 * strongest**0.5 + noise, theirs.shape).copy()
+            allowed = np.broadcast_to(5e-5 * strongest**0.5 + noise, expected.shape).copy()
             allowed[0] += 5e-5 * size[0]
             return allowed
         strong = (size > line) & (size > nothing)
         return np.where(strong, RELATIVE[base] * size, times * (line + noise))
 
-    def allowed(self, name, theirs):
-        """The largest difference allowed at each element."""
+    def allowed(self, name, expected):
+        """The allowed difference of each element."""
         base, op, _ = parts(name)
         if base in RELATIVE:
-            return self.spectral(name, theirs)
-        size = np.abs(theirs.astype(np.float64))
+            return self.spectral(name, expected)
+        size = np.abs(expected.astype(np.float64))
         if name == "centroids":
             return 0.0 if self.integers else 1e-9 * size.max(initial=0.0)
         if op is None or op in ("min", "max"):
@@ -297,44 +298,44 @@ class Referee:
         largest = np.abs(self.raw).max(initial=0.0).astype(np.float64)
         return 1e-9 * max({"std": largest, "var": largest**2}.get(op, 0.0), size.max(initial=0.0))
 
-    def judge(self, name, ours):
-        """None, or what is wrong in one line."""
-        theirs = self.load(name)
-        if ours.shape != theirs.shape:
-            return f"{name}: shape {ours.shape}, should be {theirs.shape}"
-        wanted = DTYPES.get(name, theirs.dtype.name if name in ("raw", "recentered", "rechunked") else ours.dtype.name)
-        if ours.dtype.name != wanted:
-            return f"{name}: {ours.dtype}, should be {wanted}"
-        allowed = np.broadcast_to(self.allowed(name, theirs), theirs.shape)
-        wide = np.complex128 if theirs.dtype.kind == "c" else np.float64
-        if theirs.dtype.kind in "ui" and ours.dtype.kind in "ui":
-            differ = np.where(ours > theirs, ours - theirs, theirs - ours).astype(np.float64)
+    def judge(self, name, found):
+        """None, or one line that describes the difference."""
+        expected = self.load(name)
+        if found.shape != expected.shape:
+            return f"{name}: shape {found.shape}, expected {expected.shape}"
+        wanted = DTYPES.get(name, expected.dtype.name if name in ("raw", "recentered", "rechunked") else found.dtype.name)
+        if found.dtype.name != wanted:
+            return f"{name}: {found.dtype}, expected {wanted}"
+        allowed = np.broadcast_to(self.allowed(name, expected), expected.shape)
+        wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+        if expected.dtype.kind in "ui" and found.dtype.kind in "ui":
+            differ = np.where(found > expected, found - expected, expected - found).astype(np.float64)
         else:
-            differ = np.abs(ours.astype(wide) - theirs.astype(wide))
-        bad = ~(differ <= allowed)  # a NaN is bad
+            differ = np.abs(found.astype(wide) - expected.astype(wide))
+        bad = ~(differ <= allowed)  # a NaN is a difference
         if not bad.any():
             return None
         over = np.where(np.isfinite(differ), differ - allowed, np.inf)
         at = np.unravel_index(np.where(bad, over, -1.0).argmax(), bad.shape)
         return (
             f"{name}: {bad.sum()} of {bad.size} differ, worst at {tuple(map(int, at))}: "
-            f"ours {ours[at]!s}, theirs {theirs[at]!s}, allowed difference {allowed[at]:.3g}"
+            f"found {found[at]!s}, expected {expected[at]!s}, allowed difference {allowed[at]:.3g}"
         )
 
 
 def compare(out, arrays_zarr, names, missing_ok):
     import zarr
 
-    referee = Referee(out)
+    reference = Reference(out)
     group = zarr.open_group(arrays_zarr, mode="r")
     result = {name for name, _ in group.arrays()}
-    optional = set(missing_ok) | set(referee.about["not_kept"])
+    optional = set(missing_ok) | set(reference.about["not_kept"])
     bad, equal = [], []
-    for name in names or referee.names:
-        if name not in referee.names:
-            bad.append(f"{name}: not an array of this job")
+    for name in names or reference.names:
+        if name not in reference.names:
+            bad.append(f"{name}: not an array of the job")
         elif name in result:
-            wrong = referee.judge(name, np.asarray(group[name][...]))
+            wrong = reference.judge(name, np.asarray(group[name][...]))
             bad.append(wrong) if wrong else equal.append(name)
         elif name in names or name not in optional:
             bad.append(f"{name}: missing from {arrays_zarr}")
@@ -344,7 +345,7 @@ def compare(out, arrays_zarr, names, missing_ok):
         print("\n".join(bad))
         return 1
     print(f"{len(equal)} arrays equal: {', '.join(equal)}")
-    others = sorted(result - set(referee.names))
+    others = sorted(result - set(reference.names))
     if others and not names:
         print(f"not compared: {', '.join(others)}")
     return 0

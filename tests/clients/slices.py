@@ -1,9 +1,9 @@
-"""NumPy's slices of a result, compared with what ArrayJob gave for the same words.
+"""Compares ArrayJob's slices of a result with NumPy's slices for the same selections.
 
-    slices.py ARRAYS_ZARR QUESTIONS.json
+    slices.py ARRAYS_ZARR COMPARISONS.json
 
-QUESTIONS.json is a list of [selection, file]; the extension says the format. Prints `N slices equal` and exits 0, or one
-line for each that differs and exits 1.
+COMPARISONS.json is a list of [selection, file]. The extension of the file states the format. Prints `N slices equal` and exits
+with 0, or prints one line for each different slice and exits with 1.
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def picture(values):
-    """8 and 16 bits as they are; anything else from black (least) to white (greatest)."""
+    """The gray values of a PNG: uint8 and uint16 unchanged, other types scaled from black (minimum) to white (maximum)."""
     if values.dtype in (np.uint8, np.uint16):
         return values
     values = values.astype(np.float64)
@@ -22,14 +22,14 @@ def picture(values):
 
 
 def read(path):
-    """What a file holds."""
+    """The array in a file."""
     kind = path.rsplit(".", 1)[-1]
     if kind == "npy":
         return np.load(path)
     if kind == "json":
         with open(path, encoding="utf-8") as file:
-            said = json.load(file)
-        return np.array(said["data"], said["dtype"]).reshape(said["shape"])
+            content = json.load(file)
+        return np.array(content["data"], content["dtype"]).reshape(content["shape"])
     if kind == "csv":
         return np.loadtxt(path, delimiter=",", ndmin=2)
     if kind == "zarr":
@@ -46,22 +46,22 @@ def read(path):
 
 
 def judge(expected, path):
-    """None, or what is wrong."""
+    """None, or a description of the difference."""
     found = read(path)
     if path.endswith(".csv"):
-        # A text has rows and columns, and no types: as many digits as bring back the same float.
+        # CSV has rows and columns, but no types. The digits suffice to restore the same float.
         expected = np.atleast_2d(expected) if expected.ndim == 2 else expected.reshape(-1, 1)
         found = found.astype(expected.dtype)
     elif path.endswith(".png"):
         expected = picture(expected)
         if found.shape == expected.shape and np.abs(found.astype(int) - expected.astype(int)).max() <= 1 and expected.dtype == np.uint8:
-            expected = found if expected is not found else expected  # halves may be rounded either way
+            expected = found if expected is not found else expected  # halves may be rounded up or down
     elif path.endswith(".tiff"):
         expected = expected.reshape(found.shape) if expected.size == found.size else expected
     if found.shape != expected.shape:
-        return f"shape {found.shape}, should be {expected.shape}"
+        return f"shape {found.shape}, expected {expected.shape}"
     if found.dtype != expected.dtype:
-        return f"{found.dtype}, should be {expected.dtype}"
+        return f"{found.dtype}, expected {expected.dtype}"
     if not np.array_equal(found, expected):
         return f"{(found != expected).sum()} of {expected.size} values differ"
     return None
@@ -70,20 +70,20 @@ def judge(expected, path):
 def main():
     import zarr
 
-    arrays, questions = sys.argv[1:]
+    arrays, comparisons = sys.argv[1:]
     group = zarr.open_group(arrays, mode="r")
-    with open(questions, encoding="utf-8") as file:
-        asked = json.load(file)
+    with open(comparisons, encoding="utf-8") as file:
+        pairs = json.load(file)
     bad = []
-    for selection, path in asked:
+    for selection, path in pairs:
         name, bracket, items = selection.partition("[")
         whole = group[name][...]
-        # The selection is the test's own, not a stranger's.
+        # `eval` is safe here, because the selection comes from the test.
         expected = eval(f"whole[{items}", {"whole": whole}) if bracket else whole
         wrong = judge(np.asarray(expected), path)
         if wrong:
             bad.append(f"{selection} as {path.rsplit('.', 1)[-1]}: {wrong}")
-    print("\n".join(bad) if bad else f"{len(asked)} slices equal")
+    print("\n".join(bad) if bad else f"{len(pairs)} slices equal")
     return 1 if bad else 0
 
 

@@ -1,12 +1,12 @@
-"""Arrays that ArrayJob wrote to a store, and arrays that it reads from one.
+"""Checks ArrayJob's outputs in a store, and writes Zarr arrays as sources.
 
-    stores.py compare ARRAYS_ZARR QUESTIONS.json    what was written is what a run of the same job left in its folder
-    stores.py make FOLDER STACK.npy                 Zarr arrays for a job to read: FOLDER/v2.zarr, v3.zarr, each with "0"
-    stores.py absent URL ...                        nothing is there that can be opened
+    stores.py compare ARRAYS_ZARR COMPARISONS.json    compares outputs with the arrays in the folder of the same run
+    stores.py make FOLDER STACK.npy                   writes sources: FOLDER/v2.zarr and v3.zarr, each with the array "0"
+    stores.py absent URL ...                          checks that no URL can be opened
 
-QUESTIONS.json is a list of {"select": …, "url": …, "chunks": [...], "shards": [...]}, the last two where they were asked
-for. The stores of s3://, az:// and gs:// are those of the environment, as the vendors' own tools find them. Prints a line
-and exits 0, or what is wrong and exits 1.
+COMPARISONS.json is a list of {"select": …, "url": …, "chunks": [...], "shards": [...]}; chunks and shards are optional. The
+environment contains the addresses and keys of the stores of s3://, az:// and gs://, with the names of the vendors' tools. Prints a
+line and exits with 0, or prints the differences and exits with 1.
 """
 
 import io
@@ -18,19 +18,19 @@ import numpy as np
 
 
 def zarr_store(url):
-    """What zarr-python opens: by fsspec what it knows by itself, and by obstore the others."""
+    """A store for zarr-python: obstore for az:// and gs://, the URL itself (for fsspec) otherwise."""
     if not url.startswith(("az://", "gs://")):
         return url
     from obstore.store import from_url
     from zarr.storage import ObjectStore
 
-    # Zarr's errors show the store, whose own name of itself wants the account in so many words.
+    # Zarr's error messages contain the store's representation, which fails without an explicit account name.
     account = {"account_name": os.environ["AZURE_STORAGE_ACCOUNT_NAME"]} if url.startswith("az://") else {}
     return ObjectStore(from_url(url, client_options={"allow_http": True}, **account), read_only=True)
 
 
 def file_bytes(url):
-    """What an object holds."""
+    """The bytes of an object."""
     if url.startswith(("az://", "gs://")):
         folder, name = url.rsplit("/", 1)
         return bytes(zarr_store(folder).store.get(name).bytes())
@@ -41,7 +41,7 @@ def file_bytes(url):
 
 
 def is_file(url):
-    """Whether there is an object."""
+    """Whether an object exists."""
     if url.startswith(("az://", "gs://")):
         try:
             file_bytes(url)
@@ -55,7 +55,7 @@ def is_file(url):
 
 
 def read(url):
-    """What somebody finds who knows nothing but the URL, and the array's metadata where it has some."""
+    """Reads an array from a URL alone; returns the values, and the Zarr array or None."""
     import zarr
 
     kind = url.rsplit(".", 1)[-1]
@@ -66,54 +66,54 @@ def read(url):
     if kind == "npy":
         return np.load(io.BytesIO(data)), None
     if kind == "json":
-        said = json.loads(data)
-        return np.array(said["data"], said["dtype"]).reshape(said["shape"]), None
+        content = json.loads(data)
+        return np.array(content["data"], content["dtype"]).reshape(content["shape"]), None
     import imageio.v3 as iio
 
     return iio.imread(data, extension=f".{kind}"), None
 
 
-def judge(question, expected):
-    """None, or what is wrong."""
-    found, array = read(question["url"])
+def judge(comparison, expected):
+    """None, or a description of the difference."""
+    found, array = read(comparison["url"])
     if found.shape != expected.shape or found.dtype != expected.dtype:
-        return f"{found.dtype} {found.shape}, should be {expected.dtype} {expected.shape}"
+        return f"{found.dtype} {found.shape}, expected {expected.dtype} {expected.shape}"
     if not np.array_equal(found, expected):
         return f"{(found != expected).sum()} of {found.size} values differ"
     whole = lambda sizes: tuple(n if size == -1 else min(size, n) for size, n in zip(sizes, expected.shape))
-    if "chunks" in question and array.chunks != whole(question["chunks"]):
-        return f"chunks {array.chunks}, should be {whole(question['chunks'])}"
-    if "shards" in question and array.shards != whole(question["shards"]):
-        return f"shards {array.shards}, should be {whole(question['shards'])}"
-    if array is not None and "shards" not in question and array.shards is not None:
-        return f"shards {array.shards} that nobody asked for"
+    if "chunks" in comparison and array.chunks != whole(comparison["chunks"]):
+        return f"chunks {array.chunks}, expected {whole(comparison['chunks'])}"
+    if "shards" in comparison and array.shards != whole(comparison["shards"]):
+        return f"shards {array.shards}, expected {whole(comparison['shards'])}"
+    if array is not None and "shards" not in comparison and array.shards is not None:
+        return f"unexpected shards {array.shards}"
     return None
 
 
-def compare(arrays, questions):
+def compare(arrays, path):
     import zarr
 
     group = zarr.open_group(arrays, mode="r")
-    with open(questions, encoding="utf-8") as file:
-        asked = json.load(file)
+    with open(path, encoding="utf-8") as file:
+        comparisons = json.load(file)
     bad = []
-    for question in asked:
-        name, bracket, items = question["select"].partition("[")
+    for comparison in comparisons:
+        name, bracket, items = comparison["select"].partition("[")
         whole = group[name][...]
-        # The selection is the test's own, not a stranger's.
+        # `eval` is safe here, because the selection comes from the test.
         expected = eval(f"whole[{items}", {"whole": whole}) if bracket else whole
         try:
-            wrong = judge(question, np.asarray(expected))
+            wrong = judge(comparison, np.asarray(expected))
         except Exception as error:
             wrong = repr(error)
         if wrong:
-            bad.append(f"{question['select']} at {question['url']}: {wrong}")
-    print("\n".join(bad) if bad else f"{len(asked)} outputs equal")
+            bad.append(f"{comparison['select']} at {comparison['url']}: {wrong}")
+    print("\n".join(bad) if bad else f"{len(comparisons)} outputs equal")
     return 1 if bad else 0
 
 
 def make(folder, stack):
-    """As other people write them: compressed, in chunks that fit nothing, and small ones in large ones."""
+    """Arrays in the style of other writers: compressed, with uneven chunks and with shards."""
     import numcodecs
     import zarr
 
@@ -124,23 +124,23 @@ def make(folder, stack):
     three = zarr.open_group(f"{folder}/v3.zarr", mode="w", zarr_format=3)
     zstd = zarr.codecs.ZstdCodec(level=3)
     three.create_array("0", shape=values.shape, chunks=(3, 10, 16), shards=(6, 40, 48), dtype=values.dtype, compressors=zstd)[...] = values
-    print("made")
+    print("created")
     return 0
 
 
 def absent(*urls):
     import zarr
 
-    there = []
+    found = []
     for url in urls:
-        there += [key for key in (url, f"{url}/zarr.json") if is_file(key)]
+        found += [key for key in (url, f"{url}/zarr.json") if is_file(key)]
         try:
             zarr.open(zarr_store(url), mode="r")
-            there.append(f"{url}, as Zarr")
+            found.append(f"{url}, as Zarr")
         except FileNotFoundError:
-            pass  # what readers are told of nothing
-    print("\n".join(there) if there else f"{len(urls)} absent")
-    return 1 if there else 0
+            pass  # the expected error
+    print("\n".join(found) if found else f"{len(urls)} absent")
+    return 1 if found else 0
 
 
 def main():
@@ -151,6 +151,6 @@ def main():
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # obstore's threads may still let go of what the last read returned when the interpreter ends, which then aborts:
+    # Exit without cleanup: threads of obstore may still free results at the end of the interpreter, which then aborts:
     # https://github.com/PyO3/pyo3-async-runtimes/issues/40.
     os._exit(code)

@@ -1,4 +1,4 @@
-//! The first thing that anybody tries: the demo's manifest, as it lies in the repository.
+//! The first steps of a new user: the manifest of the demo from the repository.
 
 use serde_json::Value;
 use tests::cluster::{Applied, Slices, Stage, kubectl, seconds, until};
@@ -6,7 +6,7 @@ use tests::repository;
 
 const CONDITIONS: [&str; 7] = ["Complete", "Failed", "Finished", "Suspended", "Ready", "Progressing", "Stalled"];
 
-/// The demo's text, on the image under test.
+/// The manifest of the demo, with the image under test.
 fn demo(stage: &Stage) -> String {
     let text = std::fs::read_to_string(repository().join("crds/examples/demo.yaml")).unwrap();
     let images = text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: ")).collect::<Vec<_>>();
@@ -14,7 +14,7 @@ fn demo(stage: &Stage) -> String {
     text.replace(images[0], &stage.operator.image())
 }
 
-/// Every object of the demo, by kind.
+/// The object of the demo with this kind.
 fn object(stage: &Stage, kind: &str) -> Value {
     let path = repository().join("crds/examples/demo.yaml");
     let text = stage.kubectl(&["create", "--dry-run=client", "-o", "json", "-f", path.to_str().unwrap()]);
@@ -23,7 +23,7 @@ fn object(stage: &Stage, kind: &str) -> Value {
     flat.into_iter().find(|object| object["kind"] == kind).unwrap_or_else(|| panic!("the demo has no {kind}"))
 }
 
-/// What the demo's job gives on this machine, over the same movie.
+/// Results of the demo's job on the local machine, over the same movie.
 fn on_this_machine(stage: &Stage, selections: &[&str]) -> Slices {
     let container = object(stage, "Deployment")["spec"]["template"]["spec"]["containers"][0].clone();
     let words = ["command", "args"].into_iter().flat_map(|field| container[field].as_array().cloned().unwrap_or_default());
@@ -41,7 +41,7 @@ fn on_this_machine(stage: &Stage, selections: &[&str]) -> Slices {
     })
 }
 
-fn must_be_told_in_full(job: &Applied<'_>) {
+fn must_have_a_full_status(job: &Applied<'_>) {
     let object = job.object();
     let status = &object["status"];
     assert_eq!(status["observedGeneration"], object["metadata"]["generation"]);
@@ -62,7 +62,7 @@ fn must_be_told_in_full(job: &Applied<'_>) {
     }
 }
 
-/// What `kubectl get` shows fits a terminal and says it all.
+/// The table of `kubectl get` has at most 80 columns and contains state, progress and servers.
 fn must_be_listed_in_80_columns(stage: &Stage) {
     let listed = stage.kubectl(&["get", "aj"]);
     assert!(listed.lines().all(|line| line.trim_end().chars().count() <= 80), "wider than 80:\n{listed}");
@@ -71,7 +71,7 @@ fn must_be_listed_in_80_columns(stage: &Stage) {
 }
 
 #[test]
-fn the_demo_gives_on_a_cluster_what_it_gives_on_one_machine() {
+fn the_demo_gives_equal_results_on_a_cluster_and_on_one_machine() {
     let stage = Stage::new("first-result");
     stage.try_apply(&demo(&stage)).must_succeed();
     let name = object(&stage, "ArrayJob")["metadata"]["name"].as_str().unwrap().to_owned();
@@ -81,20 +81,20 @@ fn the_demo_gives_on_a_cluster_what_it_gives_on_one_machine() {
 
     let reader = job.reader();
     on_this_machine(&stage, &["power[:,10,10]", "raw_mean_frame"]).must_equal(&reader);
-    assert_eq!(reader.without_token("/slice/power?sel=:,10,10"), 401, "arrays are read without the token");
+    assert_eq!(reader.without_token("/slice/power?sel=:,10,10"), 401, "a slice without the token");
 
-    must_be_told_in_full(&job);
+    must_have_a_full_status(&job);
     must_be_listed_in_80_columns(&stage);
     let events = job.events();
     for reason in ["Planned", "ServersReady", "Complete"] {
-        let told: Vec<u64> = events.iter().filter(|(found, _)| found == reason).map(|(_, count)| *count).collect();
-        assert_eq!(told, [1], "{reason} is told once: {events:?}");
+        let counts: Vec<u64> = events.iter().filter(|(found, _)| found == reason).map(|(_, count)| *count).collect();
+        assert_eq!(counts, [1], "counts of {reason}: {events:?}");
     }
 
-    // Applying once more is no news to anybody.
+    // A second apply changes nothing.
     let before = (job.object()["metadata"].clone(), job.pods());
-    let said = stage.try_apply(&demo(&stage));
-    assert!(said.text().lines().all(|line| line.ends_with("unchanged")), "{}", said.text());
+    let ended = stage.try_apply(&demo(&stage));
+    assert!(ended.text().lines().all(|line| line.ends_with("unchanged")), "{}", ended.text());
     assert_eq!((job.object()["metadata"].clone(), job.pods()), before);
 
     drop(reader);
@@ -103,7 +103,7 @@ fn the_demo_gives_on_a_cluster_what_it_gives_on_one_machine() {
 }
 
 #[test]
-fn every_field_of_the_manifest_explains_itself() {
+fn kubectl_explain_describes_the_fields_of_the_manifest() {
     let explained = kubectl(["explain", "arrayjob.spec.recenter"]);
     for word in ["crop", "method", "threshold", "centroid", "Height and width of the crop"] {
         assert!(explained.contains(word), "no '{word}' in:\n{explained}");
@@ -113,12 +113,12 @@ fn every_field_of_the_manifest_explains_itself() {
 }
 
 #[test]
-fn the_demo_in_a_namespace_that_goes_leaves_nothing() {
-    // Whatever order the namespace's objects go in, the operator must not hold them up by making pods anew.
+fn a_deleted_namespace_with_the_demo_leaves_nothing() {
+    // For each deletion order of the objects, the operator must not delay the deletion by new pods.
     let stage = Stage::new("namespace-goes").expecting(&["server lost", "retried"]);
     stage.try_apply(&demo(&stage)).must_succeed();
     let name = object(&stage, "ArrayJob")["metadata"]["name"].as_str().unwrap().to_owned();
-    until("its servers are launched", seconds(60), || {
+    until("the servers of the demo are launched", seconds(60), || {
         let pods = stage.job(&name).pods();
         if pods.len() == 2 { Ok(()) } else { Err(format!("{pods:?}")) }
     });

@@ -1,52 +1,52 @@
-//! The operator is not in the data path: lost at any moment, it comes back, looks, and goes on where things stand.
+//! The operator is not in the data path: after a loss at any moment, a new operator continues from the observed state.
 
-use crate::common::{PATIENCE, SERVERS, SLOW_MOVIE, SOON, losses, slow_job, slow_slices};
+use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
 use tests::cluster::operator::Operator;
-use tests::cluster::{HowLost, Stage};
+use tests::cluster::{Deletion, Stage};
 
-/// Disturbs the operator in one phase, and again in a later one.
+/// Ends the operator in one phase, and again in a later phase.
 fn check(name: &str, first: (&str, fn(&Operator)), then: (&str, fn(&Operator))) {
     let stage = Stage::new(name).expecting(&["retried"]);
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("alone", &slow_job(&source.url));
-    let pods = job.until_started(SERVERS, SOON);
+    let pods = job.until_started(SERVERS, STATUS_TIMEOUT);
     for (phase, disturb) in [first, then] {
-        job.until_at(phase, 1, PATIENCE);
+        job.until_in_phase(phase, 1, TIMEOUT);
         disturb(&stage.operator);
     }
-    job.must_complete(PATIENCE);
-    stage.operator.must_come_back();
+    job.must_complete(TIMEOUT);
+    stage.operator.must_become_ready();
     slow_slices().must_equal(&job.reader());
     slow_slices().must_be_loaded_once(&job, SERVERS);
-    assert_eq!((job.pods(), losses(&job)), (pods, [0, 0, 0]), "servers were disturbed");
+    assert_eq!((job.pods(), losses(&job)), (pods, [0, 0, 0]), "pods and losses");
     stage.end();
 }
 
 #[test]
-fn an_operator_deleted_in_load_and_the_next_one_in_rechunk() {
-    check("operator-deleted", ("Load", Operator::lose), ("Rechunk", Operator::lose));
+fn a_job_survives_an_operator_deleted_in_load_and_in_rechunk() {
+    check("operator-deleted", ("Load", Operator::delete_pod), ("Rechunk", Operator::delete_pod));
 }
 
 #[test]
-fn an_operator_killed_in_recenter_and_deleted_in_fft() {
-    check("operator-killed", ("Recenter", Operator::crash), ("Fft", Operator::lose));
+fn a_job_survives_an_operator_killed_in_recenter_and_deleted_in_fft() {
+    check("operator-killed", ("Recenter", Operator::crash), ("Fft", Operator::delete_pod));
 }
 
 #[test]
-fn an_operator_lost_together_with_a_server() {
+fn a_job_survives_the_loss_of_the_operator_and_a_server() {
     let stage = Stage::new("operator-and-server").expecting(&["retried", "server lost"]);
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("alone", &slow_job(&source.url));
-    let pods = job.until_started(SERVERS, SOON);
-    job.until_at("Load", 1, PATIENCE);
-    stage.operator.lose();
-    job.lose(1, HowLost::Forced);
-    job.must_complete(PATIENCE);
+    let pods = job.until_started(SERVERS, STATUS_TIMEOUT);
+    job.until_in_phase("Load", 1, TIMEOUT);
+    stage.operator.delete_pod();
+    job.delete_pod(1, Deletion::Forced);
+    job.must_complete(TIMEOUT);
     slow_slices().must_equal(&job.reader());
     slow_slices().must_be_loaded_once(&job, SERVERS);
     let now = job.pods();
-    assert_eq!((&now[&0], &now[&2]), (&pods[&0], &pods[&2]), "survivors were disturbed");
+    assert_eq!((&now[&0], &now[&2]), (&pods[&0], &pods[&2]), "surviving pods");
     assert_eq!(losses(&job), [0, 1, 1]);
-    stage.operator.must_come_back();
+    stage.operator.must_become_ready();
     stage.end();
 }

@@ -1,5 +1,5 @@
-//! ArrayJob on a Kubernetes cluster, as its users meet it: charts, manifests, kubectl, and everything that goes wrong there.
-//! `tests/with-cluster tests/cluster/run` finds a cluster, installs both charts and runs these one after another.
+//! Tests of ArrayJob on a Kubernetes cluster through its user interfaces: charts, manifests and kubectl, including failures.
+//! `tests/with-cluster tests/cluster/run` finds a cluster, installs both charts and runs the tests in sequence.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 

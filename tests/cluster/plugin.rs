@@ -1,15 +1,15 @@
-//! `kubectl arrayjob`: results, progress and reports without knowing pods, ports or tokens.
+//! `kubectl arrayjob`: results, progress and reports without names of pods, ports or tokens.
 
-use crate::common::{PATIENCE, QUICK_MOVIE, SOON, quick_job, quick_slices, slow_job};
+use crate::common::{QUICK_MOVIE, STATUS_TIMEOUT, TIMEOUT, quick_job, quick_slices, slow_job};
 use std::io::Read as _;
 use tests::browser::must_show;
-use tests::cluster::{Plugin, Stage, refereed};
+use tests::cluster::{Plugin, Stage, numpy_results};
 use tests::http;
 use tests::job::job;
-use tests::referee::python_alone;
+use tests::referee::python_process;
 
 #[test]
-fn results_are_read_by_the_jobs_name() {
+fn results_are_read_by_job_name() {
     let stage = Stage::new("plugin");
     let source = stage.movie(&QUICK_MOVIE);
     let job = stage.start("named", &quick_job(&source.url));
@@ -19,16 +19,16 @@ fn results_are_read_by_the_jobs_name() {
     assert!(job.condition("Complete").is, "watch ended before the job did");
 
     plugin.call("get", &["named", "power[:,10,10]", "-o", "p.npy"]).must_succeed();
-    assert!(plugin.read("p.npy") == quick_slices().slice("power[:,10,10]"), "get gives other bytes than one machine");
+    assert!(plugin.read("p.npy") == quick_slices().slice("power[:,10,10]"), "get returns other bytes than one machine");
     plugin.call("peek", &["named", "3", "-o", "frame.npy"]).must_succeed();
-    assert!(plugin.read("frame.npy") == quick_slices().slice("raw[3]"), "peek gives another frame than one machine");
+    assert!(plugin.read("frame.npy") == quick_slices().slice("raw[3]"), "peek returns another frame than one machine");
 
     let open = plugin.open("named");
     let (base, token) = open.url.split_once("/?token=").unwrap();
     let headers = [("Authorization", format!("Bearer {token}"))];
     let slice =
         http::call("GET", &format!("{base}/slice/power?sel=:,10,10&format=npy"), &headers.each_ref().map(|(n, v)| (*n, v.as_str())));
-    assert!(slice.unwrap().body == quick_slices().slice("power[:,10,10]"), "open gives other bytes than one machine");
+    assert!(slice.unwrap().body == quick_slices().slice("power[:,10,10]"), "open returns other bytes than one machine");
 
     let beyond = plugin.call("get", &["named", "power[:,128,0]"]);
     assert!(beyond.code == Some(1) && beyond.stderr.contains("128"), "{}", beyond.stderr);
@@ -38,45 +38,45 @@ fn results_are_read_by_the_jobs_name() {
 }
 
 #[test]
-fn results_open_anywhere() {
+fn results_open_in_every_reader() {
     const FEW: [&str; 2] = ["--frames", "40"];
-    // NumPy works in double precision, the servers in single: few pixels, so that none is at the edge of what may differ.
+    // NumPy computes in double precision, the servers in single precision. With few pixels, no value is near the tolerance.
     let small = |url: &str| {
         let job = job(url, 40).frame(512, 512, "uint8").recenter(64, 64).fft("power").reduce(&["mean"]);
         job.keep(&["raw", "recentered", "power"]).servers(2).each("500m", "128Mi")
     };
-    let reference = refereed(&FEW, small);
+    let reference = numpy_results(&FEW, small);
     let stage = Stage::new("anywhere");
     let source = stage.movie(&FEW);
-    stage.start("anywhere", &small(&source.url)).must_complete(PATIENCE);
+    stage.start("anywhere", &small(&source.url)).must_complete(TIMEOUT);
     let plugin = Plugin::of(&stage.namespace);
     let open = plugin.open("anywhere");
     let folder = reference.path("reference");
-    // How HTTP is spoken is known from one machine; here it goes through whatever stands between.
-    let said = python_alone("open_anywhere", &[&open.url, folder.to_str().unwrap(), "--brief"], &[]);
-    assert!(said.as_ref().is_ok_and(|said| said.contains("ways agree")), "{said:?}");
+    // The local tests cover HTTP itself. This test covers the arrays through kubectl and the API server.
+    let output = python_process("open_anywhere", &[&open.url, folder.to_str().unwrap(), "--brief"], &[]);
+    assert!(output.as_ref().is_ok_and(|output| output.contains("ways agree")), "{output:?}");
     stage.end();
 }
 
 #[test]
-fn the_page_opens_by_the_jobs_name() {
+fn the_page_opens_by_job_name() {
     let stage = Stage::new("page");
     let source = stage.movie(&["--frames", "80"]);
     let job = job(&source.url, 80).frame(512, 512, "uint8").recenter(256, 256).fft("power").reduce(&["mean"]);
-    stage.start("paged", &job.servers(2).each("500m", "192Mi")).must_complete(PATIENCE);
+    stage.start("paged", &job.servers(2).each("500m", "192Mi")).must_complete(TIMEOUT);
     let plugin = Plugin::of(&stage.namespace);
     let open = plugin.open("paged");
-    // The nucleus, in the middle, beats once in eight frames.
+    // The nucleus in the center has a period of eight frames.
     must_show(&open.url, [128, 128], 10);
     plugin.call("report", &["paged", "-o", "paged.html"]).must_succeed();
     let page = String::from_utf8(plugin.read("paged.html")).unwrap();
     let token = open.url.split_once("token=").unwrap().1;
-    assert!(page.contains("api/v1/servers/1/tasks") && !page.contains(token), "the report lacks a server, or has the token in it");
+    assert!(page.contains("api/v1/servers/1/tasks") && !page.contains(token), "the report lacks a server or contains the token");
     stage.end();
 }
 
 #[test]
-fn watching_ends_as_the_job_does_or_in_time() {
+fn watch_ends_with_the_job_or_at_the_timeout() {
     let stage = Stage::new("watch");
     let source = stage.movie(&["--frames", "240", "--delay-ms", "5000"]);
     stage.start("missing", &quick_job(&source.url.replace("{index}", "no/{index}")));
@@ -94,26 +94,26 @@ fn watching_ends_as_the_job_does_or_in_time() {
 }
 
 #[test]
-fn a_report_tells_all_but_secrets() {
+fn a_report_contains_everything_except_secrets() {
     let stage = Stage::new("report");
     let source = stage.movie(&QUICK_MOVIE);
-    let job = stage.start("told", &quick_job(&source.url));
-    job.must_complete(PATIENCE);
+    let job = stage.start("reported", &quick_job(&source.url));
+    job.must_complete(TIMEOUT);
     let token = job.reader().token().to_owned();
     let plugin = Plugin::of(&stage.namespace);
-    plugin.call("report", &["told", "-o", "told.zip"]).must_succeed();
-    let mut archive = zip::ZipArchive::new(std::fs::File::open(plugin.file("told.zip")).unwrap()).unwrap();
+    plugin.call("report", &["reported", "-o", "reported.zip"]).must_succeed();
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(plugin.file("reported.zip")).unwrap()).unwrap();
     let mut names = Vec::new();
     for index in 0..archive.len() {
         let mut file = archive.by_index(index).unwrap();
         let (name, mut text) = (file.name().unwrap().into_owned(), String::new());
         file.read_to_string(&mut text).unwrap();
-        assert!(!text.contains(&token) && !text.contains("PRIVATE KEY"), "{name} has a secret in it");
+        assert!(!text.contains(&token) && !text.contains("PRIVATE KEY"), "{name} contains a secret");
         names.push(name.rsplit('/').next().unwrap_or_default().to_owned());
     }
-    for name in ["manifest.yaml", "status.yaml", "plan.txt", "events.txt", "pods.yaml", "told-0.txt", "told-1.txt"] {
+    for name in ["manifest.yaml", "status.yaml", "plan.txt", "events.txt", "pods.yaml", "reported-0.txt", "reported-1.txt"] {
         assert!(names.iter().any(|found| found == name), "no {name} among {names:?}");
     }
-    job.until_up(2, SOON);
+    job.until_ready(2, STATUS_TIMEOUT);
     stage.end();
 }

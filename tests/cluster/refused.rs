@@ -1,7 +1,7 @@
-//! What cannot work is refused at once, with the rule that it breaks: by the API server where it can know, else by the
-//! operator before anything is started.
+//! Invalid jobs are refused at once, with the broken rule: by the API server if possible, otherwise by the operator before any
+//! pod starts.
 
-use crate::common::SOON;
+use crate::common::STATUS_TIMEOUT;
 use serde_json::json;
 use tests::cluster::{Stage, until};
 use tests::job::{Job, job};
@@ -12,13 +12,13 @@ fn plain() -> Job {
     job(URL, 60).frame(512, 512, "uint8")
 }
 
-/// A job that starts, and whose servers no node takes.
+/// A job that starts, but whose servers fit no node.
 fn waiting() -> Job {
     plain().servers(1).each("100m", "128Mi").on_nodes("arrayjob.dev/no-such-node", "true")
 }
 
 #[test]
-fn the_api_server_refuses_what_breaks_a_rule() {
+fn the_api_server_refuses_invalid_manifests() {
     let stage = Stage::new("refused");
     let two_sources = json!({"images": {"urlTemplate": URL, "count": 60}, "volume": {"urlTemplate": URL, "count": 60, "depth": 2}});
     let replicas = |replicas| plain().set("servers", json!({"replicas": replicas}));
@@ -39,9 +39,9 @@ fn the_api_server_refuses_what_breaks_a_rule() {
         ("with.dots", plain(), "metadata.name must be 1 to 50"),
         (&"long".repeat(13), plain(), "metadata.name must be 1 to 50"),
     ] {
-        let said = stage.try_apply(&job.manifest(name));
-        assert_eq!(said.code, Some(1), "{name} was taken");
-        assert!(said.stderr.contains(rule), "{name} is refused without '{rule}':\n{}", said.stderr);
+        let ended = stage.try_apply(&job.manifest(name));
+        assert_eq!(ended.code, Some(1), "exit code for {name}");
+        assert!(ended.stderr.contains(rule), "no '{rule}' in the error for {name}:\n{}", ended.stderr);
     }
     let misspelt = stage.try_apply(&plain().set("recentre", json!({})).manifest("misspelt"));
     assert!(misspelt.code == Some(1) && misspelt.stderr.contains("recentre"), "{}", misspelt.stderr);
@@ -50,10 +50,10 @@ fn the_api_server_refuses_what_breaks_a_rule() {
 }
 
 #[test]
-fn a_started_job_changes_only_where_it_may() {
+fn a_started_job_allows_only_permitted_changes() {
     let stage = Stage::new("immutable");
     let job = stage.start("waiting", &waiting());
-    until("it has started", SOON, || {
+    until("the job has started", STATUS_TIMEOUT, || {
         let status = job.status();
         if status["startTime"].is_null() { Err(status.to_string()) } else { Ok(()) }
     });
@@ -66,38 +66,38 @@ fn a_started_job_changes_only_where_it_may() {
         json!({"servers": null}),
         json!({"activeDeadlineSeconds": 60}),
     ] {
-        let said = job.patch(&change);
-        assert!(said.code == Some(1) && said.stderr.contains("the job has started"), "{change} was taken: {}", said.stderr);
+        let ended = job.patch(&change);
+        assert!(ended.code == Some(1) && ended.stderr.contains("the job has started"), "{change} was not refused: {}", ended.stderr);
     }
     job.patch(&json!({"suspend": true, "ttlSecondsAfterFinished": 60, "backoffLimit": 7})).must_succeed();
-    job.until_is("Suspended", SOON);
+    job.until_is("Suspended", STATUS_TIMEOUT);
     job.delete();
     stage.end();
 }
 
 #[test]
-fn a_job_that_does_not_fit_is_refused_without_any_pod() {
+fn a_job_that_does_not_fit_fails_without_any_pod() {
     let stage = Stage::new("no-room");
     let job = job(URL, 1000).frame(1000, 1000, "uint8").fft("power").servers(2).each("1", "256Mi");
     let job = stage.start("too-large", &job.storage("Memory"));
-    let message = job.must_fail("InsufficientMemory", SOON);
+    let message = job.must_fail("InsufficientMemory", STATUS_TIMEOUT);
     for word in ["256.0 MiB", "17 replicas would fit"] {
         assert!(message.contains(word), "no '{word}' in: {message}");
     }
     assert_eq!(job.status()["servers"]["launched"], 0, "a server was launched");
-    assert!(job.children().is_empty(), "{:?} were made", job.children());
+    assert!(job.children().is_empty(), "{:?} exist", job.children());
     stage.end();
 }
 
 #[test]
-fn files_are_not_a_clusters() {
+fn file_urls_are_refused_on_a_cluster() {
     let stage = Stage::new("files");
     let read = stage.start("read", &job("file:///data/{index}.png", 60).frame(512, 512, "uint8"));
-    let message = read.must_fail("InvalidSpec", SOON);
+    let message = read.must_fail("InvalidSpec", STATUS_TIMEOUT);
     assert!(message.contains("urlTemplate") && message.contains("file://"), "{message}");
     let outputs = json!([{"select": "raw[0]", "url": "file:///out/first.npy"}]);
     let write = stage.start("write", &plain().set("outputs", outputs));
-    let message = write.must_fail("InvalidSpec", SOON);
+    let message = write.must_fail("InvalidSpec", STATUS_TIMEOUT);
     assert!(message.contains("outputs[0]") && message.contains("file://"), "{message}");
     assert!(read.children().is_empty() && write.children().is_empty());
     stage.end();

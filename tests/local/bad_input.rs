@@ -1,59 +1,59 @@
-//! Whatever is wrong gives one sentence that names it and an exit code, and leaves nothing behind.
+//! Each error gives one sentence that names the cause, and an exit code, and leaves no files and no processes.
 
 use api::geometry::Dtype;
 use serde_json::json;
 use tests::job::{Job, job};
-use tests::movie::{Movie, png, png_of_promises};
-use tests::place::{Ended, Place};
+use tests::movie::{Movie, png, png_with_false_header};
+use tests::place::{CommandOutput, Place};
 use tests::source::{Fault, FrameServer};
 use tests::zarr::Arrays;
 
 const MOVIE: Movie = Movie::of(37, 51, Dtype::Uint8);
 const NOWHERE: &str = "http://nobody.invalid/{index}";
-/// The manifest is wrong.
-const WRONG: i32 = 2;
-/// The job failed.
+/// Exit code for an invalid manifest.
+const INVALID: i32 = 2;
+/// Exit code for a failed job.
 const FAILED: i32 = 1;
 
-/// A job that would be fine if its source were.
-fn fine(url_template: &str) -> Job {
+/// A job that is valid except for the source.
+fn valid_job(url_template: &str) -> Job {
     job(url_template, 20).frame_of(MOVIE).slabs_of(6).recenter(20, 30).fft("power")
 }
 
-/// One sentence with these words, this exit code, and nothing left behind.
-fn must_refuse(place: &Place, what: &str, ended: &Ended, code: i32, words: &[&str], but_for: &[&str]) {
+/// Checks for one sentence with these words, this exit code, and no leftovers except the named files.
+fn must_refuse(place: &Place, what: &str, ended: &CommandOutput, code: i32, words: &[&str], except: &[&str]) {
     let sentence = ended.sentence();
     assert_eq!(ended.code, Some(code), "{what}: {sentence}");
-    assert_eq!(sentence.lines().count(), 1, "{what} takes more than one sentence: {sentence}");
+    assert_eq!(sentence.lines().count(), 1, "more than one line for {what}: {sentence}");
     for word in words {
         assert!(sentence.contains(word), "{what}: no '{word}' in: {sentence}");
     }
     assert!(!sentence.contains("panicked"), "{what}: {sentence}");
-    place.must_be_tidy(but_for);
+    place.must_leave_nothing_but(except);
 }
 
-/// Runs a job that must be refused.
+/// Runs a job, which must fail with these words.
 fn check(what: &str, job: &Job, more: &[&str], code: i32, words: &[&str]) {
     let place = Place::default();
     let ended = place.start_job("job", job, 2, more).end();
     must_refuse(&place, what, &ended, code, words, &["job.json"]);
 }
 
-/// Runs a manifest's text that must be refused.
+/// Runs the text of a manifest, which must be refused with these words.
 fn check_text(what: &str, text: &str, words: &[&str]) {
     let place = Place::default();
     place.write("job.yaml", text.as_bytes());
     let ended = place.call(["run", "job.yaml", "--servers", "2", "--out", "out", "--progress", "json"]);
-    must_refuse(&place, what, &ended, WRONG, words, &["job.yaml"]);
+    must_refuse(&place, what, &ended, INVALID, words, &["job.yaml"]);
 }
 
 #[test]
-fn a_wrong_manifest_names_the_field_and_the_rule() {
+fn an_invalid_manifest_names_the_field_and_the_rule() {
     let yaml = |spec: &str| format!("apiVersion: arrayjob.dev/v1alpha1\nkind: ArrayJob\nmetadata: {{name: job}}\nspec:\n{spec}");
     let images = |fields: &str| yaml(&format!("  source: {{images: {{urlTemplate: '{NOWHERE}', {fields}}}}}\n"));
     check_text("an unknown field", &images("count: 3, cuont: 4"), &["job.yaml", "spec.source.images.cuont", "no such field"]);
     check_text("an unknown phase", &format!("{}  recentre: {{}}\n", images("count: 3")), &["spec.recentre", "recenter"]);
-    check_text("a word for a number", &images("count: three"), &["spec.source.images.count", "three"]);
+    check_text("text instead of a number", &images("count: three"), &["spec.source.images.count", "three"]);
     check_text("a negative count", &images("count: -1"), &["spec.source.images.count", "-1"]);
     check_text("no count", &images("start: 0"), &["spec.source.images", "count"]);
     check_text("no source", &yaml("  fft: {}\n"), &["spec", "source"]);
@@ -62,88 +62,92 @@ fn a_wrong_manifest_names_the_field_and_the_rule() {
     check_text("an unknown word", &format!("{}  fft: {{output: loudness}}\n", images("count: 3")), &["spec.fft.output", "loudness"]);
     let place = Place::default();
     let ended = place.call(["run", "nothing.yaml", "--out", "out"]);
-    must_refuse(&place, "no manifest", &ended, WRONG, &["cannot read nothing.yaml"], &[]);
+    must_refuse(&place, "no manifest", &ended, INVALID, &["cannot read nothing.yaml"], &[]);
 }
 
 #[test]
-fn what_is_no_yaml_is_refused_in_one_line() {
+fn invalid_yaml_is_reported_in_one_line() {
     check_text("no YAML", "{", &["job.yaml", "YAML"]);
 }
 
 #[test]
 fn a_broken_rule_names_the_field() {
-    let wrong = |what: &str, job: &Job, words: &[&str]| check(what, job, &[], WRONG, words);
-    wrong("no frames", &job(NOWHERE, 0), &["spec.source.images.count", "from 1", "found 0"]);
-    wrong("frames beyond counting", &fine(NOWHERE).frame(usize::MAX / 2, usize::MAX / 2, "float32"), &["spec.source.frame", "too large"]);
-    wrong("indices beyond counting", &fine(NOWHERE).start_step(i64::MAX, 1), &["spec.source.images.step", "64-bit"]);
-    wrong("a crop larger than the frame", &fine(NOWHERE).recenter(38, 30), &["spec.recenter.crop", "[38, 30]", "37×51"]);
-    wrong("an empty slab", &fine(NOWHERE).slabs_of(0), &["spec.load.chunkFrames", "at least 1"]);
-    wrong("an empty chunk", &fine(NOWHERE).rechunk([-1, 0, 1]), &["spec.rechunk.chunks", "found 0"]);
-    wrong("an array that is not", &fine(NOWHERE).keep(&["amplitude"]), &["spec.keep[0]", "amplitude", "power"]);
-    wrong("two sources", &fine(NOWHERE).set("source", json!({})), &["spec.source", "exactly one"]);
+    let refused = |what: &str, job: &Job, words: &[&str]| check(what, job, &[], INVALID, words);
+    refused("no frames", &job(NOWHERE, 0), &["spec.source.images.count", "from 1", "found 0"]);
+    refused(
+        "frames with too many bytes",
+        &valid_job(NOWHERE).frame(usize::MAX / 2, usize::MAX / 2, "float32"),
+        &["spec.source.frame", "too large"],
+    );
+    refused("indices beyond 64 bits", &valid_job(NOWHERE).start_step(i64::MAX, 1), &["spec.source.images.step", "64-bit"]);
+    refused("a crop larger than the frame", &valid_job(NOWHERE).recenter(38, 30), &["spec.recenter.crop", "[38, 30]", "37×51"]);
+    refused("an empty slab", &valid_job(NOWHERE).slabs_of(0), &["spec.load.chunkFrames", "at least 1"]);
+    refused("an empty chunk", &valid_job(NOWHERE).rechunk([-1, 0, 1]), &["spec.rechunk.chunks", "found 0"]);
+    refused("an unknown array", &valid_job(NOWHERE).keep(&["amplitude"]), &["spec.keep[0]", "amplitude", "power"]);
+    refused("two sources", &valid_job(NOWHERE).set("source", json!({})), &["spec.source", "exactly one"]);
     let missing = json!([{"select": "powr[:,0,0]", "url": "file:///tmp/x.npy"}]);
-    wrong("a selection of nothing", &fine(NOWHERE).set("outputs", missing), &["spec.outputs[0].select", "powr", "power"]);
+    refused("a selection of nothing", &valid_job(NOWHERE).set("outputs", missing), &["spec.outputs[0].select", "powr", "power"]);
     let beyond = json!([{"select": "power[20]", "url": "file:///tmp/x.npy"}]);
-    wrong("a selection out of bounds", &fine(NOWHERE).set("outputs", beyond), &["spec.outputs[0].select", "20 is out of bounds"]);
-    check("a --save without a path", &fine(NOWHERE), &["--save", "power"], WRONG, &["--save 'power'", "SELECTION=PATH"]);
-    check("a --save of no format", &fine(NOWHERE), &["--save", "power=x.docx"], WRONG, &["spec.outputs[0].url", "extension"]);
+    refused("a selection out of bounds", &valid_job(NOWHERE).set("outputs", beyond), &["spec.outputs[0].select", "20 is out of bounds"]);
+    check("a --save without a path", &valid_job(NOWHERE), &["--save", "power"], INVALID, &["--save 'power'", "SELECTION=PATH"]);
+    check("a --save without a format", &valid_job(NOWHERE), &["--save", "power=x.docx"], INVALID, &["spec.outputs[0].url", "extension"]);
 }
 
 #[test]
-fn a_source_that_cannot_be_reached_is_named() {
-    // Each takes several attempts, so they go side by side.
+fn an_unreachable_source_is_named() {
+    // In parallel, because each check takes several attempts.
     std::thread::scope(|scope| {
         let unknown = "http://nobody.invalid/7";
         scope.spawn(|| {
             check(
                 "an unknown host",
-                &fine(unknown.replace('7', "{index}").as_str()),
+                &valid_job(unknown.replace('7', "{index}").as_str()),
                 &[],
                 FAILED,
                 &["frame", "nobody.invalid", "host name"],
             );
         });
         scope.spawn(|| {
-            check("a closed port", &fine("http://127.0.0.1:1/{index}"), &[], FAILED, &["frame", "http://127.0.0.1:1/", "refused"]);
+            check("a closed port", &valid_job("http://127.0.0.1:1/{index}"), &[], FAILED, &["frame", "http://127.0.0.1:1/", "refused"]);
         });
         scope.spawn(|| {
             let probed = job("http://127.0.0.1:1/{index}", 20);
-            check("a closed port, asked for the shape", &probed, &[], FAILED, &["frame 0", "http://127.0.0.1:1/0", "refused"]);
+            check("a closed port during the probe", &probed, &[], FAILED, &["frame 0", "http://127.0.0.1:1/0", "refused"]);
         });
         scope.spawn(|| {
-            check("no such file", &fine("file:///nowhere/{index}.png"), &[], FAILED, &["frame", "file:///nowhere/", "does not exist"]);
+            check("no such file", &valid_job("file:///nowhere/{index}.png"), &[], FAILED, &["frame", "file:///nowhere/", "does not exist"]);
         });
     });
 }
 
-/// One frame misbehaves in this way: Fail names it, Blank lists it and makes it zero.
+/// Checks a fault of one frame: `Fail` names the frame, `Blank` lists the frame and fills it with zeros.
 fn check_frame(what: &str, fault: &Fault, words: &[&str]) {
     let bad = 13_i64;
     let source = FrameServer::png(MOVIE).with(bad, fault.clone());
     let url = source.url("13");
-    let mut said = vec!["frame 13", url.as_str(), "server"];
-    said.extend(words);
-    check(what, &fine(&source.url("{index}")), &[], FAILED, &said);
+    let mut expected = vec!["frame 13", url.as_str(), "server"];
+    expected.extend(words);
+    check(what, &valid_job(&source.url("{index}")), &[], FAILED, &expected);
 
     let place = Place::default();
     let source = FrameServer::png(MOVIE).with(bad, fault.clone());
-    let (summary, arrays): (_, Arrays) = place.results("blank", &fine(&source.url("{index}")).blank(), 2);
+    let (summary, arrays): (_, Arrays) = place.results("blank", &valid_job(&source.url("{index}")).blank(), 2);
     assert_eq!(summary["frames_blank"], json!([bad]), "{what}");
     let raw = &arrays["raw"].bytes;
     for (index, frame) in raw.chunks_exact(MOVIE.frame.bytes()).enumerate() {
         let expected = if index as i64 == bad { vec![0; frame.len()] } else { MOVIE.raw(index as i64) };
         assert!(frame == expected, "{what}: frame {index}");
     }
-    place.must_be_tidy(&["blank.json", "blank"]);
+    place.must_leave_nothing_but(&["blank.json", "blank"]);
 }
 
 #[test]
-fn a_frame_that_is_missing_is_named_or_blank() {
+fn a_missing_frame_is_named_or_blank() {
     check_frame("404", &Fault::Missing, &["404", "check the URL template"]);
 }
 
 #[test]
-fn a_frame_of_another_kind_is_named_or_blank() {
+fn a_frame_of_another_shape_or_type_is_named_or_blank() {
     let taller = Movie::of(38, 51, Dtype::Uint8);
     check_frame("another shape", &Fault::Instead(taller.png(13)), &["38×51 uint8", "37×51 uint8"]);
     let deeper = Movie::of(37, 51, Dtype::Uint16);
@@ -159,19 +163,19 @@ fn a_damaged_frame_is_named_or_blank() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 0x55;
     check_frame("a flipped byte", &Fault::Instead(flipped), &["PNG is corrupt"]);
-    check_frame("a forged header", &Fault::Instead(png_of_promises(50_000, 50_000)), &["50000×50000", "37×51"]);
+    check_frame("a forged header", &Fault::Instead(png_with_false_header(50_000, 50_000)), &["50000×50000", "37×51"]);
     check_frame("an empty body", &Fault::Instead(Vec::new()), &["0 bytes"]);
 }
 
 #[test]
-fn a_first_frame_that_promises_too_much_costs_nothing() {
-    let source = FrameServer::ready(vec![png_of_promises(50_000, 50_000)]);
+fn a_first_frame_with_a_false_header_fails_the_job() {
+    let source = FrameServer::ready(vec![png_with_false_header(50_000, 50_000)]);
     let promised = job(&source.url("{index}"), 20).recenter(100, 100);
     check("50,000 × 50,000", &promised, &[], FAILED, &[]);
 }
 
 #[test]
-fn a_job_too_large_for_memory_is_told_what_would_fit() {
+fn a_job_too_large_for_memory_names_a_size_that_fits() {
     let place = Place::default();
     let plan = |name: &str, job: &Job| {
         let manifest = place.manifest(name, job);
@@ -186,7 +190,7 @@ fn a_job_too_large_for_memory_is_told_what_would_fit() {
 }
 
 #[test]
-fn the_number_that_would_fit_does() {
+fn the_suggested_number_of_replicas_fits() {
     let place = Place::default();
     let job = job(NOWHERE, 1000).frame(500, 500, "uint8").slabs_of(10).recenter(250, 250).fft("power").storage("Memory");
     let manifest = place.manifest("job", &job);
@@ -199,9 +203,9 @@ fn the_number_that_would_fit_does() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
+fn an_unwritable_folder_is_named() {
     let place = Place::default();
-    let manifest = place.manifest("job", &fine(NOWHERE));
+    let manifest = place.manifest("job", &valid_job(NOWHERE));
     let manifest = manifest.to_str().unwrap();
     place.write("file", b"");
     let run = |more: [&str; 2]| place.call(["run", manifest, "--servers", "2", "--progress", "json", more[0], more[1]]);

@@ -1,4 +1,4 @@
-//! Outputs go to the stores of clouds and stacks come from them: az:// and gs://, as `stores.rs` has it of s3://.
+//! Outputs to and sources from az:// and gs://. `stores.rs` has the tests of s3://.
 
 use api::geometry::Dtype;
 use serde_json::{Value, json};
@@ -7,8 +7,8 @@ use tests::azure::Azure;
 use tests::gcs::Gcs;
 use tests::job::{Job, job, zarr};
 use tests::movie::Movie;
-use tests::place::{Ended, Place};
-use tests::referee::python_alone;
+use tests::place::{CommandOutput, Place};
+use tests::referee::python_process;
 use tests::source::FrameServer;
 use tests::zarr::{Arrays, must_be_equal};
 
@@ -16,13 +16,13 @@ const MOVIE: Movie = Movie::of(40, 48, Dtype::Uint8);
 
 type Variables = Vec<(&'static str, String)>;
 
-/// A store, and a folder whose commands find its keys in their environment.
+/// A store, and a folder whose commands have the keys of the store in their environment.
 struct Stage {
     place: Place,
-    /// Where objects may go.
+    /// The URL prefix of all objects.
     root: String,
     environment: Variables,
-    /// The same place with keys that are not its own.
+    /// The same variables with wrong keys.
     wrong: Variables,
     source: FrameServer,
     _store: Box<dyn Any>,
@@ -48,34 +48,34 @@ impl Stage {
         format!("{}{key}", self.root)
     }
 
-    /// A job over the movie from that frame on: other frames, other values.
+    /// A job over 48 frames of the movie. Another first frame gives other values.
     fn job(&self, first: i64) -> Job {
         let job = job(&self.source.url("{index}"), 48).start_step(first, 1).frame_of(MOVIE).slabs_of(4);
         job.recenter(20, 24).fft("power").reduce(&["mean"])
     }
 
-    /// Runs a job of two servers to its end, and has zarr-python and NumPy read each of its outputs; gives its arrays.
+    /// Runs a job with two servers, and compares each output with zarr-python and NumPy; returns the arrays.
     fn check(&self, name: &str, job: Job, outputs: &[(&str, &str, Value)]) -> Arrays {
-        let mut questions = Vec::new();
+        let mut comparisons = Vec::new();
         let mut job = job;
         for (select, key, more) in outputs {
             let url = self.url(key);
             job = job.output(select, &url, more);
-            let mut question = more.clone();
-            question["select"] = json!(select);
-            question["url"] = json!(url);
-            questions.push(question);
+            let mut comparison = more.clone();
+            comparison["select"] = json!(select);
+            comparison["url"] = json!(url);
+            comparisons.push(comparison);
         }
         let (_, found) = self.place.results(name, &job, 2);
-        let list = self.place.write(&format!("{name}-questions.json"), json!(questions).to_string().as_bytes());
+        let list = self.place.write(&format!("{name}-comparisons.json"), json!(comparisons).to_string().as_bytes());
         let arrays = self.place.path(name).join("arrays.zarr");
-        let said = python_alone("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.environment);
-        let said = said.unwrap_or_else(|said| panic!("{name}: {said}"));
-        assert!(said.starts_with(&format!("{} outputs equal", outputs.len())), "{said}");
+        let output = python_process("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.environment);
+        let output = output.unwrap_or_else(|output| panic!("{name}: {output}"));
+        assert!(output.starts_with(&format!("{} outputs equal", outputs.len())), "{output}");
         found
     }
 
-    /// Outputs of every kind, sources made of them, and the same again with other values on another grid.
+    /// Checks outputs of every kind, the same arrays as sources, and a second job that replaces the outputs on another grid.
     fn check_round_trip(&self) {
         let outputs = [
             ("power", "whole.zarr", json!({})),
@@ -99,7 +99,7 @@ impl Stage {
         let _ = self.check("again", self.job(100), &again);
     }
 
-    /// 16 MiB and more are sent in parts.
+    /// Checks outputs of 16 MiB, which need a multipart upload.
     fn check_parts(&self) {
         const LARGE: Movie = Movie::of(256, 256, Dtype::Uint8);
         let source = FrameServer::ready((0..8).map(|index| LARGE.raw(index)).collect());
@@ -108,65 +108,65 @@ impl Stage {
         let _ = self.check("large", job, &[("power", "large.npy", json!({})), ("power", "large.zarr", shards)]);
     }
 
-    /// Wrong keys and a place that is not there end in one line each, which says `refused` or `missing`, and leave nothing.
+    /// Checks that wrong keys and a missing bucket give one line each, with the text `refused` or `missing`, and create no object.
     fn check_refusals(&self, nowhere: &str, refused: &str, missing: &str) {
         let with_wrong_keys = Place::with(self.wrong.clone());
         let keys = ["check its keys", "AWS_…, GOOGLE_…, AZURE_…"];
         for (output, more) in [("refused.zarr", json!({"chunks": [-1, 5, 7]})), ("refused.npy", json!({}))] {
             let ended = run(&with_wrong_keys, "output", &self.job(0).output("power", &self.url(output), &more));
-            must_say(&ended, &["OutputWriteFailed", output, refused], &keys);
+            must_fail_with(&ended, &["OutputWriteFailed", output, refused], &keys);
             let ended = run(&self.place, "nowhere", &self.job(0).output("power", &format!("{nowhere}/{output}"), &more));
-            must_say(&ended, &["OutputWriteFailed", output, missing], &[]);
+            must_fail_with(&ended, &["OutputWriteFailed", output, missing], &[]);
         }
         let ended = run(&with_wrong_keys, "source", &zarr(&self.url("refused.zarr"), "").fft("power"));
-        must_say(&ended, &["cannot read source.zarr", "refused.zarr", refused], &keys);
+        must_fail_with(&ended, &["cannot read source.zarr", "refused.zarr", refused], &keys);
         let ended = run(&self.place, "no-source", &zarr(&format!("{nowhere}/refused.zarr"), "").fft("power"));
-        must_say(&ended, &["is not a Zarr array"], &[]);
+        must_fail_with(&ended, &["is not a Zarr array"], &[]);
         let urls = ["refused.zarr", "refused.npy"].map(|key| self.url(key));
-        python_alone("stores", &["absent", &urls[0], &urls[1]], &self.environment).unwrap_or_else(|said| panic!("{said}"));
+        python_process("stores", &["absent", &urls[0], &urls[1]], &self.environment).unwrap_or_else(|output| panic!("{output}"));
     }
 }
 
-fn run(place: &Place, name: &str, job: &Job) -> Ended {
+fn run(place: &Place, name: &str, job: &Job) -> CommandOutput {
     place.start_job(name, job, 2, &[]).end()
 }
 
-/// It has failed, and says so in one line with all of these in it.
-fn must_say(ended: &Ended, what: &[&str], more: &[&str]) {
-    let said = ended.sentence();
-    assert_eq!(ended.code, Some(1), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+/// Checks that the command failed with one line that contains all these words.
+fn must_fail_with(ended: &CommandOutput, what: &[&str], more: &[&str]) {
+    let sentence = ended.sentence();
+    assert_eq!(ended.code, Some(1), "{sentence}");
+    assert_eq!(sentence.lines().count(), 1, "{sentence}");
     for words in what.iter().chain(more) {
-        assert!(said.contains(words), "{words} is not in: {said}");
+        assert!(sentence.contains(words), "no '{words}' in: {sentence}");
     }
 }
 
 #[test]
-fn outputs_and_sources_in_azure_are_numpys() {
+fn outputs_and_sources_in_azure_equal_numpy() {
     Stage::azure().check_round_trip();
 }
 
 #[test]
-fn an_output_of_many_parts_in_azure_is_numpys() {
+fn a_multipart_output_in_azure_equals_numpy() {
     Stage::azure().check_parts();
 }
 
 #[test]
-fn what_azure_refuses_is_said_in_a_line() {
+fn azure_errors_are_reported_in_one_line() {
     Stage::azure().check_refusals("az://nowhere", "AuthorizationFailure", "ContainerNotFound");
 }
 
 #[test]
-fn outputs_and_sources_behind_googles_interface_are_numpys() {
+fn outputs_and_sources_in_gcs_equal_numpy() {
     Stage::gcs().check_round_trip();
 }
 
 #[test]
-fn an_output_of_many_parts_behind_googles_interface_is_numpys() {
+fn a_multipart_output_in_gcs_equals_numpy() {
     Stage::gcs().check_parts();
 }
 
 #[test]
-fn what_googles_interface_refuses_is_said_in_a_line() {
+fn gcs_errors_are_reported_in_one_line() {
     Stage::gcs().check_refusals("gs://nowhere", "AuthenticationRequired", "NoSuchBucket");
 }

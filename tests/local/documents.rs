@@ -1,12 +1,12 @@
-//! What the documents and the command tell people to type works as it stands.
+//! The examples of the documents and the commands that `arrayjob` prints work unchanged.
 
 use serde_json::Value;
 use std::process::Command;
-use tests::place::{Ended, Place, Running};
+use tests::place::{CommandOutput, Place, Running};
 use tests::referee::interpreter;
 use tests::repository;
 
-/// The example of the documents, served.
+/// The example job of the documents, served.
 struct Cell {
     place: Place,
     url: String,
@@ -19,38 +19,39 @@ impl Default for Cell {
         let place = Place::default();
         let manifest = repository().join("crds/examples/cell.yaml");
         let mut running = place.start(["serve", manifest.to_str().unwrap(), "--progress", "json"]);
-        let (url, paste) = running.until_told("it is served", |line| Some((line["url"].as_str()?.to_owned(), line["paste"].clone())));
+        let (url, paste) =
+            running.until_reported("the job is served", |line| Some((line["url"].as_str()?.to_owned(), line["paste"].clone())));
         Self { place, url, paste, _running: running }
     }
 }
 
 impl Cell {
-    /// Runs something that finds address and token in `B` and `T`.
-    fn run(&self, mut program: Command) -> Ended {
+    /// Runs a program with the address in `B` and the token in `T`.
+    fn run(&self, mut program: Command) -> CommandOutput {
         let (base, token) = self.url.split_once("/?token=").unwrap();
         program.env("B", base).env("T", token);
         self.place.run(program)
     }
 
-    fn shell(&self, script: &str) -> Ended {
+    fn shell(&self, script: &str) -> CommandOutput {
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", script]);
         self.run(bash)
     }
 
-    fn python(&self, code: &str) -> Ended {
+    fn python(&self, code: &str) -> CommandOutput {
         let mut python = Command::new(interpreter());
         python.args(["-W", "ignore", "-c", code]);
         self.run(python)
     }
 
-    /// The line to paste into one of the readers.
+    /// The line to paste into a reader.
     fn line(&self, reader: &str) -> &str {
         self.paste[reader].as_str().unwrap_or_else(|| panic!("no line for {reader} in {}", self.paste))
     }
 }
 
-/// Blocks of code by language, with the number of their first line, up to a heading.
+/// Blocks of code up to a heading: line number of the first line, language, code.
 fn blocks(text: &str, up_to: &str) -> Vec<(usize, String, String)> {
     let mut blocks = Vec::new();
     let mut lines = text.lines().enumerate().take_while(|(_, line)| *line != up_to);
@@ -63,7 +64,7 @@ fn blocks(text: &str, up_to: &str) -> Vec<(usize, String, String)> {
 }
 
 #[test]
-fn examples_for_readers_work_as_they_stand() {
+fn examples_for_readers_work_unchanged() {
     let cell = Cell::default();
     let path = repository().join("docs/http-api.md");
     let text = std::fs::read_to_string(path).unwrap();
@@ -80,13 +81,13 @@ fn examples_for_readers_work_as_they_stand() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert!(tried >= 10, "only {tried} examples were found");
+    assert!(tried >= 10, "only {tried} examples in docs/http-api.md");
 }
 
 #[test]
-fn lines_to_paste_work_as_they_are_printed() {
+fn lines_to_paste_work_as_printed() {
     let cell = Cell::default();
-    // Both write the series of the pixel in the middle.
+    // Both commands write the series of the center pixel.
     let series = |reader: &str| {
         let file = cell.place.path("power.npy");
         let _ = std::fs::remove_file(&file);
@@ -98,7 +99,7 @@ fn lines_to_paste_work_as_they_are_printed() {
     let exported = cell.shell(&format!("unset B T; {}; curl -sf \"$B/api/v1/status?token=$T\"", cell.line("shell")));
     assert!(exported.text().contains("\"cell\""), "{}", exported.stderr);
 
-    // Each of the others has it too, and it is what NumPy makes of the frames.
+    // The other readers return the same series, and NumPy computes the same series from the frames.
     let check = |reader: &str, check: &str| {
         let line = cell.line(reader);
         let ended = cell.python(&format!("{line}\nimport numpy\nseries = numpy.load('power.npy')\n{check}"));
@@ -106,7 +107,8 @@ fn lines_to_paste_work_as_they_are_printed() {
     };
     check("numpy", "assert power.shape == series.shape == (40,) and (power == series).all()");
     check("zarr", "assert (power[:, 32, 32] == series).all()");
-    // It is the last that is done, at which its threads may abort the interpreter: pyo3-async-runtimes#40.
+    // Exit without cleanup, because threads of obstore may abort the interpreter at its end:
+    // https://github.com/PyO3/pyo3-async-runtimes/issues/40.
     check("obstore", "assert (power[:, 32, 32] == series).all()\nimport os; os._exit(0)");
     check("dask", "assert (power[:, 32, 32].compute() == series).all()");
     check("tensorstore", "assert (power[:, 32, 32].read().result() == series).all()");

@@ -1,4 +1,4 @@
-//! Killing any process at any moment ends in the same bytes or in a stated reason.
+//! After the kill of any process at any moment, the job gives identical results or fails with a stated reason.
 
 use api::geometry::Dtype;
 use nix::sys::signal::Signal;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tests::job::{Job, job};
 use tests::movie::Movie;
 use tests::place::{Place, Running};
-use tests::processes::{Process, soon_gone};
+use tests::processes::{Process, end_in_time};
 use tests::source::FrameServer;
 use tests::zarr::{Arrays, must_be_equal};
 use tests::{until, within};
@@ -17,27 +17,27 @@ use tests::{until, within};
 const MOVIE: Movie = Movie::of(40, 48, Dtype::Uint8);
 const FRAMES: i64 = 48;
 const SERVERS: usize = 3;
-/// The last frames of each server.
+/// The last frame of each server.
 const LAST: [i64; 3] = [15, 31, 47];
 
-/// Frames of a server: slabs of four, four slabs each.
+/// The frames of a server: four slabs of four frames.
 fn share(server: usize) -> Range<i64> {
     let first = server as i64 * 16;
     first..first + 16
 }
 
-/// A job that is being run over a source with held frames.
+/// A running job over a source with held frames.
 struct Stage {
     place: Place,
     source: FrameServer,
     running: Running,
-    /// As first started, in order.
+    /// The first server processes, in order of their start.
     servers: Vec<Process>,
 }
 
 fn the_job(source: &FrameServer) -> Job {
     let job = job(&source.url("{index}"), FRAMES as usize).frame_of(MOVIE).slabs_of(4);
-    // Chunks so small that writing them takes a while.
+    // Small chunks make Write slow.
     job.recenter(20, 24).rechunk([4, 2, 2]).fft("power").reduce_all()
 }
 
@@ -54,24 +54,24 @@ impl Stage {
         } else {
             source.until_held(held.len());
         }
-        until("all servers are up", || running.servers().len() == SERVERS);
+        until("all servers run", || running.servers().len() == SERVERS);
         let servers = running.servers();
         Self { place, source, running, servers }
     }
 
-    /// Kills a server, and waits until its frames are asked for again.
-    fn lose(&self, server: usize) {
+    /// Kills a server, and waits until all its frames are requested again.
+    fn kill_server(&self, server: usize) {
         self.servers[server].kill();
-        until("all frames of the lost server are asked for again", || self.asked_again(server));
+        until("all frames of the lost server are requested again", || self.requested_again(server));
     }
 
-    /// Whether every frame of a server was asked for twice.
-    fn asked_again(&self, server: usize) -> bool {
+    /// Whether every frame of a server was requested twice.
+    fn requested_again(&self, server: usize) -> bool {
         let requests = self.source.requests();
         share(server).all(|frame| requests.get(&frame).is_some_and(|&count| count >= 2))
     }
 
-    /// Only the frames of the lost servers were fetched more than once.
+    /// Checks that only the frames of lost servers were fetched more than once.
     fn check_requests(source: &FrameServer, lost: &[usize]) {
         for (frame, count) in source.requests() {
             let server = (frame / 16) as usize;
@@ -80,7 +80,7 @@ impl Stage {
         }
     }
 
-    /// The job ends as if nothing had happened.
+    /// Checks that the job completes with the results of an undisturbed job.
     fn check(self, lost: &[usize]) {
         let Self { place, source, running, .. } = self;
         source.release();
@@ -88,7 +88,7 @@ impl Stage {
         Self::check_requests(&source, lost);
         assert!(restarts(&summary) >= 1, "{summary}");
         must_be_equal(&arrays, &undisturbed(), "after a loss");
-        place.must_be_tidy(&["disturbed.json", "disturbed"]);
+        place.must_leave_nothing_but(&["disturbed.json", "disturbed"]);
     }
 }
 
@@ -96,7 +96,7 @@ fn restarts(summary: &Value) -> u64 {
     summary["restarts"].as_u64().unwrap()
 }
 
-/// What the job gives when nothing goes wrong.
+/// The results of the job without faults.
 fn undisturbed() -> Arrays {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
     let (summary, arrays) = place.results("undisturbed", &the_job(&source), SERVERS);
@@ -109,117 +109,117 @@ fn undisturbed() -> Arrays {
 fn a_server_lost_in_load_fetches_only_its_own_frames_again() {
     for server in 0..SERVERS {
         let stage = Stage::holding(&LAST, &[]);
-        stage.lose(server);
+        stage.kill_server(server);
         stage.check(&[server]);
     }
 }
 
 #[test]
 fn a_server_lost_in_rechunk_restarts_only_its_slabs() {
-    // One frame keeps every band from being whole: two servers have loaded, and pull.
+    // One held frame keeps every band incomplete. Two servers have loaded all frames, and pull blocks.
     let mut stage = Stage::holding(&LAST[2..], &[]);
     stage.running.until_done("Load", FRAMES as u64 - 4);
-    stage.lose(0);
+    stage.kill_server(0);
     stage.check(&[0]);
 }
 
 #[test]
-fn a_server_that_hangs_is_given_up() {
+fn a_server_that_hangs_is_replaced() {
     let mut stage = Stage::holding(&LAST[2..], &[]);
     stage.running.until_done("Load", FRAMES as u64 - 4);
     stage.servers[1].stop();
-    // Longer than any answer is waited for.
-    assert!(within(Duration::from_secs(60), || stage.asked_again(1)), "the hung server's frames were not asked for again");
-    assert!(soon_gone(&stage.servers[1..2]), "the hung server still lives");
+    // The limit is longer than the request timeout of the loop.
+    assert!(within(Duration::from_secs(60), || stage.requested_again(1)), "the frames of the hung server were not requested again");
+    assert!(end_in_time(&stage.servers[1..2]), "the hung server is still alive");
     stage.check(&[1]);
 }
 
 #[test]
-fn the_server_that_others_wait_for_may_be_lost() {
+fn a_server_that_others_wait_for_is_replaced() {
     let mut stage = Stage::holding(&LAST[2..], &[]);
     stage.running.until_done("Load", FRAMES as u64 - 4);
-    stage.lose(2);
+    stage.kill_server(2);
     stage.check(&[2]);
 }
 
 #[test]
-fn two_servers_lost_one_after_the_other_come_back() {
+fn two_servers_lost_in_sequence_are_replaced() {
     let mut stage = Stage::holding(&LAST[2..], &[]);
     stage.running.until_done("Load", FRAMES as u64 - 4);
-    stage.lose(0);
-    stage.lose(1);
+    stage.kill_server(0);
+    stage.kill_server(1);
     stage.check(&[0, 1]);
 }
 
 #[test]
-fn a_server_lost_after_its_transform_does_it_again() {
-    // Thousands of chunks are still to be written then.
+fn a_server_lost_after_its_transform_repeats_only_its_share() {
+    // Thousands of chunks are not yet written at this point.
     for server in 0..SERVERS {
         let mut stage = Stage::holding(&[], &[]);
         stage.running.until_done("Fft", 1);
-        stage.lose(server);
+        stage.kill_server(server);
         stage.check(&[server]);
     }
 }
 
-/// A slice of what is being served, once it can be had.
+/// Waits for a slice of the served job; returns it as .npy.
 fn slice(place: &Place, of: &str) -> Vec<u8> {
-    let mut told = String::new();
-    let had = within(Duration::from_secs(20), || {
+    let mut message = String::new();
+    let available = within(Duration::from_secs(20), || {
         let ended = place.call(["get", of, "power[:,3,5:9]", "-o", "slice.npy"]);
-        told = ended.sentence();
+        message = ended.sentence();
         ended.code == Some(0)
     });
-    assert!(had, "the slice cannot be had: {told}");
+    assert!(available, "the slice is not available: {message}");
     std::fs::read(place.path("slice.npy")).unwrap()
 }
 
-/// The job goes on being served at the URL that is given.
+/// Kills a server of a served job, and checks that the slice is available again. `of` returns the target for `arrayjob get`.
 fn check_loss_while_serving(server: usize, of: impl Fn(&str) -> String) -> (Stage, String) {
     let mut stage = Stage::holding(&[], &["--serve"]);
     let url = stage.running.until_served();
     let before = slice(&stage.place, &of(&url));
-    stage.lose(server);
-    until("three servers are up", || stage.running.servers().len() == SERVERS);
+    stage.kill_server(server);
+    until("three servers run", || stage.running.servers().len() == SERVERS);
     assert_eq!(slice(&stage.place, &of(&url)), before);
     Stage::check_requests(&stage.source, &[server]);
     (stage, url)
 }
 
 #[test]
-fn a_server_lost_while_serving_comes_back_with_the_same_bytes_and_says_why_it_was_lost() {
+fn a_server_lost_while_serving_returns_the_same_bytes_and_the_reason_of_the_loss() {
     let (stage, url) = check_loss_while_serving(1, str::to_owned);
-    let mut asked = Command::new("curl");
-    asked.args(["-sf", &url.replace("/?", "/api/v1/servers/1/tasks?")]);
-    let told = stage.place.run(asked);
-    told.must_succeed();
-    let line: Value = serde_json::from_str(told.text().lines().next().unwrap()).unwrap();
-    let why = "server 1 was restarted (killed by signal 9, perhaps for lack of memory): it loads its frames";
-    assert!(line["marks"][0]["text"].as_str().unwrap().starts_with(why), "{}", line["marks"]);
+    let mut curl = Command::new("curl");
+    curl.args(["-sf", &url.replace("/?", "/api/v1/servers/1/tasks?")]);
+    let response = stage.place.run(curl);
+    response.must_succeed();
+    let line: Value = serde_json::from_str(response.text().lines().next().unwrap()).unwrap();
+    let reason = "server 1 was restarted (killed by signal 9, perhaps for lack of memory): it loads its frames";
+    assert!(line["marks"][0]["text"].as_str().unwrap().starts_with(reason), "{}", line["marks"]);
     assert_eq!((&line["marks"][0]["kind"], &line["marks"][0]["count"]), (&"replaced".into(), &1.into()));
 }
 
 #[test]
-fn the_front_door_is_found_by_name_after_its_server_is_lost() {
+fn the_job_is_found_by_name_after_the_loss_of_the_front_door() {
     let _ = check_loss_while_serving(0, |_| "disturbed".to_owned());
 }
 
 #[test]
-fn without_a_backoff_limit_the_first_loss_ends_the_job() {
+fn with_backoff_limit_0_the_first_loss_fails_the_job() {
     let stage = Stage::of(&LAST, &[], |job| job.backoff_limit(0));
     stage.servers[1].kill();
     let ended = stage.running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let sentence = ended.sentence();
     assert!(sentence.contains("BackoffLimitExceeded") && sentence.contains("backoffLimit"), "{sentence}");
-    stage.place.must_be_tidy(&["disturbed.json"]);
+    stage.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]
-fn a_server_that_is_lost_again_and_again_ends_the_job() {
+fn repeated_losses_of_a_server_fail_the_job() {
     let stage = Stage::of(&LAST, &[], |job| job.backoff_limit(2));
     for loss in 0..3 {
-        until("three servers are up", || stage.running.servers().len() == SERVERS);
+        until("three servers run", || stage.running.servers().len() == SERVERS);
         stage.source.until_held(3 + loss);
         let server = stage.running.servers().into_iter().max().unwrap();
         server.kill();
@@ -227,28 +227,28 @@ fn a_server_that_is_lost_again_and_again_ends_the_job() {
     let ended = stage.running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.sentence().contains("after 2 restarts"), "{}", ended.sentence());
-    stage.place.must_be_tidy(&["disturbed.json"]);
+    stage.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]
-fn servers_end_with_their_parent_however_suddenly() {
+fn servers_end_when_their_parent_is_killed() {
     let stage = Stage::holding(&LAST, &[]);
     stage.running.signal(Signal::SIGKILL);
-    assert!(soon_gone(&stage.servers), "some of {:?} still live", stage.servers);
+    assert!(end_in_time(&stage.servers), "some of {:?} are still alive", stage.servers);
 }
 
 fn check_stop(signal: Signal, held: &[i64]) {
     let mut stage = Stage::holding(held, &[]);
     if held.is_empty() {
-        // Outputs are being written by then.
+        // The servers write outputs at this point.
         stage.running.until_done("Fft", 1);
     }
     stage.running.signal(signal);
-    assert!(soon_gone(&stage.servers), "some of {:?} still live after {signal}", stage.servers);
+    assert!(end_in_time(&stage.servers), "some of {:?} are still alive after {signal}", stage.servers);
     let ended = stage.running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-    assert!(!stage.place.path("disturbed").exists(), "the out folder was made");
-    stage.place.must_be_tidy(&["disturbed.json"]);
+    assert!(!stage.place.path("disturbed").exists(), "the output folder exists");
+    stage.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]
@@ -262,6 +262,6 @@ fn ctrl_c_while_outputs_are_written_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_polite_request_to_end_leaves_nothing_behind() {
+fn sigterm_in_load_leaves_nothing_behind() {
     check_stop(Signal::SIGTERM, &LAST);
 }

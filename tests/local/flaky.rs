@@ -1,4 +1,4 @@
-//! A source that fails for a while is asked again.
+//! Requests to a source with temporary faults are retried.
 
 use api::geometry::Dtype;
 use tests::job::job;
@@ -10,7 +10,7 @@ use tests::zarr::must_be_equal;
 const MOVIE: Movie = Movie::of(37, 51, Dtype::Uint16);
 
 #[test]
-fn busy_and_broken_answers_are_asked_for_again() {
+fn busy_and_truncated_responses_are_retried() {
     let place = Place::default();
     let steady = FrameServer::png(MOVIE);
     let flaky = FrameServer::png(MOVIE).with(3, Fault::Busy(2)).with(7, Fault::CutShort(1)).with(8, Fault::CutShort(2));

@@ -1,7 +1,8 @@
-//! ArrayJob on one machine, as its users meet it: the built command, its server processes, and sources of every mood.
+//! Tests of ArrayJob on one machine through its user interfaces: the built command, its server processes, and reliable and faulty
+//! sources.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
-#![expect(clippy::print_stdout, reason = "measured memory is worth reading; libtest shows it on request")]
+#![expect(clippy::print_stdout, reason = "libtest shows measured memory on request")]
 
 mod bad_input;
 mod clouds;

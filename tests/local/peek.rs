@@ -1,4 +1,4 @@
-//! What can be asked before anything is started: one frame, and the plan.
+//! Commands that start no servers: `peek` of one frame, and `plan`.
 
 use api::geometry::Dtype;
 use tests::job::job;
@@ -24,17 +24,17 @@ fn a_peek_is_one_request() {
     picture.next_frame(&mut pixels).unwrap();
     assert_eq!(pixels, MOVIE.raw(108));
     assert_eq!(source.requests().into_iter().collect::<Vec<_>>(), [(106, 1), (108, 1)]);
-    place.must_be_tidy(&["movie.json", "frame.npy", "frame.png"]);
+    place.must_leave_nothing_but(&["movie.json", "frame.npy", "frame.png"]);
 }
 
 #[test]
-fn a_peek_beyond_the_last_frame_asks_nobody() {
+fn a_peek_beyond_the_last_frame_sends_no_request() {
     let (place, source) = (Place::default(), FrameServer::png(MOVIE));
     let manifest = place.manifest("movie", &job(&source.url("{index}"), 20));
     let ended = place.call(["peek", manifest.to_str().unwrap(), "20", "-o", "frame.png"]);
     assert_eq!((ended.code, source.requests().len()), (Some(1), 0), "{}", ended.stderr);
     assert!(ended.sentence().contains("frame 20 is out of bounds"), "{}", ended.sentence());
-    place.must_be_tidy(&["movie.json"]);
+    place.must_leave_nothing_but(&["movie.json"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_same_job_has_the_same_plan() {
     };
     let text = plan();
     assert_eq!(text, plan());
-    for said in ["1000 × 200×300 uint16", "servers    5", "peak", "wire"] {
-        assert!(text.contains(said), "no '{said}' in:\n{text}");
+    for text_part in ["1000 × 200×300 uint16", "servers    5", "peak", "wire"] {
+        assert!(text.contains(text_part), "no '{text_part}' in:\n{text}");
     }
 }

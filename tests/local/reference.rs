@@ -1,4 +1,4 @@
-//! Every array of a job is what NumPy, SciPy and scikit-image make of the same frames.
+//! Every array of a job equals the result of NumPy, SciPy and scikit-image for the same frames.
 
 use std::path::PathBuf;
 use tests::job::{Job, job, volume};
@@ -9,7 +9,7 @@ use tests::source::FrameServer;
 const HEIGHT: usize = 37;
 const WIDTH: usize = 51;
 
-/// A folder of frames of one kind, and jobs over it.
+/// A folder of frames of one file format, and jobs over these frames.
 struct Frames {
     place: Place,
     kind: &'static str,
@@ -21,8 +21,8 @@ impl Frames {
         let frames = Self { place: Place::default(), kind, count };
         let (count, height, width) = (count.to_string(), HEIGHT.to_string(), WIDTH.to_string());
         let folder = frames.folder();
-        let asked = [kind, folder.to_str().unwrap(), "--count", &count, "--height", &height, "--width", &width, "--seed", "5"];
-        python("make_frames", &asked).unwrap();
+        let arguments = [kind, folder.to_str().unwrap(), "--count", &count, "--height", &height, "--width", &width, "--seed", "5"];
+        python("make_frames", &arguments).unwrap();
         frames
     }
 
@@ -54,7 +54,7 @@ impl Frames {
         }
     }
 
-    /// Runs a job, and has the referee compare every array that it gives.
+    /// Runs a job, and compares every array with the reference.
     fn check(&self, what: &str, job: &Job, servers: usize) {
         let (_, arrays) = self.place.results(what, job, servers);
         assert!(!arrays.is_empty(), "{what}: no arrays");
@@ -65,9 +65,9 @@ impl Frames {
         if self.kind == "jpeg" {
             compute.extend(["--raw-from", &result, "--within", "3"]);
         }
-        python("reference", &compute).unwrap_or_else(|said| panic!("{what}: {said}"));
-        let said = python("reference", &["compare", &reference, &result]).unwrap_or_else(|said| panic!("{what}: {said}"));
-        assert!(!said.contains("not compared"), "{what}: {said}");
+        python("reference", &compute).unwrap_or_else(|output| panic!("{what}: {output}"));
+        let output = python("reference", &["compare", &reference, &result]).unwrap_or_else(|output| panic!("{what}: {output}"));
+        assert!(!output.contains("not compared"), "{what}: {output}");
     }
 }
 
@@ -79,38 +79,38 @@ fn check_kinds(kinds: &[&'static str]) {
 }
 
 #[test]
-fn pngs_are_what_scikit_image_reads() {
+fn pngs_equal_scikit_image() {
     check_kinds(&["png8", "png16", "png_palette", "png_interlaced"]);
 }
 
 #[test]
-fn jpegs_are_what_scikit_image_reads_within_three_grays() {
+fn jpegs_equal_scikit_image_within_three_gray_levels() {
     check_kinds(&["jpeg"]);
 }
 
 #[test]
-fn tiffs_are_what_tifffile_reads() {
+fn tiffs_equal_tifffile() {
     check_kinds(&["tiff8", "tiff16", "tiff_f32", "tiff_deflate"]);
 }
 
 #[test]
-fn tiled_lzw_tiffs_are_what_tifffile_reads() {
+fn tiled_lzw_tiffs_equal_tifffile() {
     check_kinds(&["tiff_tiled_lzw"]);
 }
 
 #[test]
-fn raw_pixels_are_taken_as_they_are() {
+fn raw_pixels_are_read_unchanged() {
     check_kinds(&["raw8", "raw16", "raw_f32"]);
 }
 
 #[test]
-fn a_volume_has_many_frames_behind_each_url() {
+fn a_volume_has_many_frames_for_each_url() {
     let frames = Frames::of("volume", 26);
     let whole = |job: Job| job.frame(HEIGHT, WIDTH, "uint8").slabs_of(8).recenter(20, 31).fft("power").reduce(&["mean"]);
     frames.check("by-file", &whole(volume(&frames.url(), 26, 4)), 3);
     let source = FrameServer::folder(frames.folder());
     frames.check("by-http", &whole(volume(&source.url(frames.file()), 26, 4)), 3);
-    // Once by the job, once by the referee.
+    // One request from the job, one from the reference.
     assert!(source.requests().values().all(|&count| count == 2), "{:?}", source.requests());
 }
 
@@ -138,7 +138,7 @@ fn any_number_of_frames_is_transformed() {
 }
 
 #[test]
-fn spectra_are_scipys_whatever_their_output_window_and_trend() {
+fn spectra_equal_scipy_for_every_output_window_and_detrend() {
     for kind in ["raw8", "raw_f32"] {
         let frames = Frames::of(kind, 30);
         for output in ["power", "amplitude", "complex"] {
@@ -166,7 +166,7 @@ fn a_chunk_grid_changes_no_value() {
 }
 
 #[test]
-fn what_is_kept_is_what_was_asked_for() {
+fn kept_arrays_are_the_requested_arrays() {
     let frames = Frames::of("raw8", 30);
     let job = || frames.job().slabs_of(7).recenter(20, 31).rechunk([-1, 10, 10]).fft("power").reduce(&["mean"]);
     for keep in [&[][..], &["power"], &["raw", "recentered"], &["rechunked", "power"], &["raw", "recentered", "rechunked", "power"]] {
@@ -179,7 +179,7 @@ fn what_is_kept_is_what_was_asked_for() {
 }
 
 #[test]
-fn shares_need_not_divide_anything() {
+fn uneven_shares_equal_the_reference() {
     let frames = Frames::of("raw16", 29);
     let job = |slab| frames.job().slabs_of(slab).recenter(20, 31).fft("power").reduce_all();
     frames.check("more-servers-than-slabs", &job(20), 5);
@@ -190,7 +190,7 @@ fn shares_need_not_divide_anything() {
 }
 
 #[test]
-fn frames_start_anywhere_and_skip_any_number() {
+fn frames_may_have_any_start_and_step() {
     let frames = Frames::of("raw8", 100);
     let job = || job(&frames.url(), 20).frame(HEIGHT, WIDTH, "uint8").recenter(20, 31).fft("power");
     frames.check("forward", &job().start_step(5, 3), 2);

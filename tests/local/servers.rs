@@ -1,4 +1,4 @@
-//! Results do not depend on the number of servers, nor on the chunk grid: byte for byte.
+//! Results are identical, byte for byte, for every number of servers and every chunk grid.
 
 use api::geometry::Dtype;
 use tests::job::job;

@@ -1,4 +1,4 @@
-//! Readers slice as in NumPy, into every format; and are refused in words when they cannot.
+//! Slices equal NumPy's slices in every format. A refused request states the reason.
 
 use api::geometry::Dtype;
 use serde_json::json;
@@ -21,7 +21,7 @@ fn the_job(source: &FrameServer, dtype: &str) -> Job {
         .reduce(&["mean", "max"])
 }
 
-/// Every selection, with the formats that can hold it.
+/// Selections, with their formats.
 const SELECTIONS: [(&str, &str); 34] = [
     ("power", "npy json"),
     ("power[:]", "npy"),
@@ -59,41 +59,41 @@ const SELECTIONS: [(&str, &str); 34] = [
     ("recentered_mean_trace[::4]", "npy"),
 ];
 
-/// Runs a job with `--serve`, gets every selection in every format, and asks NumPy.
+/// Runs a job with `--serve`, gets every selection in every format, and compares the files with NumPy.
 fn check(dtype: Dtype) {
     let place = Place::default();
     let source = FrameServer::raw(Movie { frame: api::geometry::FrameSpec { dtype, ..MOVIE.frame } });
     let mut running = place.start_job("served", &the_job(&source, dtype.name()), 3, &["--serve"]);
     let url = running.until_served();
-    let mut questions = Vec::new();
+    let mut comparisons = Vec::new();
     for (selection, formats) in SELECTIONS {
         for format in formats.split(' ') {
-            let path = place.path(&format!("{}.{format}", questions.len()));
+            let path = place.path(&format!("{}.{format}", comparisons.len()));
             let ended = place.call(["get", &url, selection, "-o", path.to_str().unwrap()]);
             assert_eq!(ended.code, Some(0), "{selection} as {format}: {}", ended.stderr);
-            questions.push(json!([selection, path]));
+            comparisons.push(json!([selection, path]));
         }
     }
     let by_name = place.call(["get", "served", "power[2,3,4:6]"]);
     by_name.must_succeed();
-    questions.push(json!(["power[2,3,4:6]", place.write("standard-output.json", &by_name.stdout)]));
-    ask_numpy(&place, "served", &questions);
+    comparisons.push(json!(["power[2,3,4:6]", place.write("standard-output.json", &by_name.stdout)]));
+    compare_with_numpy(&place, "served", &comparisons);
 }
 
-fn ask_numpy(place: &Place, name: &str, questions: &[serde_json::Value]) {
-    let list = place.write("questions.json", json!(questions).to_string().as_bytes());
+fn compare_with_numpy(place: &Place, name: &str, comparisons: &[serde_json::Value]) {
+    let list = place.write("comparisons.json", json!(comparisons).to_string().as_bytes());
     let arrays = place.path(name).join("arrays.zarr");
-    let said = python("slices", &[arrays.to_str().unwrap(), list.to_str().unwrap()]).unwrap_or_else(|said| panic!("{said}"));
-    assert!(said.starts_with(&format!("{} slices equal", questions.len())), "{said}");
+    let output = python("slices", &[arrays.to_str().unwrap(), list.to_str().unwrap()]).unwrap_or_else(|output| panic!("{output}"));
+    assert!(output.starts_with(&format!("{} slices equal", comparisons.len())), "{output}");
 }
 
 #[test]
-fn slices_are_numpys_in_every_format() {
+fn slices_equal_numpy_in_every_format() {
     check(Dtype::Uint8);
 }
 
 #[test]
-fn slices_of_other_types_are_numpys_too() {
+fn slices_of_other_types_equal_numpy() {
     check(Dtype::Uint16);
     check(Dtype::Float32);
 }
@@ -116,15 +116,15 @@ fn slices_are_saved_in_every_format() {
     let more: Vec<&str> = saves.iter().flat_map(|save| ["--save", save]).collect();
     let running = place.start_job("saved", &the_job(&source, "uint8"), 3, &more);
     let _ = place.results_of("saved", running);
-    let questions: Vec<_> = saved.iter().map(|(selection, path)| json!([selection, place.path(path)])).collect();
-    ask_numpy(&place, "saved", &questions);
-    let mut expected = vec!["saved.json", "saved", "questions.json"];
+    let comparisons: Vec<_> = saved.iter().map(|(selection, path)| json!([selection, place.path(path)])).collect();
+    compare_with_numpy(&place, "saved", &comparisons);
+    let mut expected = vec!["saved.json", "saved", "comparisons.json"];
     expected.extend(saved.iter().map(|(_, path)| *path));
-    place.must_be_tidy(&expected);
+    place.must_leave_nothing_but(&expected);
 }
 
 #[test]
-fn readers_and_peers_are_refused_in_words() {
+fn refused_requests_state_the_reason() {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
     let mut running = place.start_job("served", &the_job(&source, "uint8"), 2, &["--serve"]);
     let url = running.until_served();

@@ -1,4 +1,4 @@
-//! Outputs go to an object store and stacks come from one, as zarr-python and NumPy have them; all of an output, or nothing.
+//! Outputs to and sources from an object store equal zarr-python and NumPy. An output is complete or does not open.
 
 use api::geometry::Dtype;
 use nix::sys::signal::Signal;
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tests::job::{Job, job, zarr};
 use tests::movie::Movie;
 use tests::place::Place;
-use tests::processes::soon_gone;
-use tests::referee::{python, python_alone};
+use tests::processes::end_in_time;
+use tests::referee::{python, python_process};
 use tests::s3::ObjectStore;
 use tests::source::FrameServer;
 use tests::until;
@@ -16,7 +16,7 @@ use tests::zarr::{Arrays, must_be_equal};
 
 const MOVIE: Movie = Movie::of(40, 48, Dtype::Uint8);
 
-/// A job with outputs to a store.
+/// A store, a source, and a folder whose commands have the keys of the store.
 struct Stage {
     place: Place,
     store: ObjectStore,
@@ -31,47 +31,47 @@ impl Default for Stage {
 }
 
 impl Stage {
-    /// A job over the movie from that frame on: other frames, other values.
+    /// A job over 48 frames of the movie. Another first frame gives other values.
     fn job(&self, first: i64) -> Job {
         let job = job(&self.source.url("{index}"), 48).start_step(first, 1).frame_of(MOVIE).slabs_of(4);
         job.recenter(20, 24).fft("power").reduce(&["mean"])
     }
 
-    /// Runs a job to its end, and has zarr-python and NumPy read each of its outputs.
+    /// Runs a job, and compares each output with zarr-python and NumPy.
     fn check(&self, name: &str, job: Job, outputs: &[(&str, &str, Value)], servers: usize) {
-        let mut questions = Vec::new();
+        let mut comparisons = Vec::new();
         let mut job = job;
         for (select, key, more) in outputs {
             let url = self.store.url(key);
             job = job.output(select, &url, more);
-            let mut question = more.clone();
-            question["select"] = json!(select);
-            question["url"] = json!(url);
-            questions.push(question);
+            let mut comparison = more.clone();
+            comparison["select"] = json!(select);
+            comparison["url"] = json!(url);
+            comparisons.push(comparison);
         }
         let _ = self.place.results(name, &job, servers);
-        self.must_compare(name, &json!(questions));
+        self.must_compare(name, &json!(comparisons));
     }
 
-    /// zarr-python and NumPy read outputs of the job of that name, each as its question says.
-    fn must_compare(&self, name: &str, questions: &Value) {
-        let list = self.place.write(&format!("{name}-questions.json"), questions.to_string().as_bytes());
+    /// Compares outputs of the named job with zarr-python and NumPy.
+    fn must_compare(&self, name: &str, comparisons: &Value) {
+        let list = self.place.write(&format!("{name}-comparisons.json"), comparisons.to_string().as_bytes());
         let arrays = self.place.path(name).join("arrays.zarr");
-        let said = python_alone("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.store.environment());
-        let said = said.unwrap_or_else(|said| panic!("{name}: {said}"));
-        assert!(said.starts_with(&format!("{} outputs equal", questions.as_array().unwrap().len())), "{said}");
+        let output = python_process("stores", &["compare", arrays.to_str().unwrap(), list.to_str().unwrap()], &self.store.environment());
+        let output = output.unwrap_or_else(|output| panic!("{name}: {output}"));
+        assert!(output.starts_with(&format!("{} outputs equal", comparisons.as_array().unwrap().len())), "{output}");
     }
 
-    /// Panics when a key is there for readers.
+    /// Checks that no reader opens these keys.
     fn must_be_absent(&self, keys: &[&str]) {
         let urls: Vec<String> = keys.iter().map(|key| self.store.url(key)).collect();
         let arguments: Vec<&str> = std::iter::once("absent").chain(urls.iter().map(String::as_str)).collect();
-        python_alone("stores", &arguments, &self.store.environment()).unwrap_or_else(|said| panic!("{said}"));
+        python_process("stores", &arguments, &self.store.environment()).unwrap_or_else(|output| panic!("{output}"));
     }
 
-    /// A job with an array of a great many chunks.
+    /// A job whose output has many chunks.
     fn long(&self, first: i64) -> Job {
-        // Each chunk is a request, small as it is.
+        // Each small chunk is one request.
         self.job(first).output("power", &self.store.url("long.zarr"), &json!({"chunks": [2, 4, 4]}))
     }
 
@@ -79,9 +79,9 @@ impl Stage {
     fn start_long(&self, name: &str, job: &Job) -> tests::place::Running {
         let before = self.store.objects("long.zarr/");
         let mut running = self.place.start_job(name, job, 3, &[]);
-        // The number alone would not do where the same keys are written again.
-        until("chunks are being written", || {
-            assert!(running.ended().is_none(), "it ended before: {:?}", running.told());
+        // The number of keys alone does not show the start of a second write of the same keys.
+        until("the servers write chunks", || {
+            assert!(running.ended().is_none(), "the run ended before the first chunk: {:?}", running.stderr_lines());
             let now = self.store.objects("long.zarr/");
             now != before && now.iter().any(|key| key.contains("/c/"))
         });
@@ -90,7 +90,7 @@ impl Stage {
 }
 
 #[test]
-fn outputs_in_an_object_store_are_numpys() {
+fn outputs_in_an_object_store_equal_numpy() {
     let stage = Stage::default();
     let outputs = [
         ("power", "whole.zarr", json!({})),
@@ -108,18 +108,18 @@ fn outputs_in_an_object_store_are_numpys() {
     for servers in [1, 3] {
         stage.check(&format!("outputs-{servers}"), stage.job(0), &outputs, servers);
     }
-    // The same keys again, with other values and on another grid.
+    // The same keys again, with other values and another chunk grid.
     let again = [("power", "whole.zarr", json!({"chunks": [48, 3, 3]})), ("power[:,3,::-2]", "slice.npy", json!({}))];
     stage.check("again", stage.job(100), &again, 3);
 }
 
 #[test]
-fn outputs_by_webdav_are_numpys() {
+fn outputs_by_webdav_equal_numpy() {
     let stage = Stage::default();
     let server = WebDav::default();
     let array = json!({"select": "power", "url": server.url("folder/power.zarr"), "chunks": [-1, 5, 7]});
     let series = json!({"select": "power[:,3,::-2]", "url": server.url("series.npy")});
-    // Many servers that make the same folders; then what is there is replaced.
+    // Several servers create the same folders. The second job replaces the outputs.
     for (name, first) in [("made", 0), ("replaced", 100)] {
         let job = stage.job(first).output("power", &server.url("folder/power.zarr"), &json!({"chunks": [-1, 5, 7]}));
         let _ = stage.place.results(name, &job.output("power[:,3,::-2]", &server.url("series.npy"), &json!({})), 3);
@@ -128,32 +128,32 @@ fn outputs_by_webdav_are_numpys() {
 }
 
 #[test]
-fn an_output_of_many_parts_is_numpys() {
+fn a_multipart_output_equals_numpy() {
     const LARGE: Movie = Movie::of(256, 256, Dtype::Uint8);
     let stage = Stage { source: FrameServer::ready((0..8).map(|index| LARGE.raw(index)).collect()), ..Stage::default() };
     let job = job(&stage.source.url("{index}"), 64).frame_of(LARGE).fft("power").keep(&["power"]);
-    // 16 MiB: more than one part of an upload may hold.
+    // 16 MiB is larger than one part of a multipart upload.
     let outputs = [("power", "large.npy", json!({})), ("power", "large.zarr", json!({"chunks": [64, 32, 32], "shards": [64, 256, 256]}))];
     stage.check("large", job, &outputs, 2);
 }
 
 #[test]
-fn a_run_that_is_killed_while_it_writes_leaves_nothing_that_opens() {
+fn a_run_killed_while_it_writes_leaves_no_output_that_opens() {
     let stage = Stage::default();
     let job = stage.long(0).output("power", &stage.store.url("slice.npy"), &json!({}));
     let running = stage.start_long("killed", &job);
     let servers = running.servers();
     running.signal(Signal::SIGKILL);
-    assert!(soon_gone(&servers), "some of {servers:?} still live");
+    assert!(end_in_time(&servers), "some of {servers:?} are still alive");
     stage.must_be_absent(&["long.zarr"]);
-    // The file is written by itself: before, or not at all.
+    // The file is independent of the array: complete or absent.
     if stage.store.objects("slice.npy").is_empty() {
         stage.must_be_absent(&["slice.npy"]);
     }
 }
 
 #[test]
-fn a_failed_job_leaves_nothing_that_opens() {
+fn a_failed_job_leaves_no_output_that_opens() {
     let stage = Stage::default();
     let running = stage.start_long("failed", &stage.long(0).backoff_limit(0));
     running.servers()[1].kill();
@@ -163,10 +163,10 @@ fn a_failed_job_leaves_nothing_that_opens() {
 }
 
 #[test]
-fn a_server_lost_while_outputs_are_written_is_made_good() {
+fn a_server_lost_while_outputs_are_written_is_replaced() {
     let stage = Stage::default();
     let running = stage.start_long("lost", &stage.long(0));
-    assert!(!stage.store.objects("long.zarr/").contains(&"long.zarr/zarr.json".to_owned()), "the metadata came before the chunks");
+    assert!(!stage.store.objects("long.zarr/").contains(&"long.zarr/zarr.json".to_owned()), "the metadata exists before all chunks");
     running.servers()[1].kill();
     let (summary, _) = stage.place.results_of("lost", running);
     assert!(summary["restarts"].as_u64() >= Some(1), "{summary}");
@@ -174,19 +174,19 @@ fn a_server_lost_while_outputs_are_written_is_made_good() {
 }
 
 #[test]
-fn an_output_that_is_half_replaced_does_not_open() {
+fn a_half_replaced_output_does_not_open() {
     let stage = Stage::default();
     let _ = stage.place.results("first", &stage.long(0), 3);
-    // Its metadata would fit the other values too.
+    // The metadata of the first output also fits the second output.
     let running = stage.place.start_job("second", &stage.long(100), 3, &[]);
     let key = "long.zarr/zarr.json".to_owned();
-    until("the metadata of what is replaced is gone", || !stage.store.objects("long.zarr/").contains(&key));
+    until("the metadata of the first output is deleted", || !stage.store.objects("long.zarr/").contains(&key));
     running.signal(Signal::SIGKILL);
     drop(running);
     stage.must_be_absent(&["long.zarr"]);
 }
 
-/// A job over an array, and what it has to give: the same as a job over the frames themselves.
+/// Checks that a job over an array equals a job over the frames.
 fn check_source(place: &Place, name: &str, url: &str, array: &str, expected: &Arrays) {
     for servers in [1, 3] {
         let job = zarr(url, array).slabs_of(4).recenter(20, 24).fft("power").reduce(&["mean"]);
@@ -196,7 +196,7 @@ fn check_source(place: &Place, name: &str, url: &str, array: &str, expected: &Ar
     }
 }
 
-/// A stage, and what a job over its frames as images gives: what one over them as an array has to equal.
+/// A stage, and the results of a job over the frames as images, which a job over the same frames as an array must equal.
 fn with_expected() -> (Stage, Arrays) {
     let stage = Stage::default();
     let (_, expected) = stage.place.results("frames", &stage.job(0), 2);
@@ -204,19 +204,19 @@ fn with_expected() -> (Stage, Arrays) {
 }
 
 #[test]
-fn a_stack_may_be_zarr_of_any_make() {
+fn a_source_may_be_zarr_from_other_writers() {
     let (stage, expected) = with_expected();
     let place = &stage.place;
     let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
     let frames: Vec<u8> = (0..48).flat_map(|index| MOVIE.raw(index)).collect();
     place.write("stack.npy", &npy(&frames, [48, 40, 48]));
-    python("stores", &["make", &path("made"), &path("stack.npy")]).unwrap_or_else(|said| panic!("{said}"));
+    python("stores", &["make", &path("made"), &path("stack.npy")]).unwrap_or_else(|output| panic!("{output}"));
     check_source(place, "blosc", &format!("file://{}", path("made/v2.zarr")), "0", &expected);
     check_source(place, "zstd", &format!("file://{}", path("made/v3.zarr")), "0", &expected);
 }
 
 #[test]
-fn a_stack_may_be_another_jobs_output() {
+fn a_source_may_be_the_output_of_another_job() {
     let (stage, expected) = with_expected();
     let raw = stage.job(0).keep(&["raw"]);
     let raw = raw.output("raw", &stage.store.url("raw.zarr"), &json!({"chunks": [5, 16, 16]}));
@@ -227,19 +227,19 @@ fn a_stack_may_be_another_jobs_output() {
 }
 
 #[test]
-fn a_stack_may_be_what_another_job_serves() {
+fn a_source_may_be_a_served_job() {
     let (stage, expected) = with_expected();
     let mut serving = stage.place.start_job("serving", &stage.job(0).keep(&["raw", "recentered"]), 3, &["--serve"]);
     let url = serving.until_served();
     let (base, token) = url.split_once("/?token=").unwrap();
     let root = format!("{base}/t/{token}/arrays.zarr");
     check_source(&stage.place, "served", &root, "raw", &expected);
-    // What is recentered already is only transformed.
+    // The second job only transforms the recentered frames.
     let (_, arrays) = stage.place.results("transformed", &zarr(&root, "recentered").fft("power"), 2);
-    assert!(arrays["power"] == expected["power"], "the spectra of what is served are others");
+    assert!(arrays["power"] == expected["power"], "spectra of the served array differ");
 }
 
-/// Bytes as NumPy's file of them.
+/// An .npy file of uint8 values (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 fn npy(values: &[u8], shape: [usize; 3]) -> Vec<u8> {
     let [t, y, x] = shape;
     let mut header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({t}, {y}, {x})}}");

@@ -1,15 +1,15 @@
-//! Rules of the house that can be read off its files.
+//! Checks of project rules in the source files.
 
 use std::path::{Path, PathBuf};
 use tests::place::Place;
 use tests::repository;
 
-/// A file longer than this should become two.
-const MOST_LINES: usize = 400;
-/// Files that may be longer, with the reason.
-const LONGER: [(&str, &str); 0] = [];
+/// Longest permitted file, in lines.
+const MAX_LINES: usize = 400;
+/// Exceptions from the length rule, with the reason.
+const LONG_FILES: [(&str, &str); 0] = [];
 
-/// Every .rs file of a crate's folder.
+/// All .rs files of a folder.
 fn sources(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![repository().join(folder)];
@@ -26,24 +26,24 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A file's text up to its tests.
+/// The text of a file before its test module.
 fn without_tests(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
 }
 
-fn check_words(folder: &str, forbidden: &[&str]) {
+fn check_absent(folder: &str, forbidden: &[&str]) {
     let files = sources(folder);
     assert!(!files.is_empty(), "{folder} has no sources");
     for path in files.iter().filter(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests")) {
         let text = without_tests(path);
         for word in forbidden {
-            assert!(!text.contains(word), "{} says {word}", path.display());
+            assert!(!text.contains(word), "{} contains {word}", path.display());
         }
     }
 }
 
-/// The normal dependencies that a crate names.
+/// The normal dependencies of a crate.
 fn dependencies(of: &str) -> Vec<String> {
     let text = std::fs::read_to_string(repository().join(of).join("Cargo.toml")).unwrap();
     let section = text.split("[dependencies]").nth(1).unwrap_or_default();
@@ -53,24 +53,24 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 #[test]
-fn api_depends_on_serde_and_thiserror_alone() {
+fn api_depends_only_on_serde_and_thiserror() {
     assert_eq!(dependencies("api"), ["serde", "thiserror"]);
 }
 
 #[test]
 fn api_does_no_io_and_reads_no_clock() {
-    check_words("api/src", &["tokio", "reqwest", "kube", "Instant::now", "SystemTime", "std::fs", "std::net", "std::env"]);
+    check_absent("api/src", &["tokio", "reqwest", "kube", "Instant::now", "SystemTime", "std::fs", "std::net", "std::env"]);
 }
 
 #[test]
-fn kubernetes_words_stay_out_of_the_data_path() {
+fn the_data_path_does_not_use_kubernetes() {
     for folder in ["api/src", "chunkserver/src"] {
-        check_words(folder, &["kube::", "k8s_openapi"]);
+        check_absent(folder, &["kube::", "k8s_openapi"]);
     }
     assert!(!dependencies("chunkserver").iter().any(|name| name.starts_with("kube") || name.starts_with("k8s") || name == "crds"));
 }
 
-/// The crates of the workspace that each crate may depend on: one direction, from the shared types to the command.
+/// The permitted workspace dependencies of each crate: in one direction, from the shared types to the command.
 const MAY_USE: [(&str, &[&str]); 9] = [
     ("api", &[]),
     ("crds", &[]),
@@ -88,7 +88,7 @@ fn crates_depend_on_each_other_in_one_direction() {
     let ours = |name: &String| MAY_USE.iter().any(|(folder, _)| folder.rsplit('/').next() == Some(name));
     for (folder, allowed) in MAY_USE {
         let used: Vec<String> = dependencies(folder).into_iter().filter(ours).collect();
-        assert!(!dependencies(folder).is_empty(), "{folder} has no dependencies at all: is its Cargo.toml read?");
+        assert!(!dependencies(folder).is_empty(), "{folder}/Cargo.toml has no dependencies; is the path right?");
         for name in used {
             assert!(allowed.contains(&name.as_str()), "{folder} depends on {name}");
         }
@@ -106,28 +106,28 @@ fn no_crate_holds_more_than_a_third_of_the_code() {
 }
 
 #[test]
-fn no_file_is_too_long_to_read() {
+fn every_file_is_shorter_than_400_lines() {
     for folder in ["api", "chunkserver", "operator", "crds", "cli", "tests", "benches"] {
         for path in sources(folder) {
             let lines = std::fs::read_to_string(&path).unwrap().lines().count();
-            let excused = LONGER.iter().any(|(file, _)| repository().join(file) == path);
-            assert!(lines < MOST_LINES || excused, "{} has {lines} lines", path.display());
+            let excepted = LONG_FILES.iter().any(|(file, _)| repository().join(file) == path);
+            assert!(lines < MAX_LINES || excepted, "{} has {lines} lines", path.display());
         }
     }
 }
 
 #[test]
-fn the_crd_in_the_repository_is_the_one_that_the_types_give() {
+fn the_crd_in_the_repository_matches_the_types() {
     let place = Place::default();
     let ended = place.call(["crd"]);
     ended.must_succeed();
     let written = std::fs::read(repository().join("crds/arrayjobs.yaml")).unwrap_or_else(|error| panic!("crds/arrayjobs.yaml: {error}"));
-    assert!(ended.stdout == written, "crds/arrayjobs.yaml is not what `arrayjob crd` prints; `make crds` writes it");
+    assert!(ended.stdout == written, "crds/arrayjobs.yaml differs from the output of `arrayjob crd`; run `make crds`");
 }
 
 #[test]
-fn the_chart_installs_the_crd_of_the_repository() {
+fn the_crd_in_the_chart_matches_the_repository() {
     let read = |path: &str| std::fs::read(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     let same = read("crds/arrayjobs.yaml") == read("charts/arrayjob-crds/files/arrayjobs.yaml");
-    assert!(same, "the chart's definition is another one than crds/arrayjobs.yaml; `make crds` writes both");
+    assert!(same, "the definition in the chart differs from crds/arrayjobs.yaml; run `make crds`");
 }

@@ -1,4 +1,4 @@
-//! Frames behind HTTPS, trusted by name and not otherwise.
+//! Frames from an HTTPS source: the command trusts a private authority only if it is configured.
 
 use api::geometry::Dtype;
 use tests::job::job;
@@ -11,7 +11,7 @@ use tests::zarr::must_be_equal;
 const MOVIE: Movie = Movie::of(21, 34, Dtype::Uint8);
 
 #[test]
-fn a_private_authority_is_trusted_when_it_is_named() {
+fn a_private_authority_is_trusted_only_when_configured() {
     let (secure, plain) = (TlsServer::png(MOVIE), FrameServer::png(MOVIE));
     let place = Place::default();
     let job = |url: String| job(&url, 9).recenter(12, 12).fft("power").reduce(&["mean"]);

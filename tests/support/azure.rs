@@ -1,20 +1,20 @@
-//! A store that somebody else wrote, for outputs and sources behind `az://`: Azurite, which Azure's makers test with.
+//! A third-party store for `az://` outputs and sources: Azurite, the emulator of Azure Storage (<https://github.com/Azure/Azurite>).
 
 use crate::listening::Listening;
-use crate::referee::python_alone;
+use crate::referee::python_process;
 use crate::repository;
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// The container that there is.
+/// The only container.
 const CONTAINER: &str = "container";
-/// The only account, and the key of it in base64.
+/// The name of the only account, and its key in base64.
 const ACCOUNT: [&str; 2] = ["tester", "YSBzZWNyZXQgb2Ygbm9ib2R5J3M="];
-/// Of the account, and of no use.
+/// A well-formed key that the account does not have.
 const WRONG_KEY: &str = "YW5vdGhlciBzZWNyZXQ=";
 
-/// A store with one empty container. Gone when dropped.
+/// A store with one empty container. Dropping the value ends the store.
 #[derive(Debug)]
 pub struct Azure {
     server: Listening,
@@ -30,19 +30,19 @@ impl Default for Azure {
             command
                 .arg(repository().join("tests/azurite/node_modules/azurite/dist/src/blob/main.js"))
                 .args(["--blobHost", &listen.ip().to_string(), "--blobPort", &listen.port().to_string()])
-                // It would tell its makers of each start.
+                // Azurite sends telemetry by default.
                 .args(["--silent", "--disableTelemetry", "--inMemoryPersistence"])
                 .env("AZURITE_ACCOUNTS", ACCOUNT.join(":"))
                 .current_dir(folder.path());
             command
         });
         let store = Self { server, _folder: folder };
-        python_alone("azure_container", &[CONTAINER], &store.environment()).unwrap_or_else(|said| panic!("{said}"));
+        python_process("azure_container", &[CONTAINER], &store.environment()).unwrap_or_else(|output| panic!("{output}"));
         store
     }
 }
 
-/// The server's packages, where they are missing.
+/// Installs the npm packages of the server if they are missing.
 fn install() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -52,17 +52,17 @@ fn install() {
 }
 
 impl Azure {
-    /// The URL of an object, or of a prefix.
+    /// The URL of an object or a prefix.
     pub fn url(&self, key: &str) -> String {
         format!("az://{CONTAINER}/{key}")
     }
 
-    /// What reaches it by its environment.
+    /// Environment variables with the address and the keys of the store.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         self.environment_of(ACCOUNT[1])
     }
 
-    /// The same with a key that is not the account's.
+    /// The same variables with a wrong key.
     pub fn wrong_environment(&self) -> Vec<(&'static str, String)> {
         self.environment_of(WRONG_KEY)
     }

@@ -1,5 +1,5 @@
-//! A Kubernetes cluster as tests use it: kubectl, helm and docker as processes, a namespace for each test, and the operator
-//! that `tests/cluster/run` has installed.
+//! A Kubernetes cluster for tests: kubectl, helm and docker as processes, a namespace for each test, and the operator that
+//! `tests/cluster/run` installed.
 
 mod applied;
 mod forward;
@@ -11,46 +11,46 @@ mod stage;
 mod store;
 mod tools;
 
-pub use applied::{Applied, Condition, HowLost, Pod, Work};
+pub use applied::{Applied, Condition, Deletion, Pod, Work};
 pub use forward::{Forward, Reader};
 pub use plugin::Plugin;
-pub use reference::{Slices, refereed};
+pub use reference::{Slices, numpy_results};
 pub use stage::{Source, Stage};
 pub use store::{STORE, store_image};
 pub use tools::{helm, kubectl, tool};
 
 use std::time::{Duration, Instant};
 
-/// Between two looks.
-const PACE: Duration = Duration::from_millis(100);
-/// Between two looks at something that is soon over.
-const HASTE: Duration = Duration::from_millis(30);
+/// The time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The time between two polls for a short-lived state.
+const FAST_POLL_INTERVAL: Duration = Duration::from_millis(30);
 
-/// Looks ten times a second until `look` finds something; until then it says what it sees instead.
+/// Polls ten times a second until `poll` returns a value. The error of `poll` describes the current state.
 ///
 /// # Panics
-/// After `limit`, with what was seen last.
-pub fn until<T>(what: &str, limit: Duration, look: impl FnMut() -> Result<T, String>) -> T {
-    every(PACE, what, limit, look)
+/// After `limit`, with the last state.
+pub fn until<T>(what: &str, limit: Duration, poll: impl FnMut() -> Result<T, String>) -> T {
+    every(POLL_INTERVAL, what, limit, poll)
 }
 
-/// As [`until`], for what may be over within a tenth of a second.
-pub(crate) fn hastily<T>(what: &str, limit: Duration, look: impl FnMut() -> Result<T, String>) -> T {
-    every(HASTE, what, limit, look)
+/// As [`until`], for a state that may last less than a tenth of a second.
+pub(crate) fn until_fast<T>(what: &str, limit: Duration, poll: impl FnMut() -> Result<T, String>) -> T {
+    every(FAST_POLL_INTERVAL, what, limit, poll)
 }
 
-fn every<T>(pace: Duration, what: &str, limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let begun = Instant::now();
+fn every<T>(interval: Duration, what: &str, limit: Duration, mut poll: impl FnMut() -> Result<T, String>) -> T {
+    let start = Instant::now();
     loop {
-        match look() {
+        match poll() {
             Ok(found) => return found,
-            Err(seen) => assert!(begun.elapsed() < limit, "waited {limit:?} in vain until {what}; last seen: {seen}"),
+            Err(state) => assert!(start.elapsed() < limit, "timeout after {limit:?}: {what}; last state: {state}"),
         }
-        std::thread::park_timeout(pace);
+        std::thread::park_timeout(interval);
     }
 }
 
-/// A duration that reads as a sentence's end.
+/// Shorthand for [`Duration::from_secs`].
 pub const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }

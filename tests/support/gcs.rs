@@ -1,7 +1,7 @@
-//! Google's interface of objects in XML, which is S3's but for its keys, for outputs and sources behind `gs://`.
+//! A store for `gs://` outputs and sources: the XML API of Google Cloud Storage, which equals the S3 API except for authentication.
 //!
-//! Emulators of Google's store know its interface in JSON, and too little of this one. So objects are kept by the S3 server
-//! that somebody else wrote, behind a gateway that takes Google's tokens.
+//! Emulators of Google Cloud Storage implement the JSON API and too little of the XML API. Therefore the third-party S3 server
+//! stores the objects, behind a gateway that accepts bearer tokens.
 
 use crate::listening::Listening;
 use crate::referee::interpreter;
@@ -9,10 +9,10 @@ use crate::repository;
 use crate::s3::{BUCKET, ObjectStore};
 use std::process::Command;
 
-/// The only token that is any good.
+/// The only valid token.
 const TOKEN: &str = "a-token-of-nobodys";
 
-/// A store with one empty bucket. Gone when dropped.
+/// A store with one empty bucket. Dropping the value ends the store.
 #[derive(Debug)]
 pub struct Gcs {
     gateway: Listening,
@@ -35,17 +35,17 @@ impl Default for Gcs {
 }
 
 impl Gcs {
-    /// The URL of an object, or of a prefix.
+    /// The URL of an object or a prefix.
     pub fn url(&self, key: &str) -> String {
         format!("gs://{BUCKET}/{key}")
     }
 
-    /// What reaches it by its environment.
+    /// Environment variables with the address and the token of the store.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         self.environment_of(TOKEN)
     }
 
-    /// The same with a token that nobody gave out.
+    /// The same variables with an invalid token.
     pub fn wrong_environment(&self) -> Vec<(&'static str, String)> {
         self.environment_of("another")
     }

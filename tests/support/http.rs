@@ -1,45 +1,45 @@
-//! One request at a time, for what no command of ours asks: wrong tokens, stale boot ids, an API server behind a proxy.
+//! A minimal HTTP client for requests that `arrayjob` does not send: wrong tokens, stale boot ids, an API server behind a proxy.
 
 use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Longest silence within an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest pause within a response.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a server answered.
+/// A response.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// The status.
+pub struct Response {
+    /// The status code.
     pub status: u16,
-    /// The body, as it came.
+    /// The body.
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
-/// The status of the answer to a GET of `http://HOST:PORT/PATH`, and its text.
+/// Sends a GET request to `http://HOST:PORT/PATH`; returns the status code and the text of the response.
 pub fn get(url: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let answer = call("GET", url, headers).unwrap();
-    (answer.status, answer.text())
+    let response = call("GET", url, headers).unwrap();
+    (response.status, response.text())
 }
 
-/// The answer to a request without a body.
+/// Sends a request without a body.
 ///
 /// # Errors
-/// When the server is not there, or breaks off.
-pub fn call(method: &str, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+/// When the connection fails or closes early.
+pub fn call(method: &str, url: &str, headers: &[(&str, &str)]) -> Result<Response> {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(READ_TIMEOUT))?;
     let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    // Who speaks 1.0 is answered in one piece, up to the connection's end.
+    // HTTP/1.0 excludes a chunked response.
     write!(stream, "{method} /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n")?;
     let mut reader = BufReader::new(stream);
     let (mut status, mut length) = (None, None);
@@ -52,12 +52,12 @@ pub fn call(method: &str, url: &str, headers: &[(&str, &str)]) -> Result<Answer>
         }
         line.clear();
     }
-    let status = status.ok_or_else(|| std::io::Error::other(format!("{url} answered without a status")))?;
+    let status = status.ok_or_else(|| std::io::Error::other(format!("the response of {url} has no status code")))?;
     let mut body = Vec::new();
-    // What stands between may close the connection a second later.
+    // A proxy may close the connection a second after the response, so that the end of the connection is not awaited.
     reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut body)?;
     if length.is_some_and(|length| body.len() as u64 != length) {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(Answer { status, body })
+    Ok(Response { status, body })
 }

@@ -1,9 +1,9 @@
-//! What tests stand on: a source of frames that misbehaves on request, manifests, the built command and its processes,
-//! a reader of what it wrote, and the referee in NumPy.
+//! Helpers of the tests: a source of frames with faults on request, manifests, the built command and its processes,
+//! a reader of Zarr outputs, and the reference implementation in NumPy.
 //!
-//! Whatever a test starts belongs to a value that ends it when dropped, so a failed test leaves nothing behind either.
+//! A value owns each process and folder of a test. Dropping the value removes them, also after a failed test.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up should say so and stop")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed setup fails the test")]
 
 pub mod azure;
 pub mod browser;
@@ -25,28 +25,28 @@ pub mod zarr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Longer than anything waited for here takes on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than every awaited condition takes on a slow machine.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits until `holds`, at most [`PATIENCE`].
+/// Waits until `condition` holds, at most [`TIMEOUT`].
 ///
 /// # Panics
-/// When it does not come to hold.
-pub fn until(what: &str, holds: impl FnMut() -> bool) {
-    assert!(within(PATIENCE, holds), "waited {PATIENCE:?} in vain until {what}");
+/// After the timeout.
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(within(TIMEOUT, condition), "timeout after {TIMEOUT:?}: {what}");
 }
 
-/// Whether `holds` comes true within `longest`.
-pub fn within(longest: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let begun = Instant::now();
+/// Whether `condition` holds within `timeout`.
+pub fn within(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
     loop {
-        if holds() {
+        if condition() {
             return true;
         }
-        if begun.elapsed() > longest {
+        if start.elapsed() > timeout {
             return false;
         }
-        // The kernel tells nobody of most conditions waited for here; a look costs microseconds.
+        // The kernel has no notification for most of these conditions. A poll costs microseconds.
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

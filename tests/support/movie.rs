@@ -1,8 +1,8 @@
-//! Frame numbers in, pixels out: a bright blob that wanders and flickers over noise, the same each time.
+//! A synthetic movie: a bright blob that moves and flickers over noise. The pixels depend only on the index of the frame.
 
 use api::geometry::{Dtype, FrameSpec};
 
-/// A movie of frames of one kind.
+/// A movie whose frames have one shape and type.
 #[derive(Clone, Copy, Debug)]
 pub struct Movie {
     /// Height, width and element type of its frames.
@@ -36,7 +36,7 @@ impl Movie {
         pixels
     }
 
-    /// The frames from `first`, one after another.
+    /// The pixels of `depth` frames from `first`, axes (t, y, x).
     pub fn volume(&self, first: i64, depth: i64) -> Vec<u8> {
         (first..first + depth).flat_map(|index| self.raw(index)).collect()
     }
@@ -47,7 +47,7 @@ impl Movie {
     }
 }
 
-/// From 0 to 1, without a pattern that an eye or a spectrum would find.
+/// Uniform noise from 0 to 1: a hash of the position.
 fn noise(index: i64, y: usize, x: usize) -> f64 {
     let mut h = (index as u64) << 40 ^ (y as u64) << 20 ^ x as u64;
     for _ in 0..2 {
@@ -59,7 +59,7 @@ fn noise(index: i64, y: usize, x: usize) -> f64 {
 /// A gray PNG of little-endian pixels.
 ///
 /// # Panics
-/// For floats, which PNG has not.
+/// For `Float32`: PNG has no floats.
 pub fn png(frame: FrameSpec, pixels: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, frame.width as u32, frame.height as u32);
@@ -78,15 +78,15 @@ pub fn png(frame: FrameSpec, pixels: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A PNG whose header promises more than it holds.
-pub fn png_of_promises(height: u32, width: u32) -> Vec<u8> {
+/// A PNG whose header states a larger image than the data contains.
+pub fn png_with_false_header(height: u32, width: u32) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width, height);
     encoder.set_color(png::ColorType::Grayscale);
     let mut writer = encoder.write_header().unwrap();
-    // zlib's header and an empty last block; whoever believes the header has allocated all by then.
+    // A zlib header and an empty last block. A decoder that trusts the image header has allocated the whole image before this block.
     writer.write_chunk(png::chunk::IDAT, &[0x78, 0x01, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01]).unwrap();
-    // The image is not whole, on purpose: finishing says so.
+    // The encoder reports the incomplete image, which is intended.
     let _ = writer.finish();
     out
 }

@@ -1,9 +1,9 @@
-//! A folder of its own for one test, and the command run in it; nothing outlives it.
+//! A temporary folder for one test, and the command in this folder. Dropping the value removes both.
 
 use crate::job::Job;
 use crate::processes::Process;
 use crate::zarr::{self, Arrays};
-use crate::{PATIENCE, until, within};
+use crate::{TIMEOUT, until, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use tempfile::TempDir;
 
-/// Carries a test's mark to every process that it starts, however deep.
+/// An environment variable that marks the processes of a test and all their descendants.
 const MARK: &str = "ARRAYJOB_TEST_PLACE";
 
-/// A folder with a manifest, results, and room for what the command puts aside.
+/// A folder for manifests, results, scratch files and entries of served jobs.
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
@@ -34,23 +34,23 @@ impl Drop for Place {
 impl Default for Place {
     fn default() -> Self {
         let folder = tempfile::Builder::new().prefix("arrayjob-test-").tempdir().unwrap();
-        // Scratch files and entries of served jobs: found here if they are left behind.
-        for aside in ["scratch", "served"] {
-            std::fs::create_dir(folder.path().join(aside)).unwrap();
+        // `must_leave_nothing_but` looks here for scratch files and entries of served jobs.
+        for name in ["scratch", "served"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         Self { folder, variables: Vec::new() }
     }
 }
 
 impl Place {
-    /// A folder whose commands find these in their environment.
+    /// A folder whose commands have these environment variables.
     pub fn with(variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let mut place = Self::default();
         place.variables.extend(variables);
         place
     }
 
-    /// The path of a file here.
+    /// The path of a file in this folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -59,12 +59,12 @@ impl Place {
         format!("{MARK}={}", self.folder.path().display())
     }
 
-    /// Writes a manifest here; the job is called as the file is.
+    /// Writes the manifest NAME.json. The job has the same name.
     pub fn manifest(&self, name: &str, job: &Job) -> PathBuf {
         self.write(&format!("{name}.json"), job.manifest(name).as_bytes())
     }
 
-    /// Writes a file here.
+    /// Writes a file into this folder.
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, bytes).unwrap();
@@ -75,7 +75,7 @@ impl Place {
     pub fn start<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Running {
         let (name, value) = (MARK, self.folder.path());
         let mut command = Command::new(command());
-        // An authority that a test has written here is trusted.
+        // The command trusts a certificate authority that the test wrote into this folder.
         let authority = self.path("authority.pem");
         if authority.exists() {
             command.env("SSL_CERT_FILE", authority);
@@ -99,19 +99,19 @@ impl Place {
             stdout.read_to_end(&mut bytes).unwrap();
             bytes
         });
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let stderr_lines = Arc::new(Mutex::new(Vec::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let telling = Arc::clone(&told);
+        let writer = Arc::clone(&stderr_lines);
         let stderr = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                telling.lock().unwrap().push(line);
+                writer.lock().unwrap().push(line);
             }
         });
-        Running { child, told, stdout: Some(stdout), stderr: Some(stderr) }
+        Running { child, stderr_lines, stdout: Some(stdout), stderr: Some(stderr) }
     }
 
-    /// Runs another program to its end, which finds the command on its PATH and the jobs that are served from here.
-    pub fn run(&self, mut program: Command) -> Ended {
+    /// Runs another program to its end. The program finds the command on PATH, and the jobs that this folder's commands serve.
+    pub fn run(&self, mut program: Command) -> CommandOutput {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = command().parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
         let output = program
@@ -122,15 +122,15 @@ impl Place {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        Ended { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+        CommandOutput { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
     /// Runs the command to its end.
-    pub fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ended {
+    pub fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> CommandOutput {
         self.start(arguments).end()
     }
 
-    /// Starts `arrayjob run` of a job into the folder `name`.
+    /// Starts `arrayjob run` of a job with the output folder `name`.
     pub fn start_job(&self, name: &str, job: &Job, servers: usize, more: &[&str]) -> Running {
         let manifest = self.manifest(name, job);
         let servers = servers.to_string();
@@ -139,30 +139,30 @@ impl Place {
         self.start(arguments)
     }
 
-    /// Runs a job that must succeed; gives its summary and every array.
+    /// Runs a job that must succeed; returns the summary and all arrays.
     pub fn results(&self, name: &str, job: &Job, servers: usize) -> (Value, Arrays) {
         self.results_of(name, self.start_job(name, job, servers, &[]))
     }
 
-    /// The summary and arrays of a started job that must succeed.
+    /// Waits for a started job that must succeed; returns the summary and all arrays.
     pub fn results_of(&self, name: &str, running: Running) -> (Value, Arrays) {
         running.end().must_succeed();
         let summary = std::fs::read(self.path(name).join("summary.json")).unwrap();
         (serde_json::from_slice(&summary).unwrap(), zarr::read(&self.path(name).join("arrays.zarr")))
     }
 
-    /// Panics when anything is left: a process, or a file other than those named.
+    /// Checks that no process and no file is left, except the named files.
     ///
     /// # Panics
-    /// Then.
-    pub fn must_be_tidy(&self, but_for: &[&str]) {
+    /// When a process or another file is left.
+    pub fn must_leave_nothing_but(&self, except: &[&str]) {
         let left = || Process::marked(&self.mark());
         assert!(within(std::time::Duration::from_secs(2), || left().is_empty()), "processes are left: {:?}", left());
         let names = |folder: &Path| -> Vec<String> {
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
         };
         let mut found = names(self.folder.path());
-        found.retain(|name| name != "scratch" && name != "served" && !but_for.contains(&name.as_str()));
+        found.retain(|name| name != "scratch" && name != "served" && !except.contains(&name.as_str()));
         found.extend(names(&self.path("scratch")));
         let served = self.path("served").join("arrayjob");
         found.extend(if served.exists() { names(&served) } else { Vec::new() });
@@ -170,104 +170,104 @@ impl Place {
     }
 }
 
-/// The built command, two folders above this test: `target/PROFILE/deps/TEST`.
+/// The built command: `target/PROFILE/arrayjob` for a test in `target/PROFILE/deps/TEST`.
 pub(crate) fn command() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let command = test.parent().and_then(Path::parent).unwrap().join("arrayjob");
-    assert!(command.is_file(), "{} is missing; build it first: cargo build -p cli", command.display());
+    assert!(command.is_file(), "{} is missing; run cargo build -p cli", command.display());
     command
 }
 
-/// The command at work. Killed when dropped.
+/// A running command. Dropping the value kills the process.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    told: Arc<Mutex<Vec<String>>>,
+    stderr_lines: Arc<Mutex<Vec<String>>>,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<()>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended already, most of the time; its servers end with it.
+        // The process has usually ended already. Its servers end with it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Running {
-    /// Its servers, in order.
+    /// The server processes, in order of their start.
     pub fn servers(&self) -> Vec<Process> {
         Process::children_of(self.child.id())
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
-    /// Its exit code and so on, if it has ended by itself.
+    /// The exit status, if the process has ended.
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// What it has said on standard error so far.
-    pub fn told(&self) -> Vec<String> {
-        self.told.lock().unwrap().clone()
+    /// The lines on standard error so far.
+    pub fn stderr_lines(&self) -> Vec<String> {
+        self.stderr_lines.lock().unwrap().clone()
     }
 
-    /// Waits for a line of JSON on standard error that `is` picks something from.
+    /// Waits for a line of JSON on standard error for which `is` returns a value.
     ///
     /// # Panics
-    /// When it ends without, or takes too long.
-    pub fn until_told<T>(&mut self, what: &str, is: impl Fn(&Value) -> Option<T>) -> T {
+    /// When the process ends without such a line, or after the timeout.
+    pub fn until_reported<T>(&mut self, what: &str, is: impl Fn(&Value) -> Option<T>) -> T {
         let mut found = None;
-        let (told, child) = (&self.told, &mut self.child);
+        let (lines, child) = (&self.stderr_lines, &mut self.child);
         until(what, || {
             let ended = child.try_wait().unwrap();
-            let told = told.lock().unwrap();
-            found = told.iter().filter_map(|line| serde_json::from_str(line).ok()).find_map(|line| is(&line));
-            assert!(found.is_some() || ended.is_none(), "it ended ({ended:?}) before {what}: {told:?}");
+            let lines = lines.lock().unwrap();
+            found = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).find_map(|line| is(&line));
+            assert!(found.is_some() || ended.is_none(), "the process ended ({ended:?}) before: {what}: {lines:?}");
             found.is_some()
         });
         found.unwrap()
     }
 
-    /// Waits until `done` units of a phase are done.
+    /// Waits until `done` units of a phase are complete.
     pub fn until_done(&mut self, phase: &str, done: u64) {
-        self.until_told(&format!("{done} units of {phase} are done"), |line| {
-            let told = &line["phase"];
-            (told["name"] == phase && told["done"].as_u64()? >= done).then_some(())
+        self.until_reported(&format!("{done} units of {phase} are done"), |line| {
+            let progress = &line["phase"];
+            (progress["name"] == phase && progress["done"].as_u64()? >= done).then_some(())
         });
     }
 
-    /// Waits until results are served; gives the URL with its token.
+    /// Waits until results are served; returns the URL with the token.
     pub fn until_served(&mut self) -> String {
-        self.until_told("results are served", |line| line["url"].as_str().map(str::to_owned))
+        self.until_reported("results are served", |line| line["url"].as_str().map(str::to_owned))
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     ///
     /// # Panics
-    /// When it takes too long.
-    pub fn end(mut self) -> Ended {
+    /// After the timeout.
+    pub fn end(mut self) -> CommandOutput {
         let mut code = None;
-        let ended = within(PATIENCE, || {
+        let ended = within(TIMEOUT, || {
             code = self.child.try_wait().unwrap();
             code.is_some()
         });
-        assert!(ended, "it did not end within {PATIENCE:?}: {:?}", self.told.lock().unwrap());
+        assert!(ended, "the process did not end within {TIMEOUT:?}: {:?}", self.stderr_lines.lock().unwrap());
         let stdout = self.stdout.take().unwrap().join().unwrap();
         self.stderr.take().unwrap().join().unwrap();
-        let stderr = self.told.lock().unwrap().join("\n");
-        Ended { code: code.and_then(|code| code.code()), stdout, stderr }
+        let stderr = self.stderr_lines.lock().unwrap().join("\n");
+        CommandOutput { code: code.and_then(|code| code.code()), stdout, stderr }
     }
 }
 
-/// How the command ended.
+/// The result of a command.
 #[derive(Clone, Debug)]
-pub struct Ended {
-    /// The exit code; none after a signal.
+pub struct CommandOutput {
+    /// The exit code; `None` after a signal.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: Vec<u8>,
@@ -275,8 +275,8 @@ pub struct Ended {
     pub stderr: String,
 }
 
-impl Ended {
-    /// Standard error without progress: what a person is told at the end.
+impl CommandOutput {
+    /// Standard error without lines of progress: the final message.
     pub fn sentence(&self) -> String {
         self.stderr.lines().filter(|line| !line.starts_with('{')).collect::<Vec<_>>().join("\n")
     }
@@ -286,10 +286,10 @@ impl Ended {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Panics unless it succeeded.
+    /// Checks that the exit code is 0.
     ///
     /// # Panics
-    /// Then.
+    /// When it is not.
     pub fn must_succeed(&self) {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
     }

@@ -1,20 +1,20 @@
-//! Processes as /proc shows them.
+//! Processes, read from /proc.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
 
-/// A process's number and when it started, which no later process shares.
+/// A process id and the start time: together unique, because the kernel reuses ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Process {
     started: u64,
     id: u32,
 }
 
-/// What /proc/ID/stat says: state, parent, start.
+/// State, parent and start time from /proc/ID/stat.
 fn stat(id: u32) -> Option<(char, u32, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name may hold spaces and parentheses; everything else comes behind the last one.
+    // The name may contain spaces and parentheses. The other fields follow the last parenthesis.
     let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
     Some((fields[0].chars().next()?, fields[1].parse().ok()?, fields[19].parse().ok()?))
 }
@@ -28,14 +28,14 @@ impl Process {
         stat(id).filter(|(state, ..)| *state != 'Z').map(|(_, _, started)| Self { started, id })
     }
 
-    /// The children of a process, in the order in which they were started.
+    /// The children of a process, in order of their start.
     pub fn children_of(parent: u32) -> Vec<Self> {
         let mut children: Vec<Self> = all().filter(|&id| stat(id).is_some_and(|(_, of, _)| of == parent)).filter_map(Self::of).collect();
         children.sort();
         children
     }
 
-    /// Every process with `NAME=value` in its environment: those that a test started, and those that they did.
+    /// Every process with `NAME=value` in its environment: the processes of a test and their descendants.
     pub fn marked(mark: &str) -> Vec<Self> {
         let carries = |id: &u32| {
             let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
@@ -44,26 +44,26 @@ impl Process {
         all().filter(carries).filter_map(Self::of).collect()
     }
 
-    /// Whether it has not ended.
-    pub fn lives(self) -> bool {
+    /// Whether the process has not ended.
+    pub fn is_alive(self) -> bool {
         Self::of(self.id) == Some(self)
     }
 
     /// `kill -9`.
     pub fn kill(self) {
-        if self.lives() {
-            // It may end by itself just now.
+        if self.is_alive() {
+            // The process may have ended since the check.
             let _ = kill(Pid::from_raw(self.id as i32), Signal::SIGKILL);
         }
     }
 
-    /// Stops it without ending it: it answers nobody.
+    /// Stops the process without ending it, so that it no longer responds.
     pub fn stop(self) {
-        // It may end by itself just now.
+        // The process may have ended.
         let _ = kill(Pid::from_raw(self.id as i32), Signal::SIGSTOP);
     }
 
-    /// Largest resident memory so far, in bytes.
+    /// Peak resident memory, in bytes.
     pub fn peak_rss_bytes(self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -71,7 +71,7 @@ impl Process {
     }
 }
 
-/// Whether all have ended within two seconds.
-pub fn soon_gone(processes: &[Process]) -> bool {
-    crate::within(Duration::from_secs(2), || processes.iter().all(|process| !process.lives()))
+/// Whether all processes end within two seconds.
+pub fn end_in_time(processes: &[Process]) -> bool {
+    crate::within(Duration::from_secs(2), || processes.iter().all(|process| !process.is_alive()))
 }

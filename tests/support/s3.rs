@@ -1,4 +1,4 @@
-//! An object store that somebody else wrote, for outputs and sources behind `s3://`.
+//! A third-party object store for `s3://` outputs and sources: Versity's gateway (<https://github.com/versity/versitygw>).
 
 use crate::listening::Listening;
 use crate::repository;
@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// The bucket that there is.
+/// The only bucket.
 pub(crate) const BUCKET: &str = "bucket";
-/// Of its only user: the name, and what nobody may see.
+/// Access key and secret key of the only user.
 pub const KEYS: [&str; 2] = ["tester", "a secret of nobody's"];
 
-/// A store with one empty bucket. Gone when dropped.
+/// A store with one empty bucket. Dropping the value ends the store.
 #[derive(Debug)]
 pub struct ObjectStore {
     server: Listening,
@@ -22,7 +22,8 @@ pub struct ObjectStore {
 impl Default for ObjectStore {
     fn default() -> Self {
         let folder = tempfile::Builder::new().prefix("arrayjob-test-s3-").tempdir().unwrap();
-        // Buckets are folders to this server, and what it notes of objects is kept apart: not all file systems have attributes.
+        // This server stores buckets as folders. Metadata of objects is in a separate folder, because not all file systems have
+        // extended attributes.
         for name in [&format!("objects/{BUCKET}"), "notes"] {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
         }
@@ -41,7 +42,7 @@ impl Default for ObjectStore {
     }
 }
 
-/// The server's program, built into the cache where it is missing.
+/// The program of the server. `tests/object-store` builds it into the cache if it is missing.
 fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let get = || {
@@ -53,12 +54,12 @@ fn program() -> PathBuf {
 }
 
 impl ObjectStore {
-    /// The URL of an object, or of a prefix.
+    /// The URL of an object or a prefix.
     pub fn url(&self, key: &str) -> String {
         format!("s3://{BUCKET}/{key}")
     }
 
-    /// What reaches it by its environment, as the vendor's own tools do.
+    /// Environment variables with the address and the keys of the store, named as in the vendor's tools.
     pub fn environment(&self) -> [(&'static str, String); 5] {
         [
             ("AWS_ACCESS_KEY_ID", KEYS[0].to_owned()),
@@ -69,13 +70,13 @@ impl ObjectStore {
         ]
     }
 
-    /// Objects under a prefix, parts of unfinished uploads not among them.
+    /// Keys of the objects under a prefix, without parts of unfinished uploads.
     pub fn objects(&self, prefix: &str) -> Vec<String> {
         let root = self.folder.path().join("objects").join(BUCKET);
         let mut found = Vec::new();
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
-            // One that is deleted meanwhile has no objects.
+            // A folder that is deleted meanwhile has no objects.
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
                 let key = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();

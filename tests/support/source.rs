@@ -1,4 +1,4 @@
-//! A server of frames over HTTP, which can be told to misbehave frame by frame, and counts what it is asked for.
+//! An HTTP server of frames with a configurable fault for each frame and a count of requests.
 
 use crate::movie::Movie;
 use crate::until;
@@ -15,34 +15,34 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// How a frame misbehaves.
+/// A fault of a frame.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// 404, always.
+    /// 404 for each request.
     Missing,
-    /// 503 with `Retry-After: 0`, so many times; then as it should be.
+    /// 503 with `Retry-After: 0` for this number of requests, then the frame.
     Busy(usize),
-    /// Half of what was announced, so many times; then as it should be.
+    /// Half of the announced length for this number of requests, then the frame.
     CutShort(usize),
     /// 200 with this body.
     Instead(Vec<u8>),
-    /// As it should be, once the gate is open.
+    /// The frame, after the gate is open.
     Held,
 }
 
-/// What answers a path.
-type Answer = Box<dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync>;
+/// Returns the body for a path.
+type Handler = Box<dyn Fn(&str) -> Option<Vec<u8>> + Send + Sync>;
 
-/// The server; gone when dropped.
+/// The server. Dropping the value ends it.
 pub struct FrameServer {
     address: SocketAddr,
     frames: Arc<Frames>,
-    // Dropped without waiting: held requests wait for ever.
+    // Drop does not wait for the runtime, because held requests never end.
     runtime: Option<Runtime>,
 }
 
 struct Frames {
-    answer: Answer,
+    handler: Handler,
     faults: Mutex<BTreeMap<i64, Fault>>,
     requests: Mutex<BTreeMap<i64, usize>>,
     held: watch::Sender<usize>,
@@ -74,7 +74,7 @@ impl FrameServer {
         Self::start(Box::new(move |path| Some(movie.png(path.parse().ok()?))))
     }
 
-    /// Serves `/DEPTH/INDEX`: several raw frames of a movie in one response.
+    /// Serves `/DEPTH/INDEX`: DEPTH raw frames of a movie in one response.
     pub fn volume(movie: Movie) -> Self {
         Self::start(Box::new(move |path| {
             let (depth, index) = path.split_once('/')?;
@@ -87,17 +87,17 @@ impl FrameServer {
         Self::start(Box::new(move |path| std::fs::read(folder.join(path)).ok()))
     }
 
-    /// Serves frames that are ready beforehand, over and over.
+    /// Serves these bodies in rotation: `/INDEX` is the body INDEX modulo their number.
     pub fn ready(bodies: Vec<Vec<u8>>) -> Self {
         Self::start(Box::new(move |path| Some(bodies[path.parse::<usize>().ok()? % bodies.len()].clone())))
     }
 
-    fn start(answer: Answer) -> Self {
+    fn start(handler: Handler) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let frames = Arc::new(Frames {
-            answer,
+            handler,
             faults: Mutex::default(),
             requests: Mutex::default(),
             held: watch::Sender::new(0),
@@ -108,41 +108,41 @@ impl FrameServer {
         Self { address, frames, runtime: Some(runtime) }
     }
 
-    /// Has one frame misbehave.
+    /// Sets the fault of one frame.
     #[must_use]
     pub fn with(self, index: i64, fault: Fault) -> Self {
         self.frames.faults.lock().unwrap().insert(index, fault);
         self
     }
 
-    /// Holds back these frames until [`release`](Self::release).
+    /// Holds the responses of these frames until [`release`](Self::release).
     #[must_use]
     pub fn holding(self, indices: impl IntoIterator<Item = i64>) -> Self {
         self.frames.faults.lock().unwrap().extend(indices.into_iter().map(|index| (index, Fault::Held)));
         self
     }
 
-    /// Has frames misbehave that are asked for from now on.
-    pub fn spoil(&self, indices: impl IntoIterator<Item = i64>, fault: &Fault) {
+    /// Sets the fault of frames for later requests.
+    pub fn set_faults(&self, indices: impl IntoIterator<Item = i64>, fault: &Fault) {
         self.frames.faults.lock().unwrap().extend(indices.into_iter().map(|index| (index, fault.clone())));
     }
 
-    /// Lets held frames go, now and from now on.
+    /// Opens the gate: held and later requests get their frames.
     pub fn release(&self) {
         self.frames.gate.send_replace(true);
     }
 
-    /// Waits until so many requests are held back.
+    /// Waits until this number of requests is held.
     pub fn until_held(&self, requests: usize) {
         until(&format!("{requests} requests are held"), || *self.frames.held.borrow() >= requests);
     }
 
-    /// The URL of `path`, which may have placeholders.
+    /// The URL of `path`, which may contain placeholders.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
-    /// How often each frame was asked for.
+    /// The number of requests for each frame.
     pub fn requests(&self) -> BTreeMap<i64, usize> {
         self.frames.requests.lock().unwrap().clone()
     }
@@ -161,7 +161,7 @@ async fn respond(State(frames): State<Arc<Frames>>, uri: Uri) -> Response {
     let fault = frames.faults.lock().unwrap().get(&index).cloned();
     let body = match &fault {
         Some(Fault::Instead(body)) => Some(body.clone()),
-        _ => (frames.answer)(path),
+        _ => (frames.handler)(path),
     };
     let Some(body) = body else { return StatusCode::NOT_FOUND.into_response() };
     match fault {
@@ -170,7 +170,7 @@ async fn respond(State(frames): State<Arc<Frames>>, uri: Uri) -> Response {
         Some(Fault::CutShort(times)) if count <= times => cut_short(&body),
         Some(Fault::Held) => {
             frames.held.send_modify(|held| *held += 1);
-            // The sender is in the state that this request holds.
+            // The channel stays open: this request holds the state with the sender.
             let _ = frames.gate.subscribe().wait_for(|open| *open).await;
             body.into_response()
         }
@@ -178,7 +178,7 @@ async fn respond(State(frames): State<Arc<Frames>>, uri: Uri) -> Response {
     }
 }
 
-/// Announces all of a body, sends half, and breaks off.
+/// Announces the length of the whole body, sends half, and closes the connection.
 fn cut_short(body: &[u8]) -> Response {
     let half = bytes::Bytes::copy_from_slice(&body[..body.len() / 2]);
     let parts = [Ok(half), Err(std::io::Error::other("cut short on purpose"))];

@@ -1,4 +1,4 @@
-//! A source behind HTTPS with a certificate of its own making.
+//! An HTTPS source with a self-signed certificate.
 
 use crate::movie::Movie;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -8,11 +8,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-/// The frames of a movie behind HTTPS; ends with the test's process.
+/// An HTTPS server of the frames of a movie. It ends with the process of the test.
 #[derive(Debug)]
 pub struct TlsServer {
     address: SocketAddr,
-    /// The certificate, as PEM: who trusts it, trusts the server.
+    /// The certificate in PEM format, for clients that shall trust the server.
     pub authority: String,
 }
 
@@ -29,7 +29,7 @@ impl TlsServer {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let config = Arc::clone(&config);
-                // A client that does not trust us breaks off; that is for its test to see.
+                // A client that does not trust the certificate closes the connection. The test checks the client's error.
                 std::thread::spawn(move || serve(config, stream, movie).ok());
             }
         });
@@ -42,7 +42,7 @@ impl TlsServer {
     }
 }
 
-/// Answers one request after another on a kept connection.
+/// Serves the requests of one keep-alive connection.
 fn serve(config: Arc<ServerConfig>, stream: TcpStream, movie: Movie) -> std::io::Result<()> {
     let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));

@@ -1,11 +1,11 @@
-//! A WebDAV server that somebody else wrote, for outputs behind `http://`.
+//! A third-party WebDAV server for `http://` outputs: WsgiDAV (<https://github.com/mar10/wsgidav>).
 
 use crate::listening::Listening;
 use crate::referee::interpreter;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// A server of one empty folder. Gone when dropped.
+/// A server with one empty folder. Dropping the value ends the server.
 #[derive(Debug)]
 pub struct WebDav {
     server: Listening,
@@ -30,7 +30,7 @@ impl Default for WebDav {
 }
 
 impl WebDav {
-    /// The URL of a file, or of a folder.
+    /// The URL of a file or a folder.
     pub fn url(&self, path: &str) -> String {
         format!("{}/{path}", self.server.url())
     }

@@ -1,4 +1,5 @@
-//! Reads Zarr v3 arrays as ArrayJob writes them: regular chunks of raw little-endian elements.
+//! A reader of ArrayJob's Zarr v3 arrays: regular chunks of raw little-endian elements
+//! (<https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html>).
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -7,11 +8,11 @@ use std::path::Path;
 /// An array, in C order.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Array {
-    /// Lengths of its axes.
+    /// The length of each axis.
     pub shape: Vec<usize>,
-    /// `uint8` and so on.
+    /// The Zarr data type, such as `uint8`.
     pub data_type: String,
-    /// Its elements.
+    /// The elements, little endian.
     pub bytes: Vec<u8>,
 }
 
@@ -24,7 +25,7 @@ impl std::fmt::Debug for Array {
 /// Arrays by name.
 pub type Arrays = BTreeMap<String, Array>;
 
-/// Every array of a group.
+/// Reads every array of a group.
 pub fn read(group: &Path) -> Arrays {
     let metadata: Value = json(&group.join("zarr.json"));
     let named = metadata["consolidated_metadata"]["metadata"].as_object().unwrap();
@@ -40,7 +41,7 @@ fn numbers(list: &Value) -> Vec<usize> {
     list.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect()
 }
 
-/// One array.
+/// Reads one array.
 pub fn read_array(folder: &Path) -> Array {
     let metadata = json(&folder.join("zarr.json"));
     let shape = numbers(&metadata["shape"]);
@@ -51,7 +52,7 @@ pub fn read_array(folder: &Path) -> Array {
         "uint16" => 2,
         "int32" | "float32" => 4,
         "uint64" | "float64" | "complex64" => 8,
-        other => panic!("{other} is no element type"),
+        other => panic!("{other} is not an element type"),
     };
     let mut bytes = vec![0; shape.iter().product::<usize>() * item];
     let grid: Vec<usize> = shape.iter().zip(&chunk).map(|(size, chunk)| size.div_ceil(*chunk)).collect();
@@ -72,7 +73,7 @@ fn positions(grid: &[usize]) -> Vec<Vec<usize>> {
     })
 }
 
-/// Copies the rows of a chunk, without its padding, to their place.
+/// Copies the rows of a chunk, without padding, to their position in the array.
 fn paste(bytes: &mut [u8], shape: &[usize], body: &[u8], chunk: &[usize], index: &[usize], item: usize) {
     let first: Vec<usize> = index.iter().zip(chunk).map(|(i, chunk)| i * chunk).collect();
     let covered: Vec<usize> = (0..shape.len()).map(|axis| chunk[axis].min(shape[axis] - first[axis])).collect();
@@ -89,12 +90,12 @@ fn paste(bytes: &mut [u8], shape: &[usize], body: &[u8], chunk: &[usize], index:
     }
 }
 
-/// Panics unless two results hold the same arrays, byte for byte.
+/// Checks that two results contain the same arrays, byte for byte.
 ///
 /// # Panics
-/// Then, naming the array.
+/// When they differ, with the name of the array.
 pub fn must_be_equal(ours: &Arrays, theirs: &Arrays, what: &str) {
-    assert!(ours.keys().eq(theirs.keys()), "{what}: {:?} are not {:?}", ours.keys(), theirs.keys());
+    assert!(ours.keys().eq(theirs.keys()), "{what}: arrays {:?}, expected {:?}", ours.keys(), theirs.keys());
     for (name, array) in ours {
         let other = &theirs[name];
         assert_eq!((&array.shape, &array.data_type), (&other.shape, &other.data_type), "{what}: {name}");

@@ -1,68 +1,68 @@
-//! An ArrayJob on the cluster: what its status says, its pods, how far they are, and how to lose one.
+//! An ArrayJob on the cluster: its status, pods and progress, and functions that end a server.
 
 use super::forward::{Forward, Reader};
 use super::node;
 use super::stage::{JOBS, Stage};
-use super::{hastily, seconds, until};
-use crate::place::Ended;
+use super::{seconds, until, until_fast};
+use crate::place::CommandOutput;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const METRICS_PORT: u16 = 9090;
-/// Kinds of what a job owns.
+/// API groups and kinds of the objects that a job owns.
 const CHILDREN: [(&str, &str); 4] =
     [("/api/v1", "pods"), ("/api/v1", "services"), ("/api/v1", "secrets"), ("/apis/networking.k8s.io/v1", "networkpolicies")];
 
-/// A job that was applied.
+/// A job in the cluster.
 #[derive(Debug)]
 pub struct Applied<'a> {
     pub(super) stage: &'a Stage,
-    /// Its name.
+    /// The name of the job.
     pub name: String,
 }
 
-/// A condition of its status.
+/// A condition of a job's status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// Whether it is True.
+    /// Whether the status of the condition is True.
     pub is: bool,
-    /// One word.
+    /// The reason in CamelCase.
     pub reason: String,
-    /// One sentence.
+    /// The message.
     pub message: String,
 }
 
-/// One server's pod.
+/// The pod of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
-    /// Its name.
+    /// The name of the pod.
     pub name: String,
-    /// Its uid, which no later pod shares.
+    /// The uid, unique among all pods.
     pub uid: String,
-    /// Its node; empty while it has none.
+    /// The node; empty before scheduling.
     pub node: String,
-    /// Its container, as the runtime knows it: one start of the server. Empty while there is none.
+    /// The container id of the runtime: unique for each start of the server. Empty before the start.
     pub container: String,
 }
 
-/// How far one server is with one phase, as its metrics say.
+/// Progress of one server in one phase, from the metrics of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Units done.
+    /// Completed units.
     pub done: u64,
-    /// Units in all.
+    /// Total units.
     pub total: u64,
-    /// Bytes fetched or made.
+    /// Bytes fetched or written.
     pub bytes: u64,
 }
 
-/// How a server is lost.
+/// How a test deletes the pod of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HowLost {
-    /// Its pod is deleted, with time to end.
-    Deleted,
-    /// Its pod is deleted at once.
+pub enum Deletion {
+    /// With the pod's grace period.
+    Graceful,
+    /// At once, without a grace period.
     Forced,
 }
 
@@ -71,17 +71,17 @@ fn text(value: &Value) -> String {
 }
 
 impl Applied<'_> {
-    /// The whole object; null when it is gone.
+    /// The whole object; null if it does not exist.
     pub fn object(&self) -> Value {
         self.stage.get(JOBS, &format!("arrayjobs/{}", self.name))
     }
 
-    /// Its status.
+    /// The status.
     pub fn status(&self) -> Value {
         self.object()["status"].clone()
     }
 
-    /// One of its conditions, with no words while there is none.
+    /// A condition of the status; the default value if the condition is missing.
     pub fn condition(&self, type_: &str) -> Condition {
         condition(&self.status(), type_)
     }
@@ -95,9 +95,9 @@ impl Applied<'_> {
         })
     }
 
-    /// Waits until it completes; gives its status.
+    /// Waits until the job is complete; returns the status.
     pub fn must_complete(&self, limit: Duration) -> Value {
-        until(&format!("{} completes", self.name), limit, || {
+        until(&format!("{} is complete", self.name), limit, || {
             let status = self.status();
             let failed = condition(&status, "Failed");
             assert!(!failed.is, "{} failed: {}: {}", self.name, failed.reason, failed.message);
@@ -105,28 +105,28 @@ impl Applied<'_> {
         })
     }
 
-    /// Waits until it fails for this reason; gives the sentence.
+    /// Waits until the job fails with this reason; returns the message.
     pub fn must_fail(&self, reason: &str, limit: Duration) -> String {
         let failed = self.until_is("Failed", limit);
         assert_eq!(failed.reason, reason, "{}", failed.message);
         let all = ["Finished", "Stalled", "Complete", "Progressing"].map(|type_| self.condition(type_).is);
-        assert_eq!(all, [true, true, false, false], "a failed job is finished, stalled, and neither complete nor progressing");
+        assert_eq!(all, [true, true, false, false], "Finished, Stalled, Complete, Progressing of a failed job");
         failed.message
     }
 
-    /// Waits until something stands in its way for this reason; gives the sentence.
+    /// Waits until the job stalls with this reason; returns the message.
     pub fn must_stall(&self, reason: &str, limit: Duration) -> String {
-        until(&format!("{} says {reason}", self.name), limit, || {
+        until(&format!("{} is stalled with {reason}", self.name), limit, || {
             let status = self.status();
             let stalled = condition(&status, "Stalled");
             if stalled.is && stalled.reason == reason { Ok(stalled.message) } else { Err(summary(&status)) }
         })
     }
 
-    /// The pods of its servers that are not on their way out, by number.
+    /// The pods of the servers without terminating pods, by index.
     pub fn pods(&self) -> BTreeMap<usize, Pod> {
         let all = self.stage.list("/api/v1", &format!("pods?labelSelector=arrayjob.dev/name={}", self.name));
-        let staying = all.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let kept = all.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
         let entry = |pod: &Value| {
             let index = text(&pod["metadata"]["labels"]["arrayjob.dev/server-index"]).parse().unwrap();
             let container = text(&pod["status"]["containerStatuses"][0]["containerID"]);
@@ -134,10 +134,10 @@ impl Applied<'_> {
             let (name, uid) = (text(&pod["metadata"]["name"]), text(&pod["metadata"]["uid"]));
             (index, Pod { name, uid, node: text(&pod["spec"]["nodeName"]), container })
         };
-        staying.map(entry).collect()
+        kept.map(entry).collect()
     }
 
-    /// Waits until so many servers have been started, whether they answer or not; gives their pods.
+    /// Waits until the containers of this number of servers have started, ready or not; returns the pods.
     pub fn until_started(&self, servers: usize, limit: Duration) -> BTreeMap<usize, Pod> {
         until(&format!("{servers} servers of {} are started", self.name), limit, || {
             let pods = self.pods();
@@ -146,23 +146,23 @@ impl Applied<'_> {
         })
     }
 
-    /// Waits until so many servers answer; gives their pods.
-    pub fn until_up(&self, servers: usize, limit: Duration) -> BTreeMap<usize, Pod> {
-        until(&format!("{servers} servers of {} are up", self.name), limit, || {
+    /// Waits until this number of servers is ready; returns the pods.
+    pub fn until_ready(&self, servers: usize, limit: Duration) -> BTreeMap<usize, Pod> {
+        until(&format!("{servers} servers of {} are ready", self.name), limit, || {
             let (status, pods) = (self.status(), self.pods());
             if status["servers"]["ready"] == servers && pods.len() == servers { Ok(pods) } else { Err(summary(&status)) }
         })
     }
 
-    /// What a server's metrics say of each phase; nothing while it does not answer.
+    /// Progress in each phase from the metrics of a server; empty while the server does not respond.
     pub fn work(&self, server: usize) -> BTreeMap<String, Work> {
         let path = format!("pods/{}-{server}:{METRICS_PORT}/proxy/metrics", self.name);
-        let answer = self.stage.call("GET", "/api/v1", &path);
+        let response = self.stage.call("GET", "/api/v1", &path);
         let mut work = BTreeMap::<String, Work>::new();
-        if answer.status != 200 {
+        if response.status != 200 {
             return work;
         }
-        for line in answer.text().lines().filter(|line| line.starts_with("arrayjob_server_phase_")) {
+        for line in response.text().lines().filter(|line| line.starts_with("arrayjob_server_phase_")) {
             let parts: Vec<&str> = line.split(['{', '"', ' ']).collect();
             let [name, _, phase, _, value] = parts[..] else { continue };
             let (entry, value) = (work.entry(phase.to_owned()).or_default(), value.parse().unwrap_or(0));
@@ -176,71 +176,71 @@ impl Applied<'_> {
         work
     }
 
-    /// Waits until a server is in the middle of a phase.
+    /// Waits until a server has done a part of a phase.
     ///
     /// # Panics
-    /// When the phase is over before it could be seen.
-    pub fn until_at(&self, phase: &str, server: usize, limit: Duration) {
-        hastily(&format!("server {server} of {} is at {phase}", self.name), limit, || {
+    /// When the phase ends before the first poll during the phase.
+    pub fn until_in_phase(&self, phase: &str, server: usize, limit: Duration) {
+        until_fast(&format!("server {server} of {} is in {phase}", self.name), limit, || {
             let work = self.work(server);
             let found = work.get(phase).copied().unwrap_or_default();
-            assert!(found.total == 0 || found.done < found.total, "{phase} of server {server} was over before it could be seen");
+            assert!(found.total == 0 || found.done < found.total, "{phase} of server {server} ended between two polls");
             if found.done > 0 { Ok(()) } else { Err(format!("{work:?}")) }
         });
     }
 
-    /// Loses a server.
-    pub fn lose(&self, server: usize, how: HowLost) {
+    /// Deletes the pod of a server.
+    pub fn delete_pod(&self, server: usize, how: Deletion) {
         let pod = format!("{}-{server}", self.name);
-        let how: &[&str] = if how == HowLost::Forced { &["--grace-period=0", "--force"] } else { &[] };
+        let how: &[&str] = if how == Deletion::Forced { &["--grace-period=0", "--force"] } else { &[] };
         self.stage.kubectl(&[&["delete", "pod", &pod, "--wait=false"], how].concat());
     }
 
-    /// Kills a server's process in its node.
+    /// Kills the process of a server in its node.
     pub fn kill(&self, server: usize) {
         let pod = &self.pods()[&server];
         node::kill_container(&pod.node, &pod.container);
     }
 
-    /// Changes its spec, as `kubectl patch` ends.
-    pub fn patch(&self, spec: &Value) -> Ended {
+    /// Patches the spec; returns the result of `kubectl patch`.
+    pub fn patch(&self, spec: &Value) -> CommandOutput {
         let patch = serde_json::json!({"spec": spec}).to_string();
         super::tool("kubectl", ["patch", "-n", &self.stage.namespace, "aj", &self.name, "--type=merge", "-p", &patch], "")
     }
 
-    /// Changes its status, as another version of the operator would.
+    /// Patches the status, as another version of the operator would.
     pub fn patch_status(&self, status: &Value) {
         let patch = serde_json::json!({"status": status}).to_string();
         self.stage.kubectl(&["patch", "aj", &self.name, "--subresource=status", "--type=merge", "-p", &patch]);
     }
 
-    /// What reads its arrays through the front door.
+    /// A reader of the job's arrays through the Service.
     pub fn reader(&self) -> Reader {
         let secret = text(&self.status()["endpoint"]["tokenSecret"]);
         let token = self.stage.kubectl(&["get", "secret", &secret, "-o", "go-template={{.data.token | base64decode}}"]);
         Reader { forward: Forward::to(&self.stage.namespace, &format!("service/{}", self.name), 80), token }
     }
 
-    /// Reasons and counts of the events about it.
+    /// Reasons and counts of the job's events.
     pub fn events(&self) -> Vec<(String, u64)> {
         self.stage.events(&self.name)
     }
 
-    /// Deletes it; within half a minute nothing of it is left.
+    /// Deletes the job, and waits until all its objects are deleted.
     pub fn delete(&self) {
         self.stage.kubectl(&["delete", "aj", &self.name, "--wait=false"]);
         self.must_be_gone();
     }
 
-    /// Waits until nothing of it is left.
+    /// Waits until all objects of the job are deleted.
     pub fn must_be_gone(&self) {
-        until(&format!("nothing of {} is left", self.name), seconds(30), || {
+        until(&format!("all objects of {} are deleted", self.name), seconds(30), || {
             let left = self.children();
             if left.is_empty() && self.object().is_null() { Ok(()) } else { Err(format!("{left:?}")) }
         });
     }
 
-    /// Kinds and names of what is there of it.
+    /// Kinds and names of the existing objects of the job.
     pub fn children(&self) -> Vec<String> {
         let of_kind = |(group, kind): (&str, &str)| {
             let found = self.stage.list(group, &format!("{kind}?labelSelector=arrayjob.dev/name={}", self.name));
@@ -260,7 +260,7 @@ fn condition(status: &Value, type_: &str) -> Condition {
     })
 }
 
-/// A status in a line.
+/// A status in one line.
 fn summary(status: &Value) -> String {
     let all = status["conditions"].as_array().into_iter().flatten();
     let of = |condition: &Value| format!("{}={} {}: {}", condition["type"], condition["status"], condition["reason"], condition["message"]);

@@ -1,4 +1,4 @@
-//! The operator that is under test: its pods, its log, its end.
+//! The operator under test: its pods and its log, and functions that end it.
 
 use super::forward::Forward;
 use super::node;
@@ -7,13 +7,13 @@ use super::{seconds, until};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The release's namespace.
+/// The namespace of the Helm release.
 pub const NAMESPACE: &str = "arrayjob-system";
-/// The release.
+/// The name of the Helm release.
 pub const RELEASE: &str = "arrayjob";
 const SELECTOR: &str = "app.kubernetes.io/name=arrayjob,app.kubernetes.io/component=operator,app.kubernetes.io/instance=arrayjob";
-/// Warnings that are none of the operator's doing: a cluster on a busy disk has them.
-const OF_THE_CLUSTER: [&str; 2] = ["etcdserver: request timed out", "etcdserver: leader changed"];
+/// Warnings that the cluster causes: etcd logs them on a busy disk.
+const CLUSTER_WARNINGS: [&str; 2] = ["etcdserver: request timed out", "etcdserver: leader changed"];
 
 /// The operator during one test.
 #[derive(Debug)]
@@ -21,25 +21,25 @@ pub struct Operator {
     api: Arc<Forward>,
     since: String,
     expected: Vec<&'static str>,
-    /// Its pods when the test began; nothing once the test has done something to them.
-    found: Mutex<Option<Vec<OperatorPod>>>,
-    /// The log of pods that are no more.
-    earlier: Mutex<String>,
+    /// The pods at the start of the test; `None` after the test has changed them.
+    initial_pods: Mutex<Option<Vec<OperatorPod>>>,
+    /// The log of deleted pods.
+    earlier_log: Mutex<String>,
 }
 
-/// One of its pods.
+/// A pod of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorPod {
-    /// Its name.
+    /// The name of the pod.
     pub name: String,
-    /// Its node.
+    /// The node.
     pub node: String,
-    /// Its container, which no later start shares.
+    /// The container id of the runtime: unique for each start.
     pub container: String,
     ready: bool,
 }
 
-/// The release's values, for installing it once more.
+/// The values of the release, for a later installation.
 pub fn values() -> String {
     helm(["get", "values", RELEASE, "-n", NAMESPACE, "-o", "json"])
 }
@@ -50,8 +50,9 @@ fn text(value: &Value) -> String {
 
 impl Operator {
     pub(super) fn since(since: &str, api: Arc<Forward>) -> Self {
-        let operator = Self { api, since: since.to_owned(), expected: Vec::new(), found: Mutex::default(), earlier: Mutex::default() };
-        *operator.found.lock().unwrap() = Some(operator.pods());
+        let operator =
+            Self { api, since: since.to_owned(), expected: Vec::new(), initial_pods: Mutex::default(), earlier_log: Mutex::default() };
+        *operator.initial_pods.lock().unwrap() = Some(operator.pods());
         operator
     }
 
@@ -60,19 +61,19 @@ impl Operator {
     }
 
     fn list(&self, group: &str, kind: &str) -> Vec<Value> {
-        let answer = self.api.call("GET", &format!("{group}/namespaces/{NAMESPACE}/{kind}?labelSelector={SELECTOR}"), &[]);
-        let found: Value = serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{kind}: {}", answer.text()));
+        let response = self.api.call("GET", &format!("{group}/namespaces/{NAMESPACE}/{kind}?labelSelector={SELECTOR}"), &[]);
+        let found: Value = serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("{kind}: {}", response.text()));
         found["items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Its image, which servers and movies run, too.
+    /// The image of the operator, which servers and movies also use.
     pub fn image(&self) -> String {
         let found = self.list("/apis/apps/v1", "deployments");
         let image = found.first().map(|operator| text(&operator["spec"]["template"]["spec"]["containers"][0]["image"]));
-        image.unwrap_or_else(|| panic!("there is no operator; tests/cluster/run installs it"))
+        image.unwrap_or_else(|| panic!("the operator is not installed; tests/cluster/run installs it"))
     }
 
-    /// Its pods that are not on their way out.
+    /// The pods of the operator without terminating pods.
     pub fn pods(&self) -> Vec<OperatorPod> {
         let pod = |pod: &Value| OperatorPod {
             name: text(&pod["metadata"]["name"]),
@@ -84,77 +85,77 @@ impl Operator {
         found.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null()).map(pod).collect()
     }
 
-    /// All that it has logged since the test began, in the pods that were lost as well.
+    /// The log since the start of the test, including deleted pods.
     pub fn log(&self) -> String {
         let since = format!("--since-time={}", self.since);
-        let said = tool("kubectl", ["logs", "-n", NAMESPACE, "-l", SELECTOR, "--tail=-1", &since], "");
-        self.earlier.lock().unwrap_or_else(PoisonError::into_inner).clone() + &said.text()
+        let logs = tool("kubectl", ["logs", "-n", NAMESPACE, "-l", SELECTOR, "--tail=-1", &since], "");
+        self.earlier_log.lock().unwrap_or_else(PoisonError::into_inner).clone() + &logs.text()
     }
 
-    /// Its pods are about to change: what they have logged is kept.
-    pub fn touch(&self) {
+    /// Saves the log before the test changes the pods, and permits the change.
+    pub fn allow_restart(&self) {
         let log = self.log();
-        *self.earlier.lock().unwrap_or_else(PoisonError::into_inner) = log;
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.earlier_log.lock().unwrap_or_else(PoisonError::into_inner) = log;
+        *self.initial_pods.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Deletes its pod; the Deployment makes another.
-    pub fn lose(&self) {
-        self.touch();
+    /// Deletes the pod; the Deployment creates a new pod.
+    pub fn delete_pod(&self) {
+        self.allow_restart();
         for pod in self.pods() {
             kubectl(["delete", "pod", &pod.name, "-n", NAMESPACE, "--wait=false"]);
         }
     }
 
-    /// Sets the number of the Deployment's pods, and waits until so many are ready and no other is left.
+    /// Scales the Deployment, and waits until this number of pods is ready and no other pod is left.
     pub fn scale(&self, replicas: usize) {
-        self.touch();
+        self.allow_restart();
         let number = format!("--replicas={replicas}");
         kubectl(["scale", "deployment", "-n", NAMESPACE, "-l", SELECTOR, &number]);
         until(&format!("{replicas} pods of the operator are ready"), seconds(60), || {
-            // Pods on their way out count: they may still write.
+            // Terminating pods count, because they may still write.
             let left = self.list("/api/v1", "pods").len();
             let ready = self.pods().iter().filter(|pod| pod.ready).count();
             if (left, ready) == (replicas, replicas) { Ok(()) } else { Err(format!("{left} pods, {ready} ready")) }
         });
     }
 
-    /// Kills its process, which has no time to put anything away; deletes its pod where its node is no container here.
+    /// Kills the process with SIGKILL. If the node is not a local container, deletes the pod.
     pub fn crash(&self) {
         let pods = self.pods();
         match pods.first() {
-            Some(pod) if node::is_here(&pod.node) && !pod.container.is_empty() => {
-                self.touch();
+            Some(pod) if node::is_local(&pod.node) && !pod.container.is_empty() => {
+                self.allow_restart();
                 node::kill_container(&pod.node, &pod.container);
             }
-            _ => self.lose(),
+            _ => self.delete_pod(),
         }
     }
 
-    /// Waits until one operator is there and ready.
-    pub fn must_come_back(&self) {
+    /// Waits until exactly one pod exists and is ready.
+    pub fn must_become_ready(&self) {
         until("the operator is ready", seconds(60), || match &self.pods()[..] {
             [one] if one.ready => Ok(()),
             others => Err(format!("{others:?}")),
         });
     }
 
-    /// Panics when it ended without the test's doing, or logged an error, or a warning that the test does not bring about.
+    /// Checks that the operator did not restart unexpectedly, and logged no error and no unexpected warning.
     ///
     /// # Panics
-    /// Then.
-    pub fn must_be_content(&self) {
-        if let Some(found) = &*self.found.lock().unwrap_or_else(PoisonError::into_inner) {
-            assert_eq!(&self.pods(), found, "the operator has ended during the test; is there more in kubectl logs --previous?");
+    /// When a check fails.
+    pub fn must_have_a_clean_log(&self) {
+        if let Some(initial) = &*self.initial_pods.lock().unwrap_or_else(PoisonError::into_inner) {
+            assert_eq!(&self.pods(), initial, "the operator restarted during the test; see kubectl logs --previous");
         }
         let log = self.log();
-        let expected = |line: &str| self.expected.iter().chain(&OF_THE_CLUSTER).any(|expected| line.contains(expected));
-        let complaint = |line: &&str| match line.split_whitespace().nth(1) {
+        let expected = |line: &str| self.expected.iter().chain(&CLUSTER_WARNINGS).any(|expected| line.contains(expected));
+        let unexpected = |line: &&str| match line.split_whitespace().nth(1) {
             Some("ERROR") => true,
             Some("WARN") => !expected(line),
             _ => false,
         };
-        let complaints: Vec<&str> = log.lines().filter(complaint).collect();
-        assert!(complaints.is_empty(), "the operator complains:\n{}", complaints.join("\n"));
+        let problems: Vec<&str> = log.lines().filter(unexpected).collect();
+        assert!(problems.is_empty(), "unexpected errors or warnings in the log of the operator:\n{}", problems.join("\n"));
     }
 }

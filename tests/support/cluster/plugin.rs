@@ -1,12 +1,12 @@
-//! `kubectl arrayjob`: the built command under the name that kubectl looks for.
+//! `kubectl arrayjob`: the built command as a plugin of kubectl.
 
 use super::forward::Forward;
-use crate::place::{self, Ended};
+use crate::place::{self, CommandOutput};
 use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A folder where kubectl finds the plugin, and which it writes its files to.
+/// A folder with the plugin, for its output files.
 #[derive(Debug)]
 pub struct Plugin {
     folder: TempDir,
@@ -14,7 +14,7 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// For jobs of that namespace.
+    /// The plugin for jobs of this namespace.
     pub fn of(namespace: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("arrayjob-test-").tempdir().unwrap();
         std::os::unix::fs::symlink(place::command(), folder.path().join("kubectl-arrayjob")).unwrap();
@@ -31,22 +31,22 @@ impl Plugin {
     }
 
     /// Runs a verb to its end.
-    pub fn call(&self, verb: &str, arguments: &[&str]) -> Ended {
+    pub fn call(&self, verb: &str, arguments: &[&str]) -> CommandOutput {
         let output = self.command(verb, arguments).output().unwrap();
-        Ended { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+        CommandOutput { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
-    /// `open`, which holds a job open.
+    /// Starts `kubectl arrayjob open` of a job.
     pub fn open(&self, job: &str) -> Forward {
         Forward::start(self.command("open", &[job]))
     }
 
-    /// A file that it wrote.
+    /// The path of an output file.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The bytes of a file that it wrote.
+    /// Reads an output file.
     pub fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.file(name)).unwrap()
     }

@@ -1,32 +1,32 @@
-//! A namespace of its own for one test, which enforces the restricted Pod Security Standard; nothing outlives it.
+//! A namespace for one test, which enforces the restricted Pod Security Standard. The test deletes the namespace at its end.
 
 use super::applied::Applied;
 use super::forward::Forward;
 use super::operator::Operator;
 use super::tools::{kubectl, tool};
 use super::{seconds, until};
-use crate::http::Answer;
+use crate::http::Response;
 use crate::job::Job;
-use crate::place::Ended;
+use crate::place::CommandOutput;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The API of ArrayJobs.
 pub(super) const JOBS: &str = "/apis/arrayjob.dev/v1alpha1";
-/// How long a namespace may take to go.
-const GOING: Duration = seconds(60);
-/// Of all namespaces of tests, for whoever has to clear up after a test that was killed.
+/// Time limit for the deletion of a namespace.
+const DELETION_TIMEOUT: Duration = seconds(60);
+/// A label of all test namespaces, for the cleanup after a killed test.
 const LABEL: &str = "arrayjob.dev/test";
-/// Namespaces that were deleted and not yet seen gone.
-static LEAVING: Mutex<Vec<(String, Instant)>> = Mutex::new(Vec::new());
+/// Namespaces with a pending deletion, and the time of the request.
+static TERMINATING: Mutex<Vec<(String, Instant)>> = Mutex::new(Vec::new());
 
-/// A namespace for a test. To be ended with [`end`](Self::end); dropped without, it tells all that is known of it.
+/// A namespace for a test. The test calls [`end`](Self::end); otherwise, dropping the value prints the state of the namespace.
 #[derive(Debug)]
 pub struct Stage {
     /// The namespace.
     pub namespace: String,
-    /// The operator, as this test sees it.
+    /// The operator during this test.
     pub operator: Operator,
     api: Arc<Forward>,
     ended: bool,
@@ -35,46 +35,46 @@ pub struct Stage {
 /// A movie behind a Service.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Template of its frames' URLs.
+    /// The URL template of the frames.
     pub url: String,
 }
 
 impl Stage {
-    /// Makes the namespace `aj-NAME-…`.
+    /// Creates the namespace `aj-NAME-…`.
     pub fn new(name: &str) -> Self {
         let api = Arc::new(Forward::to_api());
         let namespace = format!("aj-{name}-{}", std::process::id());
         let labels = json!({LABEL: "true", "pod-security.kubernetes.io/enforce": "restricted"});
-        let made = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}});
-        tool("kubectl", ["create", "-f", "-"], &made.to_string()).must_succeed();
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}});
+        tool("kubectl", ["create", "-f", "-"], &object.to_string()).must_succeed();
         let get = |path: &str| api.call("GET", path, &[]);
-        // Pods are refused before.
+        // The API server refuses pods before the service account exists.
         until("the namespace has its service account", seconds(10), || {
-            let answer = get(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/default"));
-            if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+            let response = get(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/default"));
+            if response.status == 200 { Ok(()) } else { Err(response.text()) }
         });
         let since: Value = serde_json::from_slice(&get(&format!("/api/v1/namespaces/{namespace}")).body).unwrap();
         let since = since["metadata"]["creationTimestamp"].as_str().unwrap();
         Self { operator: Operator::since(since, Arc::clone(&api)), namespace, api, ended: false }
     }
 
-    /// Warnings of the operator that this test brings about: each a part of a line.
+    /// Sets the warnings of the operator that this test causes: parts of log lines.
     #[must_use]
     pub fn expecting(mut self, warnings: &[&'static str]) -> Self {
         self.operator.expect(warnings);
         self
     }
 
-    /// What kubectl prints, in this namespace.
+    /// Runs kubectl in this namespace; returns standard output.
     ///
     /// # Panics
-    /// When it fails.
+    /// When kubectl fails.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         kubectl([&["-n", &self.namespace], arguments].concat())
     }
 
-    /// Applies a manifest, as `kubectl apply` ends.
-    pub fn try_apply(&self, manifest: &str) -> Ended {
+    /// Applies a manifest; returns the result of `kubectl apply`.
+    pub fn try_apply(&self, manifest: &str) -> CommandOutput {
         tool("kubectl", ["apply", "-n", &self.namespace, "-f", "-"], manifest)
     }
 
@@ -89,17 +89,17 @@ impl Stage {
         self.job(name)
     }
 
-    /// A job that is there already.
+    /// An existing job.
     pub fn job(&self, name: &str) -> Applied<'_> {
         Applied { stage: self, name: name.to_owned() }
     }
 
-    /// Serves a movie with these arguments of `arrayjob movie`, and waits until it does.
+    /// Starts `arrayjob movie` with these arguments, and waits until the pod is ready.
     pub fn movie(&self, arguments: &[&str]) -> Source {
         self.movie_on(arguments, None)
     }
 
-    /// As [`movie`](Self::movie), on the node of that name.
+    /// As [`movie`](Self::movie), on the named node.
     pub fn movie_on(&self, arguments: &[&str], node: Option<&str>) -> Source {
         let command: Vec<&str> = [&["/arrayjob", "movie", "--listen", "0.0.0.0:8000"], arguments].concat();
         let labels = json!({"app": "movie"});
@@ -121,23 +121,23 @@ impl Stage {
             {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "movie"},
              "spec": {"selector": labels, "ports": [{"port": 8000}]}},
         ]}));
-        // A job would wait, too, but longer the longer it has waited.
+        // A job would also wait for the movie, but with growing intervals between retries.
         self.until_available("movie");
         Source { url: format!("http://movie.{}.svc:8000/{{index}}.png", self.namespace) }
     }
 
-    /// An answer of the API server about something in this namespace: `call("GET", "/api/v1", "pods")`.
-    pub fn call(&self, method: &str, group: &str, path: &str) -> Answer {
+    /// Sends a request about this namespace to the API server: `call("GET", "/api/v1", "pods")`.
+    pub fn call(&self, method: &str, group: &str, path: &str) -> Response {
         self.api.call(method, &format!("{group}/namespaces/{}/{path}", self.namespace), &[])
     }
 
-    /// What is there; null where nothing is.
+    /// Reads an object or a list; null if it does not exist.
     pub fn get(&self, group: &str, path: &str) -> Value {
-        let answer = self.call("GET", group, path);
-        if answer.status == 200 { serde_json::from_slice(&answer.body).unwrap() } else { Value::Null }
+        let response = self.call("GET", group, path);
+        if response.status == 200 { serde_json::from_slice(&response.body).unwrap() } else { Value::Null }
     }
 
-    /// All objects of a kind.
+    /// Reads all objects of a kind.
     pub fn list(&self, group: &str, kind: &str) -> Vec<Value> {
         let found = self.get(group, kind);
         found["items"].as_array().unwrap_or_else(|| panic!("no list of {kind}")).clone()
@@ -150,19 +150,19 @@ impl Stage {
         own.map(|event| (event["reason"].as_str().unwrap_or_default().to_owned(), event["series"]["count"].as_u64().unwrap_or(1))).collect()
     }
 
-    /// Ends the test: what it leaves goes, in time, and the operator had nothing to complain of.
+    /// Ends the test: deletes the namespace, and checks the log of the operator.
     ///
     /// # Panics
-    /// When it had, or when an earlier namespace is still there after a minute.
+    /// When the log has unexpected lines, or when an earlier namespace still exists after a minute.
     pub fn end(mut self) {
         self.remove_jobs();
-        self.operator.must_be_content();
-        self.leave();
+        self.operator.must_have_a_clean_log();
+        self.delete();
         self.ended = true;
-        self.must_have_left();
+        self.check_terminating();
     }
 
-    /// Jobs go before their namespace does: pods that vanish from a living job would be lost servers.
+    /// Deletes the jobs before the namespace: pods that disappear from an active job would count as lost servers.
     fn remove_jobs(&self) {
         self.call("DELETE", JOBS, "arrayjobs");
         until("no ArrayJob is left", seconds(10), || {
@@ -171,27 +171,31 @@ impl Stage {
         });
     }
 
-    fn leave(&self) {
+    fn delete(&self) {
         self.api.call("DELETE", &format!("/api/v1/namespaces/{}", self.namespace), &[]);
-        LEAVING.lock().unwrap_or_else(PoisonError::into_inner).push((self.namespace.clone(), Instant::now()));
+        TERMINATING.lock().unwrap_or_else(PoisonError::into_inner).push((self.namespace.clone(), Instant::now()));
     }
 
-    /// Namespaces go while the next test runs; `tests/cluster/run` waits for the last ones.
-    fn must_have_left(&self) {
-        let mut leaving = LEAVING.lock().unwrap_or_else(PoisonError::into_inner);
-        leaving.retain(|(namespace, since)| {
+    /// Kubernetes deletes namespaces while the next test runs. `tests/cluster/run` waits for the last namespaces.
+    fn check_terminating(&self) {
+        let mut terminating = TERMINATING.lock().unwrap_or_else(PoisonError::into_inner);
+        terminating.retain(|(namespace, since)| {
             let found = self.api.call("GET", &format!("/api/v1/namespaces/{namespace}"), &[]);
-            assert!(found.status == 404 || since.elapsed() < GOING, "{namespace} is not gone after {GOING:?}: {}", found.text());
+            assert!(
+                found.status == 404 || since.elapsed() < DELETION_TIMEOUT,
+                "{namespace} still exists after {DELETION_TIMEOUT:?}: {}",
+                found.text()
+            );
             found.status != 404
         });
     }
 
-    /// All that is known, on standard error, where libtest shows it.
-    #[expect(clippy::print_stderr, reason = "libtest takes it from there and shows it with the failure")]
+    /// Prints the state of the namespace.
+    #[expect(clippy::print_stderr, reason = "libtest captures standard error and shows it with the failure")]
     fn dump(&self) {
         let show = |title: &str, arguments: &[&str]| {
-            let said = tool("kubectl", [&["-n", &self.namespace], arguments].concat(), "");
-            eprintln!("---- {title}\n{}{}", said.text(), said.stderr);
+            let ended = tool("kubectl", [&["-n", &self.namespace], arguments].concat(), "");
+            eprintln!("---- {title}\n{}{}", ended.text(), ended.stderr);
         };
         show("ArrayJobs", &["get", "arrayjobs", "-o", "yaml"]);
         show("pods", &["get", "pods,services,networkpolicies", "-o", "wide"]);
@@ -207,7 +211,7 @@ impl Drop for Stage {
             self.dump();
             if std::env::var_os("ARRAYJOB_TEST_KEEP").is_none() {
                 self.call("DELETE", JOBS, "arrayjobs");
-                self.leave();
+                self.delete();
             }
         }
     }

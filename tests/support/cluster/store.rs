@@ -1,24 +1,24 @@
-//! An object store among a test's pods: the one of [`crate::s3`], behind a Service, with its keys in a Secret.
+//! The object store of [`crate::s3`] as a pod, behind a Service, with the keys in a Secret.
 
 use super::stage::Stage;
 use super::{seconds, until};
 use crate::s3::{BUCKET, KEYS};
 use serde_json::json;
 
-/// The Secret with the store's keys and address, and the name of all else that it consists of.
+/// The name of the Secret with the keys and the address of the store, and of the other objects of the store.
 pub const STORE: &str = "store";
 const PORT: u16 = 7070;
 
-/// The store's image; none where the cluster pulls its images, because nobody publishes this one.
+/// The image of the store; `None` on a cluster that pulls its images, because no registry has this image.
 pub fn store_image() -> Option<String> {
     std::env::var("ARRAYJOB_STORE_IMAGE").ok().filter(|image| !image.is_empty())
 }
 
 impl Stage {
-    /// Starts a store of that image, with one empty bucket.
+    /// Starts a store from this image, with one empty bucket.
     pub fn store(&self, image: &str) {
         let labels = json!({"app": STORE});
-        // Folders that a volume is mounted from are made: the bucket is one of them.
+        // The kubelet creates the folders of `subPath`, so that the bucket exists.
         let mount = |path: &str, folder: &str| json!({"name": "disk", "mountPath": path, "subPath": folder});
         let container = json!({
             "name": STORE, "image": image, "imagePullPolicy": "IfNotPresent",
@@ -49,9 +49,9 @@ impl Stage {
         self.until_available(STORE);
     }
 
-    /// Waits until the only replica of a Deployment is there.
+    /// Waits until the only replica of a Deployment is available.
     pub(super) fn until_available(&self, name: &str) {
-        until(&format!("{name} is up"), seconds(60), || {
+        until(&format!("{name} is available"), seconds(60), || {
             let found = self.get("/apis/apps/v1", &format!("deployments/{name}"));
             if found["status"]["availableReplicas"] == 1 { Ok(()) } else { Err(found["status"].to_string()) }
         });

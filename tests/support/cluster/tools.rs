@@ -1,40 +1,40 @@
-//! Programs run to their end.
+//! Functions that run a program to its end.
 
-use crate::place::Ended;
+use crate::place::CommandOutput;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// Runs a program of PATH with this standard input.
+/// Runs a program from PATH with this standard input.
 ///
 /// # Panics
-/// When there is no such program.
-pub fn tool<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>, input: &str) -> Ended {
+/// When the program does not exist.
+pub fn tool<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>, input: &str) -> CommandOutput {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}; run these tests with tests/with-cluster"));
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
-    // It may say more than a pipe holds before it has read all.
-    let feeding = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    // The program may fill the output pipe before it has read all input.
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
-    // Whoever ends without having read all has said why.
-    let _ = feeding.join();
-    Ended { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+    // A program that ends before it has read all input reports the reason.
+    let _ = writer.join();
+    CommandOutput { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
 }
 
-/// What kubectl prints.
+/// Runs kubectl; returns standard output.
 ///
 /// # Panics
-/// When it fails.
+/// When kubectl fails.
 pub fn kubectl<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> String {
     must("kubectl", arguments)
 }
 
-/// What helm prints.
+/// Runs helm; returns standard output.
 ///
 /// # Panics
-/// When it fails.
+/// When helm fails.
 pub fn helm<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> String {
     must("helm", arguments)
 }
@@ -42,7 +42,7 @@ pub fn helm<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> String {
 fn must<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>) -> String {
     let arguments: Vec<S> = arguments.into_iter().collect();
     let ended = tool(program, &arguments, "");
-    let said: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
-    assert_eq!(ended.code, Some(0), "{program} {}: {}", said.join(" "), ended.stderr);
+    let words: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
+    assert_eq!(ended.code, Some(0), "{program} {}: {}", words.join(" "), ended.stderr);
     ended.text()
 }
