@@ -17,7 +17,7 @@ const MOVIE: Movie = Movie::of(40, 48, Dtype::Uint8);
 type Variables = Vec<(&'static str, String)>;
 
 /// A store, and a folder whose commands have the keys of the store in their environment.
-struct Stage {
+struct Setup {
     place: Place,
     /// The URL prefix of all objects.
     root: String,
@@ -28,7 +28,7 @@ struct Stage {
     _store: Box<dyn Any>,
 }
 
-impl Stage {
+impl Setup {
     fn azure() -> Self {
         let store = Azure::default();
         Self::new(store.url(""), store.environment(), store.wrong_environment(), store)
@@ -143,30 +143,30 @@ fn must_fail_with(ended: &CommandOutput, what: &[&str], more: &[&str]) {
 
 #[test]
 fn outputs_and_sources_in_azure_equal_numpy() {
-    Stage::azure().check_round_trip();
+    Setup::azure().check_round_trip();
 }
 
 #[test]
 fn a_multipart_output_in_azure_equals_numpy() {
-    Stage::azure().check_parts();
+    Setup::azure().check_parts();
 }
 
 #[test]
 fn azure_errors_are_reported_in_one_line() {
-    Stage::azure().check_refusals("az://nowhere", "AuthorizationFailure", "ContainerNotFound");
+    Setup::azure().check_refusals("az://nowhere", "AuthorizationFailure", "ContainerNotFound");
 }
 
 #[test]
 fn outputs_and_sources_in_gcs_equal_numpy() {
-    Stage::gcs().check_round_trip();
+    Setup::gcs().check_round_trip();
 }
 
 #[test]
 fn a_multipart_output_in_gcs_equals_numpy() {
-    Stage::gcs().check_parts();
+    Setup::gcs().check_parts();
 }
 
 #[test]
 fn gcs_errors_are_reported_in_one_line() {
-    Stage::gcs().check_refusals("gs://nowhere", "AuthenticationRequired", "NoSuchBucket");
+    Setup::gcs().check_refusals("gs://nowhere", "AuthenticationRequired", "NoSuchBucket");
 }

@@ -27,7 +27,7 @@ fn share(server: usize) -> Range<i64> {
 }
 
 /// A running job over a source with held frames.
-struct Stage {
+struct Setup {
     place: Place,
     source: FrameServer,
     running: Running,
@@ -41,7 +41,7 @@ fn the_job(source: &FrameServer) -> Job {
     job.recenter(20, 24).rechunk([4, 2, 2]).fft("power").reduce_all()
 }
 
-impl Stage {
+impl Setup {
     fn holding(held: &[i64], more: &[&str]) -> Self {
         Self::of(held, more, |job| job)
     }
@@ -101,64 +101,64 @@ fn undisturbed() -> Arrays {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
     let (summary, arrays) = place.results("undisturbed", &the_job(&source), SERVERS);
     assert_eq!(restarts(&summary), 0);
-    Stage::check_requests(&source, &[]);
+    Setup::check_requests(&source, &[]);
     arrays
 }
 
 #[test]
 fn a_server_lost_in_load_fetches_only_its_own_frames_again() {
     for server in 0..SERVERS {
-        let stage = Stage::holding(&LAST, &[]);
-        stage.kill_server(server);
-        stage.check(&[server]);
+        let setup = Setup::holding(&LAST, &[]);
+        setup.kill_server(server);
+        setup.check(&[server]);
     }
 }
 
 #[test]
 fn a_server_lost_in_rechunk_restarts_only_its_slabs() {
     // One held frame keeps every band incomplete. Two servers have loaded all frames, and pull blocks.
-    let mut stage = Stage::holding(&LAST[2..], &[]);
-    stage.running.until_done("Load", FRAMES as u64 - 4);
-    stage.kill_server(0);
-    stage.check(&[0]);
+    let mut setup = Setup::holding(&LAST[2..], &[]);
+    setup.running.until_done("Load", FRAMES as u64 - 4);
+    setup.kill_server(0);
+    setup.check(&[0]);
 }
 
 #[test]
 fn a_server_that_hangs_is_replaced() {
-    let mut stage = Stage::holding(&LAST[2..], &[]);
-    stage.running.until_done("Load", FRAMES as u64 - 4);
-    stage.servers[1].stop();
+    let mut setup = Setup::holding(&LAST[2..], &[]);
+    setup.running.until_done("Load", FRAMES as u64 - 4);
+    setup.servers[1].stop();
     // The limit is longer than the request timeout of the loop.
-    assert!(within(Duration::from_secs(60), || stage.requested_again(1)), "the frames of the hung server were not requested again");
-    assert!(end_in_time(&stage.servers[1..2]), "the hung server is still alive");
-    stage.check(&[1]);
+    assert!(within(Duration::from_secs(60), || setup.requested_again(1)), "the frames of the hung server were not requested again");
+    assert!(end_in_time(&setup.servers[1..2]), "the hung server is still alive");
+    setup.check(&[1]);
 }
 
 #[test]
 fn a_server_that_others_wait_for_is_replaced() {
-    let mut stage = Stage::holding(&LAST[2..], &[]);
-    stage.running.until_done("Load", FRAMES as u64 - 4);
-    stage.kill_server(2);
-    stage.check(&[2]);
+    let mut setup = Setup::holding(&LAST[2..], &[]);
+    setup.running.until_done("Load", FRAMES as u64 - 4);
+    setup.kill_server(2);
+    setup.check(&[2]);
 }
 
 #[test]
 fn two_servers_lost_in_sequence_are_replaced() {
-    let mut stage = Stage::holding(&LAST[2..], &[]);
-    stage.running.until_done("Load", FRAMES as u64 - 4);
-    stage.kill_server(0);
-    stage.kill_server(1);
-    stage.check(&[0, 1]);
+    let mut setup = Setup::holding(&LAST[2..], &[]);
+    setup.running.until_done("Load", FRAMES as u64 - 4);
+    setup.kill_server(0);
+    setup.kill_server(1);
+    setup.check(&[0, 1]);
 }
 
 #[test]
 fn a_server_lost_after_its_transform_repeats_only_its_share() {
     // Thousands of chunks are not yet written at this point.
     for server in 0..SERVERS {
-        let mut stage = Stage::holding(&[], &[]);
-        stage.running.until_done("Fft", 1);
-        stage.kill_server(server);
-        stage.check(&[server]);
+        let mut setup = Setup::holding(&[], &[]);
+        setup.running.until_done("Fft", 1);
+        setup.kill_server(server);
+        setup.check(&[server]);
     }
 }
 
@@ -175,23 +175,23 @@ fn slice(place: &Place, of: &str) -> Vec<u8> {
 }
 
 /// Kills a server of a served job, and checks that the slice is available again. `of` returns the target for `arrayjob get`.
-fn check_loss_while_serving(server: usize, of: impl Fn(&str) -> String) -> (Stage, String) {
-    let mut stage = Stage::holding(&[], &["--serve"]);
-    let url = stage.running.until_served();
-    let before = slice(&stage.place, &of(&url));
-    stage.kill_server(server);
-    until("three servers run", || stage.running.servers().len() == SERVERS);
-    assert_eq!(slice(&stage.place, &of(&url)), before);
-    Stage::check_requests(&stage.source, &[server]);
-    (stage, url)
+fn check_loss_while_serving(server: usize, of: impl Fn(&str) -> String) -> (Setup, String) {
+    let mut setup = Setup::holding(&[], &["--serve"]);
+    let url = setup.running.until_served();
+    let before = slice(&setup.place, &of(&url));
+    setup.kill_server(server);
+    until("three servers run", || setup.running.servers().len() == SERVERS);
+    assert_eq!(slice(&setup.place, &of(&url)), before);
+    Setup::check_requests(&setup.source, &[server]);
+    (setup, url)
 }
 
 #[test]
 fn a_server_lost_while_serving_returns_the_same_bytes_and_the_reason_of_the_loss() {
-    let (stage, url) = check_loss_while_serving(1, str::to_owned);
+    let (setup, url) = check_loss_while_serving(1, str::to_owned);
     let mut curl = Command::new("curl");
     curl.args(["-sf", &url.replace("/?", "/api/v1/servers/1/tasks?")]);
-    let response = stage.place.run(curl);
+    let response = setup.place.run(curl);
     response.must_succeed();
     let line: Value = serde_json::from_str(response.text().lines().next().unwrap()).unwrap();
     let reason = "server 1 was restarted (killed by signal 9, perhaps for lack of memory): it loads its frames";
@@ -206,49 +206,49 @@ fn the_job_is_found_by_name_after_the_loss_of_the_front_door() {
 
 #[test]
 fn with_backoff_limit_0_the_first_loss_fails_the_job() {
-    let stage = Stage::of(&LAST, &[], |job| job.backoff_limit(0));
-    stage.servers[1].kill();
-    let ended = stage.running.end();
+    let setup = Setup::of(&LAST, &[], |job| job.backoff_limit(0));
+    setup.servers[1].kill();
+    let ended = setup.running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let sentence = ended.sentence();
     assert!(sentence.contains("BackoffLimitExceeded") && sentence.contains("backoffLimit"), "{sentence}");
-    stage.place.must_leave_nothing_but(&["disturbed.json"]);
+    setup.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]
 fn repeated_losses_of_a_server_fail_the_job() {
-    let stage = Stage::of(&LAST, &[], |job| job.backoff_limit(2));
+    let setup = Setup::of(&LAST, &[], |job| job.backoff_limit(2));
     for loss in 0..3 {
-        until("three servers run", || stage.running.servers().len() == SERVERS);
-        stage.source.until_held(3 + loss);
-        let server = stage.running.servers().into_iter().max().unwrap();
+        until("three servers run", || setup.running.servers().len() == SERVERS);
+        setup.source.until_held(3 + loss);
+        let server = setup.running.servers().into_iter().max().unwrap();
         server.kill();
     }
-    let ended = stage.running.end();
+    let ended = setup.running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.sentence().contains("after 2 restarts"), "{}", ended.sentence());
-    stage.place.must_leave_nothing_but(&["disturbed.json"]);
+    setup.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]
 fn servers_end_when_their_parent_is_killed() {
-    let stage = Stage::holding(&LAST, &[]);
-    stage.running.signal(Signal::SIGKILL);
-    assert!(end_in_time(&stage.servers), "some of {:?} are still alive", stage.servers);
+    let setup = Setup::holding(&LAST, &[]);
+    setup.running.signal(Signal::SIGKILL);
+    assert!(end_in_time(&setup.servers), "some of {:?} are still alive", setup.servers);
 }
 
 fn check_stop(signal: Signal, held: &[i64]) {
-    let mut stage = Stage::holding(held, &[]);
+    let mut setup = Setup::holding(held, &[]);
     if held.is_empty() {
         // The servers write outputs at this point.
-        stage.running.until_done("Fft", 1);
+        setup.running.until_done("Fft", 1);
     }
-    stage.running.signal(signal);
-    assert!(end_in_time(&stage.servers), "some of {:?} are still alive after {signal}", stage.servers);
-    let ended = stage.running.end();
+    setup.running.signal(signal);
+    assert!(end_in_time(&setup.servers), "some of {:?} are still alive after {signal}", setup.servers);
+    let ended = setup.running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-    assert!(!stage.place.path("disturbed").exists(), "the output folder exists");
-    stage.place.must_leave_nothing_but(&["disturbed.json"]);
+    assert!(!setup.place.path("disturbed").exists(), "the output folder exists");
+    setup.place.must_leave_nothing_but(&["disturbed.json"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ const SERVERS: usize = 3;
 const SECOND: Range<i64> = 16..32;
 
 /// A served job of three servers, and a reader in a separate process.
-struct Stage {
+struct Setup {
     place: Place,
     source: FrameServer,
     running: Running,
@@ -29,7 +29,7 @@ fn the_job(source: &FrameServer) -> Job {
     job(&source.url("{index}"), 48).frame_of(MOVIE).slabs_of(4).recenter(20, 24).fft("power")
 }
 
-impl Stage {
+impl Setup {
     /// Starts both, and waits until the reader has read all arrays once.
     fn of(how: &'static str) -> Self {
         let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
@@ -37,9 +37,9 @@ impl Stage {
         let url = running.until_served();
         let marks = place.path("").to_str().unwrap().to_owned();
         let reading = std::thread::spawn(move || python_process("partial", &[how, &url, &marks], &[]));
-        let stage = Self { place, source, running, reading };
-        stage.until_marked("ready");
-        stage
+        let setup = Self { place, source, running, reading };
+        setup.until_marked("ready");
+        setup
     }
 
     /// Waits until the reader has written the mark, or has ended.
@@ -61,23 +61,23 @@ impl Stage {
 
 #[test]
 fn a_request_for_a_missing_chunk_waits_then_fails_with_503_then_succeeds() {
-    let stage = Stage::of("waits");
-    stage.source.set_faults(SECOND, &Fault::Held);
-    stage.running.servers()[1].kill();
-    stage.source.until_held(1);
-    stage.mark("held");
-    stage.until_marked("seen");
-    stage.source.release();
-    let seen = stage.seen();
+    let setup = Setup::of("waits");
+    setup.source.set_faults(SECOND, &Fault::Held);
+    setup.running.servers()[1].kill();
+    setup.source.until_held(1);
+    setup.mark("held");
+    setup.until_marked("seen");
+    setup.source.release();
+    let seen = setup.seen();
     assert!(seen["chunk: 503"].as_u64() >= Some(1), "{seen}");
 }
 
 #[test]
 fn a_read_waits_for_the_replacement_of_a_lost_server() {
-    let stage = Stage::of("reads");
-    stage.running.servers()[1].kill();
-    until("three servers run", || stage.running.servers().len() == SERVERS);
-    let seen = stage.seen();
+    let setup = Setup::of("reads");
+    setup.running.servers()[1].kill();
+    until("three servers run", || setup.running.servers().len() == SERVERS);
+    let seen = setup.seen();
     assert!(seen["zarr: right"].as_u64() >= Some(4), "{seen}");
     let errors: Vec<&String> = seen.as_object().unwrap().keys().filter(|key| !key.ends_with(": right")).collect();
     assert!(errors.is_empty(), "a reader saw the loss of a server that was replaced within seconds: {seen}");
@@ -85,21 +85,21 @@ fn a_read_waits_for_the_replacement_of_a_lost_server() {
 
 #[test]
 fn a_read_fails_when_the_front_door_is_lost() {
-    let stage = Stage::of("reads");
-    stage.running.servers()[0].kill();
-    stage.until_marked("seen");
-    let seen = stage.seen();
+    let setup = Setup::of("reads");
+    setup.running.servers()[0].kill();
+    setup.until_marked("seen");
+    let seen = setup.seen();
     assert!(seen["chunk: 0"].as_u64() >= Some(1), "{seen}");
 }
 
 #[test]
 fn a_read_fails_when_the_job_fails() {
-    let stage = Stage::of("reads");
+    let setup = Setup::of("reads");
     // The frames no longer exist when the new server requests them.
-    stage.source.set_faults(SECOND, &Fault::Missing);
-    stage.running.servers()[1].kill();
-    stage.until_marked("seen");
-    let Stage { place, running, reading, .. } = stage;
+    setup.source.set_faults(SECOND, &Fault::Missing);
+    setup.running.servers()[1].kill();
+    setup.until_marked("seen");
+    let Setup { place, running, reading, .. } = setup;
     let ended = running.end();
     assert!(ended.code == Some(1) && ended.sentence().contains("SourceUnavailable"), "{}", ended.stderr);
     place.write("over", b"");

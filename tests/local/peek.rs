@@ -49,7 +49,7 @@ fn the_same_job_has_the_same_plan() {
     };
     let text = plan();
     assert_eq!(text, plan());
-    for text_part in ["1000 × 200×300 uint16", "servers    5", "peak", "wire"] {
-        assert!(text.contains(text_part), "no '{text_part}' in:\n{text}");
+    for expected in ["1000 × 200×300 uint16", "servers    5", "peak", "wire"] {
+        assert!(text.contains(expected), "no '{expected}' in:\n{text}");
     }
 }

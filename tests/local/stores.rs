@@ -17,20 +17,20 @@ use tests::zarr::{Arrays, must_be_equal};
 const MOVIE: Movie = Movie::of(40, 48, Dtype::Uint8);
 
 /// A store, a source, and a folder whose commands have the keys of the store.
-struct Stage {
+struct Setup {
     place: Place,
     store: ObjectStore,
     source: FrameServer,
 }
 
-impl Default for Stage {
+impl Default for Setup {
     fn default() -> Self {
         let store = ObjectStore::default();
         Self { place: Place::with(store.environment()), store, source: FrameServer::raw(MOVIE) }
     }
 }
 
-impl Stage {
+impl Setup {
     /// A job over 48 frames of the movie. Another first frame gives other values.
     fn job(&self, first: i64) -> Job {
         let job = job(&self.source.url("{index}"), 48).start_step(first, 1).frame_of(MOVIE).slabs_of(4);
@@ -91,7 +91,7 @@ impl Stage {
 
 #[test]
 fn outputs_in_an_object_store_equal_numpy() {
-    let stage = Stage::default();
+    let setup = Setup::default();
     let outputs = [
         ("power", "whole.zarr", json!({})),
         ("power", "folder/of/rechunked.zarr", json!({"chunks": [-1, 5, 7]})),
@@ -106,84 +106,84 @@ fn outputs_in_an_object_store_equal_numpy() {
         ("power[2,3]", "row.json", json!({})),
     ];
     for servers in [1, 3] {
-        stage.check(&format!("outputs-{servers}"), stage.job(0), &outputs, servers);
+        setup.check(&format!("outputs-{servers}"), setup.job(0), &outputs, servers);
     }
     // The same keys again, with other values and another chunk grid.
     let again = [("power", "whole.zarr", json!({"chunks": [48, 3, 3]})), ("power[:,3,::-2]", "slice.npy", json!({}))];
-    stage.check("again", stage.job(100), &again, 3);
+    setup.check("again", setup.job(100), &again, 3);
 }
 
 #[test]
 fn outputs_by_webdav_equal_numpy() {
-    let stage = Stage::default();
+    let setup = Setup::default();
     let server = WebDav::default();
     let array = json!({"select": "power", "url": server.url("folder/power.zarr"), "chunks": [-1, 5, 7]});
     let series = json!({"select": "power[:,3,::-2]", "url": server.url("series.npy")});
     // Several servers create the same folders. The second job replaces the outputs.
-    for (name, first) in [("made", 0), ("replaced", 100)] {
-        let job = stage.job(first).output("power", &server.url("folder/power.zarr"), &json!({"chunks": [-1, 5, 7]}));
-        let _ = stage.place.results(name, &job.output("power[:,3,::-2]", &server.url("series.npy"), &json!({})), 3);
-        stage.must_compare(name, &json!([array, series]));
+    for (name, first) in [("created", 0), ("replaced", 100)] {
+        let job = setup.job(first).output("power", &server.url("folder/power.zarr"), &json!({"chunks": [-1, 5, 7]}));
+        let _ = setup.place.results(name, &job.output("power[:,3,::-2]", &server.url("series.npy"), &json!({})), 3);
+        setup.must_compare(name, &json!([array, series]));
     }
 }
 
 #[test]
 fn a_multipart_output_equals_numpy() {
     const LARGE: Movie = Movie::of(256, 256, Dtype::Uint8);
-    let stage = Stage { source: FrameServer::ready((0..8).map(|index| LARGE.raw(index)).collect()), ..Stage::default() };
-    let job = job(&stage.source.url("{index}"), 64).frame_of(LARGE).fft("power").keep(&["power"]);
+    let setup = Setup { source: FrameServer::ready((0..8).map(|index| LARGE.raw(index)).collect()), ..Setup::default() };
+    let job = job(&setup.source.url("{index}"), 64).frame_of(LARGE).fft("power").keep(&["power"]);
     // 16 MiB is larger than one part of a multipart upload.
     let outputs = [("power", "large.npy", json!({})), ("power", "large.zarr", json!({"chunks": [64, 32, 32], "shards": [64, 256, 256]}))];
-    stage.check("large", job, &outputs, 2);
+    setup.check("large", job, &outputs, 2);
 }
 
 #[test]
 fn a_run_killed_while_it_writes_leaves_no_output_that_opens() {
-    let stage = Stage::default();
-    let job = stage.long(0).output("power", &stage.store.url("slice.npy"), &json!({}));
-    let running = stage.start_long("killed", &job);
+    let setup = Setup::default();
+    let job = setup.long(0).output("power", &setup.store.url("slice.npy"), &json!({}));
+    let running = setup.start_long("killed", &job);
     let servers = running.servers();
     running.signal(Signal::SIGKILL);
     assert!(end_in_time(&servers), "some of {servers:?} are still alive");
-    stage.must_be_absent(&["long.zarr"]);
+    setup.must_be_absent(&["long.zarr"]);
     // The file is independent of the array: complete or absent.
-    if stage.store.objects("slice.npy").is_empty() {
-        stage.must_be_absent(&["slice.npy"]);
+    if setup.store.objects("slice.npy").is_empty() {
+        setup.must_be_absent(&["slice.npy"]);
     }
 }
 
 #[test]
 fn a_failed_job_leaves_no_output_that_opens() {
-    let stage = Stage::default();
-    let running = stage.start_long("failed", &stage.long(0).backoff_limit(0));
+    let setup = Setup::default();
+    let running = setup.start_long("failed", &setup.long(0).backoff_limit(0));
     running.servers()[1].kill();
     let ended = running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    stage.must_be_absent(&["long.zarr"]);
+    setup.must_be_absent(&["long.zarr"]);
 }
 
 #[test]
 fn a_server_lost_while_outputs_are_written_is_replaced() {
-    let stage = Stage::default();
-    let running = stage.start_long("lost", &stage.long(0));
-    assert!(!stage.store.objects("long.zarr/").contains(&"long.zarr/zarr.json".to_owned()), "the metadata exists before all chunks");
+    let setup = Setup::default();
+    let running = setup.start_long("lost", &setup.long(0));
+    assert!(!setup.store.objects("long.zarr/").contains(&"long.zarr/zarr.json".to_owned()), "the metadata exists before all chunks");
     running.servers()[1].kill();
-    let (summary, _) = stage.place.results_of("lost", running);
+    let (summary, _) = setup.place.results_of("lost", running);
     assert!(summary["restarts"].as_u64() >= Some(1), "{summary}");
-    stage.must_compare("lost", &json!([{"select": "power", "url": stage.store.url("long.zarr"), "chunks": [2, 4, 4]}]));
+    setup.must_compare("lost", &json!([{"select": "power", "url": setup.store.url("long.zarr"), "chunks": [2, 4, 4]}]));
 }
 
 #[test]
 fn a_half_replaced_output_does_not_open() {
-    let stage = Stage::default();
-    let _ = stage.place.results("first", &stage.long(0), 3);
+    let setup = Setup::default();
+    let _ = setup.place.results("first", &setup.long(0), 3);
     // The metadata of the first output also fits the second output.
-    let running = stage.place.start_job("second", &stage.long(100), 3, &[]);
+    let running = setup.place.start_job("second", &setup.long(100), 3, &[]);
     let key = "long.zarr/zarr.json".to_owned();
-    until("the metadata of the first output is deleted", || !stage.store.objects("long.zarr/").contains(&key));
+    until("the metadata of the first output is deleted", || !setup.store.objects("long.zarr/").contains(&key));
     running.signal(Signal::SIGKILL);
     drop(running);
-    stage.must_be_absent(&["long.zarr"]);
+    setup.must_be_absent(&["long.zarr"]);
 }
 
 /// Checks that a job over an array equals a job over the frames.
@@ -196,46 +196,46 @@ fn check_source(place: &Place, name: &str, url: &str, array: &str, expected: &Ar
     }
 }
 
-/// A stage, and the results of a job over the frames as images, which a job over the same frames as an array must equal.
-fn with_expected() -> (Stage, Arrays) {
-    let stage = Stage::default();
-    let (_, expected) = stage.place.results("frames", &stage.job(0), 2);
-    (stage, expected)
+/// A setup, and the results of a job over the frames as images. A job over the same frames as an array must equal these results.
+fn with_expected() -> (Setup, Arrays) {
+    let setup = Setup::default();
+    let (_, expected) = setup.place.results("frames", &setup.job(0), 2);
+    (setup, expected)
 }
 
 #[test]
 fn a_source_may_be_zarr_from_other_writers() {
-    let (stage, expected) = with_expected();
-    let place = &stage.place;
+    let (setup, expected) = with_expected();
+    let place = &setup.place;
     let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
     let frames: Vec<u8> = (0..48).flat_map(|index| MOVIE.raw(index)).collect();
     place.write("stack.npy", &npy(&frames, [48, 40, 48]));
-    python("stores", &["make", &path("made"), &path("stack.npy")]).unwrap_or_else(|output| panic!("{output}"));
-    check_source(place, "blosc", &format!("file://{}", path("made/v2.zarr")), "0", &expected);
-    check_source(place, "zstd", &format!("file://{}", path("made/v3.zarr")), "0", &expected);
+    python("stores", &["make", &path("zarr"), &path("stack.npy")]).unwrap_or_else(|output| panic!("{output}"));
+    check_source(place, "blosc", &format!("file://{}", path("zarr/v2.zarr")), "0", &expected);
+    check_source(place, "zstd", &format!("file://{}", path("zarr/v3.zarr")), "0", &expected);
 }
 
 #[test]
 fn a_source_may_be_the_output_of_another_job() {
-    let (stage, expected) = with_expected();
-    let raw = stage.job(0).keep(&["raw"]);
-    let raw = raw.output("raw", &stage.store.url("raw.zarr"), &json!({"chunks": [5, 16, 16]}));
-    let raw = raw.output("raw", &stage.store.url("sharded.zarr"), &json!({"chunks": [4, 20, 12], "shards": [16, 40, 24]}));
-    let _ = stage.place.results("raw", &raw, 2);
-    check_source(&stage.place, "plain", &stage.store.url("raw.zarr"), "", &expected);
-    check_source(&stage.place, "sharded", &stage.store.url("sharded.zarr"), "", &expected);
+    let (setup, expected) = with_expected();
+    let raw = setup.job(0).keep(&["raw"]);
+    let raw = raw.output("raw", &setup.store.url("raw.zarr"), &json!({"chunks": [5, 16, 16]}));
+    let raw = raw.output("raw", &setup.store.url("sharded.zarr"), &json!({"chunks": [4, 20, 12], "shards": [16, 40, 24]}));
+    let _ = setup.place.results("raw", &raw, 2);
+    check_source(&setup.place, "plain", &setup.store.url("raw.zarr"), "", &expected);
+    check_source(&setup.place, "sharded", &setup.store.url("sharded.zarr"), "", &expected);
 }
 
 #[test]
 fn a_source_may_be_a_served_job() {
-    let (stage, expected) = with_expected();
-    let mut serving = stage.place.start_job("serving", &stage.job(0).keep(&["raw", "recentered"]), 3, &["--serve"]);
+    let (setup, expected) = with_expected();
+    let mut serving = setup.place.start_job("serving", &setup.job(0).keep(&["raw", "recentered"]), 3, &["--serve"]);
     let url = serving.until_served();
     let (base, token) = url.split_once("/?token=").unwrap();
     let root = format!("{base}/t/{token}/arrays.zarr");
-    check_source(&stage.place, "served", &root, "raw", &expected);
+    check_source(&setup.place, "served", &root, "raw", &expected);
     // The second job only transforms the recentered frames.
-    let (_, arrays) = stage.place.results("transformed", &zarr(&root, "recentered").fft("power"), 2);
+    let (_, arrays) = setup.place.results("transformed", &zarr(&root, "recentered").fft("power"), 2);
     assert!(arrays["power"] == expected["power"], "spectra of the served array differ");
 }
 

@@ -147,7 +147,7 @@ impl Job {
         self.set_in("servers", "storage", json!(storage))
     }
 
-    /// Sets the number of lost servers after which the job still goes on.
+    /// Sets the number of server failures that the job survives.
     #[must_use]
     pub fn backoff_limit(self, limit: u32) -> Self {
         self.set("backoffLimit", json!(limit))
