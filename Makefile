@@ -74,7 +74,7 @@ test-browser: ## the page's tests in headless Chromium
 	$(CARGO) build --locked --quiet -p cli
 	tests/browser/run
 
-screenshots: ## makes the README's pictures of the page anew, from a job that it runs
+screenshots: ## creates the README's pictures of the page, from a job that the target runs
 	$(CARGO) build --release --locked -p cli
 	ARRAYJOB=target/release/arrayjob tests/browser/run --pictures target/browser
 	cp target/browser/dashboard.png target/browser/dashboard-pictures.png docs/images/
@@ -87,7 +87,7 @@ bench-readers: ## reading a job's arrays over HTTP beside reading them from a lo
 	$(CARGO) build --release --locked -p cli
 	python3 benches/readers.py
 
-bench-watched: ## the same job with ten pages open, beside nobody watching
+bench-watched: ## the same job with ten pages open, beside no page
 	$(CARGO) build --release --locked -p cli
 	python3 benches/watched.py
 

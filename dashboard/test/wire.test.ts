@@ -130,13 +130,13 @@ test("the progress of the servers gives the owner of a frame and its presence", 
         })),
       }),
     );
-  const told = (status: ReturnType<typeof readStatus>, frame: number): unknown[] => Object.values(holderOf(status, "Load", frame) ?? {});
-  assert.deepEqual(told(of(4, 1, 0), 3), [0, true, true]);
-  assert.deepEqual(told(of(4, 1, 0), 4), [1, true, true]);
-  assert.deepEqual(told(of(4, 1, 0), 5), [1, true, false]);
-  assert.deepEqual(told(of(4, 1, 0), 8), [2, true, false]);
-  assert.deepEqual(told(of(4, null, 2), 7), [1, false, false], "what the others do not have, the absent one has");
-  assert.deepEqual(told(of(4, null, 2), 9), [2, true, true]);
-  assert.deepEqual(told(of(4, null, null), 9), []);
-  assert.deepEqual(told(of(4, 4), 1), [], "servers that say less than the job has");
+  const holder = (status: ReturnType<typeof readStatus>, frame: number): unknown[] => Object.values(holderOf(status, "Load", frame) ?? {});
+  assert.deepEqual(holder(of(4, 1, 0), 3), [0, true, true]);
+  assert.deepEqual(holder(of(4, 1, 0), 4), [1, true, true]);
+  assert.deepEqual(holder(of(4, 1, 0), 5), [1, true, false]);
+  assert.deepEqual(holder(of(4, 1, 0), 8), [2, true, false]);
+  assert.deepEqual(holder(of(4, null, 2), 7), [1, false, false], "what the others do not have, the absent one has");
+  assert.deepEqual(holder(of(4, null, 2), 9), [2, true, true]);
+  assert.deepEqual(holder(of(4, null, null), 9), []);
+  assert.deepEqual(holder(of(4, 4), 1), [], "servers that say less than the job has");
 });

@@ -156,7 +156,7 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       blank: at > 0.3 * whole ? [17, 101] : [],
       outputs: { written: over ? 2 : 0, total: 2 },
       failure: stateAt(at) === "Failed" ? { reason: "SourceUnavailable", message: "frame 131 cannot be fetched from http://images.example/131.png: 404 Not Found; check source.images.urlTemplate and count", server: 1 } : null,
-      trouble: at > 0.2 * whole && at < 0.3 * whole ? { reason: "SourceUnavailable", message: "frame 41: the source answers 503, tried again for the 3rd time", server: 1 } : null,
+      trouble: at > 0.2 * whole && at < 0.3 * whole ? { reason: "SourceUnavailable", message: "frame 41: the source answers 503, retried for the 3rd time", server: 1 } : null,
       fleet: Array.from({ length: servers }, (_, server) =>
         isIdle(server, at)
           ? { server, answers: true, progress: { boot: `boot-${server}-again`, assignment: null, phases: [] } }
@@ -178,7 +178,7 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       const marks = known > 0 ? [] : Array.from({ length: 40 }, (_, of) => ({ at_us: of * 1.5e7, kind: "retry", text: `frame ${of} answered 503`, count: 3 }));
       return ok("application/vnd.arrayjob.tasks", framed({ ...header, next: count, finished: count - known, marks }, floods[server].subarray(32 * known)));
     }
-    if (isSilent(server, now())) return refuse(503, `server ${server} does not answer`);
+    if (isSilent(server, now())) return refuse(503, `server ${server} does not respond`);
     // A restarted server has another log, another clock and other lanes, as a restarted process has.
     const again = lost !== null && server === lost.server && at >= lost.to;
     const log = again ? "second" : "first";
@@ -204,9 +204,9 @@ export async function start({ port = 0, seconds = 3, servers = 4, tasks = 0, fai
       body.writeUInt8(task.flags, 32 * of + 31);
     });
     const told = [
-      ...schedules[server].filter((task) => task.flags === 2).map((task) => [task.start + task.duration, "retry", `frame ${task.item}: the source answered 503, tried again`]),
-      ...(lost !== null && server === 0 ? [[lost.from, "lost", `server ${lost.server} does not answer`], [lost.to, "recovered", `server ${lost.server} has its frames again`]] : []),
-      ...(server === 1 ? [[0.3 * seconds, "blank", "frames 17 and 101 cannot be had and are zero"]] : []),
+      ...schedules[server].filter((task) => task.flags === 2).map((task) => [task.start + task.duration, "retry", `frame ${task.item}: the source answered 503, retried`]),
+      ...(lost !== null && server === 0 ? [[lost.from, "lost", `server ${lost.server} does not respond`], [lost.to, "recovered", `server ${lost.server} has its frames again`]] : []),
+      ...(server === 1 ? [[0.3 * seconds, "blank", "frames 17 and 101 cannot be fetched and are zero"]] : []),
       ...(fails && server === 1 ? [[0.6 * seconds, "failure", "frame 131 cannot be fetched"]] : []),
     ].filter(([when]) => when <= at && when >= began);
     const marks = told.filter(([when]) => known === 0 || when > (fresh[0]?.start ?? Infinity)).map(([when, kind, text]) => ({ at_us: (when - began) * 1e6, kind, text, count: 1 }));

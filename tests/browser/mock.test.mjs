@@ -41,7 +41,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await tasksAre(page, "running");
     await contains(page, "phase-Load", "left");
     await contains(page, "trouble", "answers 503");
-    await contains(page, "server-2", "does not answer");
+    await contains(page, "server-2", "does not respond");
     await until(page, "what servers wait for", () => /source|peers/.test(document.querySelector('[data-testid="servers"]').textContent));
     await finished(page);
     for (const phase of ["Load", "Recenter", "Rechunk", "Fft", "Write"]) {
@@ -125,7 +125,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
     await page.getByTestId("stream-rows").selectOption("lanes");
     await page.getByTestId("stream-marks").locator("summary").click();
     const log = await page.getByTestId("stream-log").innerText();
-    assert.match(log, /server 0 · lost: server 2 does not answer/);
+    assert.match(log, /server 0 · lost: server 2 does not respond/);
     assert.match(log, /retry: frame \d+: the source answered 503/);
     const times = [...log.matchAll(/^\s*([\d.]+) s/gm)].map((match) => Number(match[1]));
     assert.deepEqual(times, [...times].sort((a, b) => b - a), "newest first");
@@ -333,7 +333,7 @@ describe("a job that runs", { timeout: 60_000 }, () => {
 
 test("a failed job shows its reason and the field to check", { timeout: 30_000 }, async (t) => {
   const { page } = await opened(t, chromium, { seconds: 2, fails: true });
-  await contains(page, "failure", "The job failed: The source does not answer (server 1).");
+  await contains(page, "failure", "The job failed: The source does not respond (server 1).");
   await contains(page, "failure", "check source.images.urlTemplate");
   assert.equal(await text(page, "state"), "failed");
   assert.deepEqual(page.wrong, []);

@@ -56,7 +56,7 @@ test("a frame that is not ready, or on a server under replacement, shows a wait"
   await contains(page, "card-frame", "Waits for frame 230: server 3 has not come to it yet.");
   await until(page, "the loss", () => document.querySelector('[data-testid="server-2"]').dataset.answers === "false");
   await page.getByTestId("frame-number").fill("125");
-  await contains(page, "card-frame", "Waits for frame 125: server 2 does not answer.");
+  await contains(page, "card-frame", "Waits for frame 125: server 2 does not respond.");
   await contains(page, "card-frame", "frame 125 of recentered");
   await page.getByTestId("frame-number").fill("230");
   await contains(page, "card-frame", "frame 230 of recentered");

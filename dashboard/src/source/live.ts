@@ -57,17 +57,17 @@ export class Live implements Source {
     };
     const open = (): void => {
       const events = new EventSource(new URL("api/v1/events", document.baseURI));
-      let told = false;
+      let received = false;
       const alive = (): void => {
         clearTimeout(watchdog);
         watchdog = window.setTimeout(() => {
           events.close();
-          lost(told ? "its events stopped" : "its events do not come; the server may have no job yet", open);
+          lost(received ? "its events stopped" : "it sends no events; the server may have no job yet", open);
         }, SILENCE_MS);
       };
       events.addEventListener("status", (event) => {
         pause = FIRST_PAUSE_SECS;
-        told = true;
+        received = true;
         alive();
         heard(String((event as MessageEvent).data));
       });
@@ -135,7 +135,7 @@ async function fetchBody(url: string, signal?: AbortSignal): Promise<ArrayBuffer
     response = await fetch(new URL(url, document.baseURI), signal === undefined ? {} : { signal });
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new Refused(0, "the server does not answer");
+    throw new Refused(0, "the server does not respond");
   }
   if (!response.ok) throw await refusal(response);
   try {

@@ -3,7 +3,7 @@
 import { clock, count, plural } from "../model/format.ts";
 import type { Connection } from "../source/source.ts";
 import { isOver } from "../wire/status.ts";
-import type { Status, Told } from "../wire/status.ts";
+import type { Problem, Status } from "../wire/status.ts";
 import { byId, h, setAttribute, setText } from "./dom.ts";
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -16,14 +16,16 @@ const WORDS: Readonly<Record<string, string>> = {
 
 // Titles of an error that the job retries. The title of a failure would lead users to stop a healthy job.
 const REASONS: Readonly<Record<string, string>> = {
-  SourceUnavailable: "The source does not answer",
+  SourceUnavailable: "The source does not respond",
   ChunkDecodeFailed: "A frame cannot be decoded",
   OutputWriteFailed: "An output cannot be written",
-  StoreFailed: "Memory or disk cannot be had",
+  StoreFailed: "The system refuses memory or a scratch file",
+  DiskFull: "The scratch disk is full",
+  InternalError: "ArrayJob has a bug",
   BackoffLimitExceeded: "Servers were lost too often",
   ServerStartFailed: "Servers cannot be started",
   InvalidSpec: "The manifest is wrong",
-  InsufficientMemory: "The servers' memory does not suffice",
+  InsufficientMemory: "The servers have too little memory",
   StartDeadlineExceeded: "The servers did not start in time",
   DeadlineExceeded: "The job did not end in time",
 };
@@ -59,8 +61,8 @@ export class Header {
       ...(status.blank.length > 0 ? [`${plural(status.blank.length, "blank frame")} (${few(status.blank)})`] : []),
     ];
     setText(byId("facts"), facts.join(" · "));
-    told(this.failure, status.failure, "The job failed");
-    told(this.trouble, status.failure === null ? status.trouble : null, "Trouble, tried again");
+    showProblem(this.failure, status.failure, "The job failed");
+    showProblem(this.trouble, status.failure === null ? status.trouble : null, "Retrying after an error");
     const own = status.fleet.find((member) => member.server === status.server)?.vitals;
     if (own) this.skewMs = Math.min(this.skewMs, Date.now() - own.atMs);
     this.tick();
@@ -73,7 +75,7 @@ export class Header {
       byId("report-link").hidden = true;
       byId("arrays-link").hidden = true;
       const when = new Date(connection.madeMs);
-      this.connection.show("Report", `made ${when.toISOString().replace("T", " ").slice(0, 19)} UTC. It asks nothing over the network; what it does not hold says so.`);
+      this.connection.show("Report", `made ${when.toISOString().replace("T", " ").slice(0, 19)} UTC. The report sends no requests; values that the report does not contain are marked.`);
       setAttribute(this.connection.box, "data-kind", "recorded");
       return;
     }
@@ -141,10 +143,10 @@ function banner(kind: string, testid: string, role: string): Banner {
   };
 }
 
-function told(banner: Banner, what: Told | null, head: string): void {
-  if (what === null) return banner.hide();
-  const where = what.server === null ? "" : ` (server ${what.server})`;
-  banner.show(`${head}: ${REASONS[what.reason] ?? what.reason}${where}.`, what.message);
+function showProblem(banner: Banner, problem: Problem | null, head: string): void {
+  if (problem === null) return banner.hide();
+  const where = problem.server === null ? "" : ` (server ${problem.server})`;
+  banner.show(`${head}: ${REASONS[problem.reason] ?? problem.reason}${where}.`, problem.message);
 }
 
 function few(frames: readonly number[]): string {

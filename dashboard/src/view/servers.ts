@@ -126,7 +126,7 @@ class Row {
   update(member: Member, over: boolean): void {
     setAttribute(this.box, "data-answers", String(member.answers));
     const { latest, usage } = this.history;
-    setAttribute(this.answers, "title", member.answers ? "answers" : "does not answer");
+    setAttribute(this.answers, "title", member.answers ? "answers" : "does not respond");
     setText(this.cpu, usage === null ? "–" : percent(usage.cpu));
     if (latest === null) {
       setText(this.memory, member.peakBytes > 0 ? `peak ${bytes(member.peakBytes)}` : "–");
@@ -141,7 +141,7 @@ class Row {
     setText(this.received, usage === null ? "–" : `${bytes(usage.received)}/s`);
     setText(this.sent, usage === null ? "–" : `${bytes(usage.sent)}/s`);
     const waits = latest?.waits ?? [];
-    setText(this.waits, !member.answers ? "does not answer" : over ? "" : waits.length > 0 ? waits.join(", ") : "");
+    setText(this.waits, !member.answers ? "does not respond" : over ? "" : waits.length > 0 ? waits.join(", ") : "");
     const parts = member.phases.filter((phase) => phase.total > 0);
     for (const phase of parts) this.mini(phase);
   }

@@ -24,7 +24,7 @@ export interface Phase {
 }
 
 /** A reason for programs, and a sentence for people. `server` is null if no particular server reports the reason. */
-export interface Told {
+export interface Problem {
   readonly reason: string;
   readonly message: string;
   readonly server: number | null;
@@ -69,8 +69,8 @@ export interface Status {
   /** Numbers of the frames that are zero because their fetch failed. */
   readonly blank: readonly number[];
   readonly outputs: { readonly written: number; readonly total: number };
-  readonly failure: Told | null;
-  readonly trouble: Told | null;
+  readonly failure: Problem | null;
+  readonly trouble: Problem | null;
   readonly fleet: readonly Member[];
 }
 
@@ -98,8 +98,8 @@ export function readStatus(text: string): Status {
     phases: list(json["phases"]).map(phase),
     blank: list(json["blank"]).map(number),
     outputs: { written: number(outputs["written"]), total: number(outputs["total"]) },
-    failure: told(json["failure"]),
-    trouble: told(json["trouble"]),
+    failure: problem(json["failure"]),
+    trouble: problem(json["trouble"]),
     fleet: list(json["fleet"]).map((item) => member(item, string(json["uid"]), number(json["generation"]))),
   };
 }
@@ -196,7 +196,7 @@ function phase(item: unknown): Phase {
   };
 }
 
-function told(item: unknown): Told | null {
+function problem(item: unknown): Problem | null {
   if (typeof item !== "object" || item === null) return null;
   const json = object(item);
   const server = json["server"];

@@ -283,7 +283,7 @@ class FrameCard implements Card {
     const holder = phase === undefined ? null : holderOf(status, phase.name, frame);
     if (holder !== null && !holder.there) {
       // The server would refuse this request after a wait. The statuses show when the frame is ready.
-      const why = holder.works ? "has not come to it yet" : "does not answer";
+      const why = holder.works ? "has not come to it yet" : "does not respond";
       const waits = `Waits for frame ${frame}: server ${holder.server} ${why}.`;
       this.picture.say(holder.works && isOver(status) ? `The job ended without frame ${frame}.` : waits, true);
       this.asked = "";

@@ -33,7 +33,7 @@ export class Legend {
       const chip = this.chips[kind]!;
       chip.item.hidden = total.count === 0 && !runs(store, kind);
       setText(chip.time, total.count > 0 ? `${span(total.busy)} · ${percent(all > 0 ? total.busy / all : 0)}` : "runs");
-      const failed = total.failed > 0 ? `, ${count(total.failed)} failed and tried again` : "";
+      const failed = total.failed > 0 ? `, ${count(total.failed)} failed and retried` : "";
       const lost = total.lost > 0 ? `, ${count(total.lost)} not finished when their server was lost` : "";
       setAttribute(chip.button, "title", `${plural(total.count, "task")}, ${bytes(total.bytes)}${failed}${lost}. Click to hide or show.`);
     });

@@ -95,7 +95,7 @@ export class Stream {
       "p",
       { class: "note", id: "stream-keys" },
       h("span", { class: "keys" }, "Drag to pan. Click into it, then the wheel zooms (Ctrl + wheel always does). Keys: + − zoom, ← → pan, ↑ ↓ rows, , . tasks of a row, 0 whole run."),
-      h("span", { class: "fingers" }, "One finger pans, two zoom, a tap tells what is there."),
+      h("span", { class: "fingers" }, "One finger pans, two zoom, a tap shows the task."),
     );
     sum.after(tools);
     root.append(this.legend.box, this.empty, this.scroller, this.tip.box, this.tip.said, keys, this.log.box);

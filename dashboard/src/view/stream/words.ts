@@ -29,7 +29,7 @@ export function ofTask(store: TaskStore, server: ServerTasks, lane: Lane, at: nu
       title(kind, lane.item[at]!, tasks),
       merged && busy < 0.995 * duration ? `${span(duration)}, at work ${span(busy)} of it` : span(duration),
       ...(lane.bytes[at]! > 0 ? [size(lane.bytes[at]!, busy)] : []),
-      ...((lane.flags[at]! & FAILED) !== 0 ? ["failed, tried again"] : []),
+      ...((lane.flags[at]! & FAILED) !== 0 ? ["failed, retried"] : []),
       ...((lane.flags[at]! & LOST) !== 0 ? ["not finished: its server was lost, and this is the last that was heard of it"] : []),
       `server ${server.server}, ${lane.name}, at ${moment(store.seconds(server, lane.start[at]!))}${earlier(server)}`,
     ],
