@@ -3,8 +3,8 @@
 use crate::console::message;
 use crate::error::Error;
 use api::arrays::Array;
-use api::geometry::Element;
 use api::wire::{Problem, TOKEN, route};
+use formats::encode::ArrayRef;
 use ndarray::Array2;
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
@@ -135,17 +135,7 @@ impl Reader {
     /// As [`slice`](Self::slice).
     pub(crate) async fn values(&self, array: &Array, selection: &str) -> Result<Vec<f64>, Error> {
         let raw = self.slice(&array.name, selection, "raw").await?;
-        Ok(match array.element {
-            Element::Uint8 => raw.iter().map(|&v| f64::from(v)).collect(),
-            Element::Uint16 => widen(&raw, |bytes| f64::from(u16::from_le_bytes(bytes))),
-            Element::Int32 => widen(&raw, |bytes| f64::from(i32::from_le_bytes(bytes))),
-            Element::Uint64 => widen(&raw, |bytes| u64::from_le_bytes(bytes) as f64),
-            Element::Float32 => widen(&raw, |bytes| f64::from(f32::from_le_bytes(bytes))),
-            Element::Float64 => widen(&raw, f64::from_le_bytes),
-            Element::Complex64 => widen(&raw, |[a, b, c, d, e, f, g, h]: [u8; 8]| {
-                f64::from(f32::from_le_bytes([a, b, c, d])).hypot(f64::from(f32::from_le_bytes([e, f, g, h])))
-            }),
-        })
+        Ok(ArrayRef { element: array.element, shape: &array.shape, data: &raw }.magnitudes().collect())
     }
 
     /// A whole array of shape (y, x) as float64 values.
@@ -159,9 +149,4 @@ impl Reader {
         let &[height, width] = &array.shape[..] else { return Err(wrong()) };
         Array2::from_shape_vec((height, width), values).map_err(|_| wrong())
     }
-}
-
-/// Converts little-endian elements of `N` bytes.
-fn widen<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-    raw.as_chunks().0.iter().map(|&bytes| value(bytes)).collect()
 }

@@ -1,7 +1,5 @@
 //! Version v1alpha1 of the manifest. `kubectl explain` shows the comment of each field.
 
-#![expect(rustdoc::broken_intra_doc_links, reason = "the comments of fields are the descriptions in the definition")]
-
 mod servers;
 pub mod status;
 

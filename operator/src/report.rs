@@ -5,7 +5,7 @@ pub mod events;
 pub mod status;
 
 use crate::turn::Turn;
-use api::phase::{Failure, PhaseProgress, Total};
+use api::phase::{Failure, Phase, PhaseProgress, Total};
 use serde::Serialize;
 
 /// The progress of one phase over all servers.
@@ -26,13 +26,9 @@ pub struct PhaseReport {
 }
 
 impl PhaseReport {
-    /// Name of the units: frames, bands or objects.
+    /// Name of the units: frames, bands or objects. `units` for a phase that another version of the operator has recorded.
     pub fn unit(&self) -> &'static str {
-        match self.name.as_str() {
-            "Load" | "Recenter" => "frames",
-            "Write" => "objects",
-            _ => "bands",
-        }
+        serde_json::from_value(self.name.as_str().into()).map_or("units", Phase::unit)
     }
 }
 

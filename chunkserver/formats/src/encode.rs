@@ -261,6 +261,11 @@ impl<'a> ArrayRef<'a> {
         Err(Error::WrongLength { shape: tuple(self.shape), expected, found: self.data.len() })
     }
 
+    /// The elements in C order as float64; of complex elements the magnitudes. An incomplete last element is left out.
+    pub fn magnitudes(&self) -> impl Iterator<Item = f64> + Clone + use<'a> {
+        self.values().map(Value::magnitude)
+    }
+
     /// The elements in C order.
     fn values(&self) -> impl Iterator<Item = Value> + Clone + use<'a> {
         let element = self.element;

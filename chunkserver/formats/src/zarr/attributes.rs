@@ -35,7 +35,10 @@ fn of(holder: Holder, fft: Option<Fft>) -> (String, String, String) {
 }
 
 fn reduced(base: Base, op: Reduction, fft: Option<Fft>, over: &str) -> (String, String, String) {
-    let power = if op == Reduction::Var { 2 } else { 1 };
+    let power = match op {
+        Reduction::Var => 2,
+        Reduction::Mean | Reduction::Sum | Reduction::Std | Reduction::Min | Reduction::Max => 1,
+    };
     let (name, title) = (op.name(), title(base, fft));
     (units(base, fft, power), format!("{name} of {title}"), format!("{name} over {over} of {title}, as NumPy's {name}."))
 }

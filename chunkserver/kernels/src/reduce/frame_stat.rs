@@ -121,10 +121,12 @@ impl FrameStat {
                 }
             }
             (Reduction::Sum, Dtype::Uint8 | Dtype::Uint16) => trace.extend(self.sum.whole().to_le_bytes()),
-            (_, Dtype::Uint8 | Dtype::Uint16) => {
+            (Reduction::Mean | Reduction::Std | Reduction::Var, Dtype::Uint8 | Dtype::Uint16) => {
                 trace.extend(finish::integer(op, self.pixels, self.sum.whole(), self.squares.whole().into()).to_le_bytes());
             }
-            (_, Dtype::Float32) => trace.extend(finish::real(op, self.pixels, self.sum.real(), self.squares.real()).to_le_bytes()),
+            (Reduction::Sum | Reduction::Mean | Reduction::Std | Reduction::Var, Dtype::Float32) => {
+                trace.extend(finish::real(op, self.pixels, self.sum.real(), self.squares.real()).to_le_bytes());
+            }
         }
     }
 
