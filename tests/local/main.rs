@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod clouds;
+mod disk;
 mod documents;
 mod faults;
 mod flaky;
