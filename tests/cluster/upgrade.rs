@@ -20,7 +20,7 @@ fn an_upgraded_operator_adopts_the_plan_of_an_earlier_version_and_restarts_nothi
     job.must_complete(TIMEOUT);
     let plan = job.status()["plan"].clone();
     assert_eq!(plan["fingerprint"], identity, "the adopted plan has the new fingerprint: {plan}");
-    assert_ne!(plan["summary"], "3 servers, in other words");
+    assert_eq!(plan["summary"], "3 servers, in other words", "the record of the plan stays, except for the form of its identity");
     slow_slices().must_equal(&job.reader());
     slow_slices().must_be_loaded_once(&job, SERVERS);
     assert_eq!((job.pods(), losses(&job)), (pods, [0, 0, 0]), "pods and losses");
