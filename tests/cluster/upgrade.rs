@@ -7,7 +7,7 @@ use tests::cluster::Stage;
 /// The status contains the fingerprint and the summary of an operator without plan versions.
 #[test]
 fn an_upgraded_operator_adopts_the_plan_of_an_earlier_version_and_restarts_nothing() {
-    let stage = Stage::new("upgrade").expecting(&["tried again"]);
+    let stage = Stage::new("older-plan").expecting(&["tried again"]);
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("alone", &slow_job(&source.url));
     let pods = job.until_started(SERVERS, STATUS_TIMEOUT);
