@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check check-changed deny workflows examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check lint doc check-changed deny workflows examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,14 +18,19 @@ test: ## all tests, the demo and the examples; installs what it needs; ends with
 
 check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
-	$(CARGO) clippy -p tests --test cluster --locked --quiet -- -D warnings
-	$(CARGO) clippy -p cli --no-default-features --locked --quiet -- -D warnings
+	@$(MAKE) --no-print-directory lint doc deny
 	$(CARGO) build --locked --quiet -p cli
 	$(CARGO) test --workspace --locked --quiet
 	$(CARGO) test -p store --features loom --locked --quiet
+
+# `test = false` keeps the tests on a cluster out of --all-targets. The third line has the features of `make demo`.
+lint: ## clippy, for all targets, with and without the features of the command
+	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(CARGO) clippy -p tests --test cluster --locked --quiet -- -D warnings
+	$(CARGO) clippy -p cli --no-default-features --locked --quiet -- -D warnings
+
+doc: ## the documentation of all crates; a broken link is an error
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
-	tests/deny
 
 check-changed: ## formatting, lints and tests of the crates that have changes; SINCE=COMMIT also counts later commits
 	@tests/check-changed $(SINCE)
