@@ -1,5 +1,10 @@
 //! Error messages.
 
+/// The message of a program that was built without a part, with the command that installs all parts.
+pub fn not_built(part: &str) -> String {
+    format!("this program is built without {part}; cargo install --path cli installs all of it")
+}
+
 /// The message of an error and of all its causes, as one sentence.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

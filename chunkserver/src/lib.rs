@@ -2,7 +2,7 @@
 //!
 //! Modules in the order of the data flow: [`objects`] opens object stores, [`source`] fetches bytes, [`probe`] fetches one frame, [`share`] contains
 //! the server's part of a job, [`exchange`] pulls blocks from peers, [`results`] reads selections from all servers, [`worker`]
-//! drives the phases, [`server`] serves HTTP. [`compute`] runs CPU work, the crate `journal` records finished work. A server runs as a
+//! drives the phases, [`server`] serves HTTP. [`compute`] runs CPU work, [`logs`] writes to standard error, the crate `journal` records finished work. A server runs as a
 //! [`process`] on loopback, or [`standalone`] as one pod of a cluster.
 
 pub mod objects;
@@ -18,6 +18,7 @@ pub mod results;
 pub mod server;
 
 pub mod compute;
+pub mod logs;
 pub mod process;
 pub mod standalone;
 pub mod worker;

@@ -40,7 +40,7 @@ pub enum Error {
     #[error("{0} is a local file, which servers on a cluster do not read or write; use s3://, gs://, az:// or http(s)://")]
     LocalFile(String),
     #[cfg(not(feature = "object-stores"))]
-    #[error("{0}: this program is built without object stores; cargo install --path cli installs all of it")]
+    #[error("{url}: {message}", url = .0, message = api::words::not_built("object stores"))]
     NotBuilt(String),
     #[error("cannot open the store of {url}; check its keys in the secret or the environment (AWS_…, GOOGLE_…, AZURE_…)")]
     Store {

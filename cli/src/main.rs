@@ -6,8 +6,7 @@ use cli::error::Error;
 use cli::{cluster, demo, get, message, peek, plan, print, projector, report, run};
 use std::process::ExitCode;
 use std::time::Instant;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::prelude::*;
+use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -22,9 +21,7 @@ fn main() -> ExitCode {
         }
     };
     // Progress and errors are for everyone; logs need RUST_LOG.
-    if let Some(levels) = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse::<Targets>().ok()) {
-        tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(levels)).init();
-    }
+    chunkserver::logs::start(LevelFilter::OFF);
     if matches!(cli.verb, Verb::ChunkServer) {
         return match chunkserver::process::run() {
             Ok(()) => ExitCode::SUCCESS,

@@ -75,7 +75,7 @@ pub enum Error {
         url: String,
     },
     /// The program has no decoder of Zarr arrays.
-    #[error("this program is built without source.zarr; cargo install --path cli installs all of it")]
+    #[error("{}", api::words::not_built("source.zarr"))]
     NotBuilt,
     /// The decoder panicked. The panic is already printed.
     #[error("the decoder panicked at chunk {chunk} of {url}: the chunk is damaged, or ArrayJob has a bug; see the server's log")]

@@ -41,5 +41,5 @@ pub async fn watch(_: Watch, _: Instant) -> Result<(), Error> {
 }
 
 fn absent<T>() -> Result<T, Error> {
-    Err(Error::Refused("this arrayjob is built for one machine, without Kubernetes; cargo install --path cli installs all of it".into()))
+    Err(Error::Refused(api::words::not_built("Kubernetes")))
 }
