@@ -1,6 +1,6 @@
 //! The types that all programs of ArrayJob share. Pure: no I/O, no async code, no Kubernetes, no clock.
 //!
-//! Each module uses modules above it in this list alone (`tests/order.rs` checks this):
+//! Each module uses modules above it in this list alone (`tests/local/modules.rs` checks this):
 //!
 //! 1. [`words`], an error and its causes as one sentence
 //! 2. [`hash`], FNV-1a

@@ -194,7 +194,8 @@ fn a_server_lost_while_serving_returns_the_same_bytes_and_the_reason_of_the_loss
     let response = setup.place.run(curl);
     response.must_succeed();
     let line: Value = serde_json::from_str(response.text().lines().next().unwrap()).unwrap();
-    let reason = "server 1 was restarted (killed by signal 9, perhaps for lack of memory): it loads its frames";
+    let reason =
+        "server 1 was restarted (killed by signal 9, perhaps for lack of memory): it loads its frames and computes its pixels again";
     assert!(line["marks"][0]["text"].as_str().unwrap().starts_with(reason), "{}", line["marks"]);
     assert_eq!((&line["marks"][0]["kind"], &line["marks"][0]["count"]), (&"replaced".into(), &1.into()));
 }

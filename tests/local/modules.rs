@@ -115,11 +115,10 @@ fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     edges.keys().any(|module| visit(module, edges, &mut way, &mut done)).then_some(way)
 }
 
-/// The circle among the modules of one folder and of the folders in it.
-fn check(folder: &Path, path: &[String], circles: &mut Vec<String>) {
+/// For each module of a folder, the modules beside it that it uses. `path` is the folder's own module.
+fn edges(folder: &Path, path: &[String]) -> BTreeMap<String, BTreeSet<String>> {
     let siblings = modules(folder);
-    let mut edges = BTreeMap::new();
-    for module in &siblings {
+    let uses = |module: &String| {
         let mut uses = BTreeSet::new();
         for file in files(folder, module) {
             let own = file.strip_prefix(folder).unwrap().with_extension("");
@@ -130,7 +129,15 @@ fn check(folder: &Path, path: &[String], circles: &mut Vec<String>) {
                 }
             }
         }
-        edges.insert(module.clone(), uses);
+        uses
+    };
+    siblings.iter().map(|module| (module.clone(), uses(module))).collect()
+}
+
+/// The circles among the modules of one folder and of the folders in it.
+fn check(folder: &Path, path: &[String], circles: &mut Vec<String>) {
+    let edges = edges(folder, path);
+    for module in edges.keys() {
         let below: Vec<String> = path.iter().chain([module]).cloned().collect();
         check(&folder.join(module), &below, circles);
     }
@@ -160,4 +167,22 @@ fn no_modules_form_a_circle() {
         check(&src, &[], &mut circles);
     }
     assert!(circles.is_empty(), "modules form circles:\n{}", circles.join("\n"));
+}
+
+/// `api/src/lib.rs` lists its modules in an order: each uses only modules above it.
+#[test]
+fn the_modules_of_api_are_listed_in_order_and_use_modules_above_them() {
+    let src = repository().join("api/src");
+    let text = std::fs::read_to_string(src.join("lib.rs")).unwrap();
+    let entries = text.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(". [`")?.1.split_once("`]"));
+    let order: Vec<&str> = entries.map(|(name, _)| name.trim_start_matches("mod@")).collect();
+    let public: BTreeSet<&str> = text.lines().filter_map(|line| Some(line.strip_prefix("pub mod ")?.trim_end_matches(';'))).collect();
+    assert_eq!(order.iter().copied().collect::<BTreeSet<_>>(), public, "every module is in the list");
+    let edges = edges(&src, &[]);
+    for (place, module) in order.iter().enumerate() {
+        for used in &edges[*module] {
+            assert!(order[..place].contains(&used.as_str()), "{module} uses {used}, which is not above it in the list of lib.rs");
+        }
+    }
+    assert!(edges["plan"].contains("job"), "the test reads no `use` lines");
 }

@@ -22,6 +22,16 @@ async fn settled(cluster: &Cluster) {
     sleep(Duration::from_secs(10)).await;
 }
 
+/// A cluster with a job whose servers start. No operator runs.
+async fn started() -> Cluster {
+    let cluster = Cluster::default();
+    cluster.apply(&json!({}));
+    let operator = Operator::start(&cluster);
+    settled(&cluster).await;
+    drop(operator);
+    cluster
+}
+
 /// Runs an operator that is disconnected at one of its writes. Returns whether the operator reached that write.
 async fn run_until(cluster: &Cluster, disconnect: Disconnect) -> bool {
     cluster.disconnect_at(disconnect);
@@ -36,11 +46,7 @@ async fn run_until(cluster: &Cluster, disconnect: Disconnect) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_start_that_is_interrupted_at_any_write_ends_with_the_same_objects() {
-    let whole = Cluster::default();
-    whole.apply(&json!({}));
-    let operator = Operator::start(&whole);
-    settled(&whole).await;
-    drop(operator);
+    let whole = started().await;
     let mut interruptions = 0;
     for done in [false, true] {
         for at in 1.. {
@@ -67,11 +73,7 @@ async fn a_start_that_is_interrupted_at_any_write_ends_with_the_same_objects() {
 async fn a_replacement_that_is_interrupted_at_any_write_counts_the_loss_once() {
     for done in [false, true] {
         for at in 1.. {
-            let cluster = Cluster::default();
-            cluster.apply(&json!({}));
-            let first = Operator::start(&cluster);
-            settled(&cluster).await;
-            drop(first);
+            let cluster = started().await;
             cluster.set_pod_status("stack-1", ended(137, "OOMKilled"));
             if !run_until(&cluster, Disconnect { at, done }).await {
                 assert!(at > 2, "a replacement deletes and creates a pod");
@@ -93,11 +95,7 @@ async fn a_replacement_that_is_interrupted_at_any_write_counts_the_loss_once() {
 async fn a_suspension_that_is_interrupted_at_any_write_ends_without_servers() {
     for done in [false, true] {
         for at in 1.. {
-            let cluster = Cluster::default();
-            cluster.apply(&json!({}));
-            let first = Operator::start(&cluster);
-            settled(&cluster).await;
-            drop(first);
+            let cluster = started().await;
             cluster.edit("arrayjobs", "stack", |job| job["spec"]["suspend"] = json!(true));
             if !run_until(&cluster, Disconnect { at, done }).await {
                 assert!(at > 4, "a suspension writes a status and deletes three pods");
@@ -132,11 +130,7 @@ async fn pods_are_created_once_while_the_watch_of_pods_is_silent() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_with_another_plan_restarts_the_job() {
-    let cluster = Cluster::default();
-    cluster.apply(&json!({}));
-    let first = Operator::start(&cluster);
-    settled(&cluster).await;
-    drop(first);
+    let cluster = started().await;
     let fingerprint = cluster.status().plan.unwrap().fingerprint;
     cluster.edit("arrayjobs", "stack", |job| job["status"]["plan"]["fingerprint"] = json!("of another version"));
     let _operator = Operator::start(&cluster);
@@ -152,11 +146,7 @@ async fn an_operator_with_another_plan_restarts_the_job() {
 
 /// A job whose servers start. `edit` changes the recorded plan while no operator runs.
 async fn upgraded(edit: impl FnOnce(&mut serde_json::Value)) -> (Cluster, Operator) {
-    let cluster = Cluster::default();
-    cluster.apply(&json!({}));
-    let first = Operator::start(&cluster);
-    settled(&cluster).await;
-    drop(first);
+    let cluster = started().await;
     cluster.edit("arrayjobs", "stack", |job| edit(&mut job["status"]["plan"]));
     let operator = Operator::start(&cluster);
     settled(&cluster).await;
