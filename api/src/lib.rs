@@ -13,10 +13,12 @@
 //! 9. [`output_grid`], the objects of an output, and the server that writes each object
 //! 10. [`plan`], the partition, with storage and memory
 //! 11. [`phase`], the progress of servers, and of the whole job
-//! 12. [`wire`], routes, headers and bodies between programs
-//! 13. [`mod@next_step`], the decision of the loop
+//! 12. [`digest`], which bytes the source sent for each frame
+//! 13. [`wire`], routes, headers and bodies between programs
+//! 14. [`mod@next_step`], the decision of the loop
 
 pub mod arrays;
+pub mod digest;
 #[cfg(test)]
 mod fixture;
 pub mod geometry;

@@ -96,6 +96,8 @@ pub mod reason {
     pub const OUTPUT_WRITE_FAILED: &str = "OutputWriteFailed";
     /// The operating system refuses memory or a scratch file.
     pub const STORE_FAILED: &str = "StoreFailed";
+    /// A frame that is fetched again has other bytes than before.
+    pub const SOURCE_CHANGED: &str = "SourceChanged";
     /// The scratch disk has less free space than the plan needs.
     pub const DISK_FULL: &str = "DiskFull";
     /// A bug of ArrayJob: a panic, or a refused request that a correct program does not send.
@@ -182,6 +184,12 @@ pub struct Progress {
     /// The last error of a fetch that failed at least twice and is retried; `None` after the next success.
     #[serde(rename = "trouble", default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<Failure>,
+    /// Frames whose digests the server can report.
+    #[serde(default)]
+    pub digests: usize,
+    /// Blocks that the server requested again because a row had another checksum than at its owner.
+    #[serde(default)]
+    pub checksum_mismatches: u64,
     /// Peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
     /// CPU, memory, traffic and waits; only if the request asks for vitals, because they change all the time.
@@ -238,6 +246,8 @@ impl Progress {
             written: Vec::new(),
             failure: None,
             last_error: None,
+            digests: 0,
+            checksum_mismatches: 0,
             peak_rss_bytes: 0,
             vitals: None,
         }

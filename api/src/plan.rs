@@ -163,6 +163,12 @@ impl Plan {
         self.memory.iter().map(Memory::peak).max().unwrap_or(0)
     }
 
+    /// Whether servers keep a checksum of each row, the pixels that a frame and a band have in common: rows leave the server, or its
+    /// memory.
+    pub fn has_row_checksums(&self) -> bool {
+        self.partition.exchanges && (self.partition.servers > 1 || self.storage == Storage::Disk)
+    }
+
     /// See [`Partition::frames_of`].
     pub fn frames_of(&self, server: ServerId) -> Range<usize> {
         self.partition.frames_of(server)

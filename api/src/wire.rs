@@ -20,6 +20,8 @@ pub const UID_HEADER: &str = "x-arrayjob-uid";
 pub const GENERATION_HEADER: &str = "x-arrayjob-generation";
 /// Header: the boot id that the client expects of the server. A server with another boot id responds with 409.
 pub const BOOT_HEADER: &str = "x-arrayjob-boot";
+/// Header of a block: present if checksums and digests follow the rows of each piece.
+pub const BLOCK_CHECKS_HEADER: &str = "x-arrayjob-checks";
 /// Name of the cookie and of the query that contain the key of the run, for browsers.
 pub const TOKEN: &str = "token";
 
@@ -30,7 +32,10 @@ pub mod route {
     pub const PROGRESS: &str = "/v1/progress";
     /// PUT `?server=` with an [`super::Assignment`]: assigns the work of server number `server`. The response is [`super::Progress`].
     pub const ASSIGNMENT: &str = "/v1/assignment";
-    /// GET `?band=`: the block of the server's frames and the band, (t, pixel) in C order.
+    /// GET `?band=&checks=`: the block of the server's frames and the band, in pieces of consecutive frames of about 1 MiB. A piece holds
+    /// the rows of its frames, (t, pixel) in C order. With `checks=send`, the checksums of the rows and the digests of the frames follow,
+    /// 4 and 8 bytes a frame, and the response has [`super::BLOCK_CHECKS_HEADER`]. With `checks=compare`, the server first compares its
+    /// rows with the checksums; a server whose frames are damaged ends the response, and loads its frames again.
     pub const BLOCK: &str = "/v1/block";
     /// GET `?array=&t=&y=&x=&shape=&aspect=`: the server's elements of a selection. `t`, `y` and `x` are `start:step:count`; `shape` is
     /// `ct,cy,cx`, to which the response is padded.
@@ -44,6 +49,10 @@ pub mod route {
     pub const PREVIEW: &str = "/v1/preview";
     /// GET: the values that the server has computed of its own frames.
     pub const TRACES: &str = "/v1/traces";
+    /// GET `?after=&all=`: [`crate::digest`] of the frames that the server loaded, in the order of loading, without the first `after`;
+    /// with `all=true`, of all frames that the server knows, in the order of frames. PUT: digests that the server must find when it loads
+    /// frames of the job, from the loop; precedes the assignment.
+    pub const DIGESTS: &str = "/v1/digests";
     /// POST `?output=&stage=`: starts a stage of an output. The response is [`super::Progress`].
     pub const WRITE: &str = "/v1/write";
     /// POST with a [`super::ProbeRequest`]: shape and element type of the frames, as [`super::Probed`].

@@ -70,6 +70,7 @@ fn peer_routes() -> Router<Arc<Worker>> {
     Router::new()
         .route(route::PROGRESS, get(control::progress))
         .route(route::ASSIGNMENT, put(control::assign))
+        .route(route::DIGESTS, get(control::digests).put(control::expect))
         .route(route::WRITE, post(control::write))
         .route(route::PROBE, post(probe::probe))
         .route(route::BLOCK, get(blocks::block))

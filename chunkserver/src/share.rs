@@ -1,16 +1,21 @@
 //! One server's share of one job: slabs, tile, sums, and the addresses of peers.
 
 mod counters;
+mod frame_digests;
 mod memory_budget;
 mod partial_sums;
 mod peers;
+mod row_checksums;
 
 pub use counters::Counters;
+pub use frame_digests::FrameDigests;
 pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
 pub(crate) use partial_sums::ThreadSums;
 pub use partial_sums::{FrameKind, PartialSum, PartialSums};
 pub(crate) use peers::record_restart;
+pub use row_checksums::RowChecksums;
+pub(crate) use row_checksums::columns;
 
 use crate::source::Source;
 use api::arrays::{Array, Base};
@@ -82,6 +87,10 @@ pub struct Share {
     pub raw: Option<Slots>,
     /// Frames of the exchange, one slot each.
     pub stack: Slots,
+    /// Checksums of the rows of the stack; `None` if no row leaves this server or its memory.
+    pub row_checksums: Option<RowChecksums>,
+    /// Known digests of the job's frames.
+    pub frame_digests: FrameDigests,
     /// The tile before the transform, one slot per band, (t, pixel), if the job keeps it.
     pub rechunked: Option<Slots>,
     /// Spectra, one slot per band, (pixel, bin); `None` without an FFT.
@@ -152,6 +161,8 @@ impl Share {
             sums: OnceLock::new(),
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
+            row_checksums: RowChecksums::new(&plan, frames),
+            frame_digests: FrameDigests::new(plan.partition.frames),
             counters: Counters::new(frames, job.recenter.is_some(), plan.partition.exchanges.then_some(bands), plan.fft.is_some(), objects),
             memory_budget: MemoryBudget::new(plan.spare),
             known_peers: Mutex::new(peers::boots(&directions.peers)),

@@ -11,6 +11,7 @@ use crate::compute::Compute;
 use crate::objects::Access;
 use crate::share::{self, Directions, Share};
 use crate::source::{self, Secret, Source};
+use api::digest::FrameDigest;
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, Writing, reason};
 use api::plan::{Plan, ServerId};
@@ -19,6 +20,7 @@ use api::wire::Assignment;
 use journal::system::peak_rss_bytes;
 use journal::{Event, Journal};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
@@ -27,6 +29,9 @@ use transport::client::Client;
 
 /// Concurrent peeks at single frames. The plan counts no memory for peeks.
 const PEEKS: usize = 2;
+
+/// Damages of stored frames after which a server loads its frames again. The next damage fails the job.
+const MOST_DAMAGES: u32 = 3;
 
 /// Why an assignment is refused.
 #[derive(Debug, Error)]
@@ -93,6 +98,10 @@ pub struct Worker {
     pub(crate) client: Client,
     pub(crate) environment: Environment,
     current: Mutex<Option<Current>>,
+    /// Digests that the loop sent before the assignment of their job: its uid and generation, and the digests.
+    expected: Mutex<Option<(String, u64, Vec<FrameDigest>)>>,
+    /// How often stored frames were damaged.
+    damages: AtomicU32,
     /// Held while an output is written.
     writing: Semaphore,
     /// Held while a reader peeks at a frame of the source.
@@ -130,6 +139,8 @@ impl Worker {
             client,
             environment,
             current: Mutex::new(None),
+            expected: Mutex::default(),
+            damages: AtomicU32::new(0),
             writing: Semaphore::new(1),
             peeking: Semaphore::new(PEEKS),
             milestone: watch::Sender::new(0),
@@ -187,6 +198,7 @@ impl Worker {
         // The old share's memory and disk space are freed before the new share reserves its own.
         *current = None;
         let share = Arc::new(Share::new(job, plan, id, prepared.source, directions, journal, prepared.scratch.as_deref())?);
+        self.expect_known_digests(&share);
         let (job, own) = (&share.job, share.frames());
         tracing::info!(job = job.name, uid = job.uid, generation = job.generation, server = id.0, frames = ?own, "the assignment is accepted");
         let tasks = vec![
@@ -198,6 +210,42 @@ impl Worker {
         drop(current);
         self.notify();
         Ok(())
+    }
+
+    /// Keeps digests of frames that the source must still have, for the current share or for a later assignment of the same job.
+    pub(crate) fn expect_digests(&self, uid: &str, generation: u64, digests: Vec<FrameDigest>) {
+        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = Some((uid.to_owned(), generation, digests));
+        if let Some(share) = self.share() {
+            self.expect_known_digests(&share);
+        }
+    }
+
+    fn expect_known_digests(&self, share: &Share) {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_share =
+            |(uid, generation, _): &mut (String, u64, Vec<FrameDigest>)| *uid == share.job.uid && *generation == share.job.generation;
+        if let Some((.., digests)) = expected.take_if(of_share)
+            && let Err(changed) = digests.into_iter().try_for_each(|digest| share.frame_digests.learn(digest))
+        {
+            self.fail(share, reason::SOURCE_CHANGED, changed.to_string());
+        }
+    }
+
+    /// Frees a share whose stored frames are damaged. The loop assigns the job again, and this server loads its frames again.
+    pub(crate) fn load_again(&self, share: &Arc<Share>, message: &str) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Several peers may report the same damage.
+        if current.as_ref().is_none_or(|current| !Arc::ptr_eq(&current.share, share)) {
+            return;
+        }
+        if self.damages.fetch_add(1, Ordering::Relaxed) >= MOST_DAMAGES {
+            let message = format!("{message}, after {MOST_DAMAGES} repetitions; check the memory and the scratch disk of the machine");
+            return self.fail(share, reason::STORE_FAILED, message);
+        }
+        tracing::warn!(message, "the share is loaded again");
+        *current = None;
+        drop(current);
+        self.notify();
     }
 
     /// Checks everything that can refuse an assignment, except for memory and disk space.
@@ -266,6 +314,8 @@ impl Worker {
                     written,
                     failure: share.counters.failure(),
                     last_error: last_error.map(|message| Failure { reason: reason::SOURCE_UNAVAILABLE.into(), message }),
+                    digests: share.frame_digests.loaded(),
+                    checksum_mismatches: share.counters.checksum_mismatches(),
                     peak_rss_bytes,
                     vitals: None,
                 }

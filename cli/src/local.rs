@@ -55,7 +55,7 @@ impl LocalJob {
                 Some(Err(failure)) => return Err(Error::Job(failure.clone())),
                 // A repeated step waits too: its server is not ready yet.
                 None if turn.step == Step::Wait || before.as_ref() == Some(&turn.step) => {
-                    self.processes.servers.wait_for_change(&turn.observed, COMPUTE_INTERVAL).await;
+                    self.processes.servers.client.wait_for_change(&turn.observed, COMPUTE_INTERVAL).await;
                 }
                 None => {}
             }
@@ -67,7 +67,7 @@ impl LocalJob {
     pub(crate) async fn keep(&mut self) -> Result<Infallible, Error> {
         loop {
             let turn = self.turn_after_end().await?;
-            self.processes.servers.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
+            self.processes.servers.client.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
         }
     }
 
@@ -79,7 +79,7 @@ impl LocalJob {
             if let Some(url) = self.new_url(&turn)? {
                 self.print_url(&url, arrays);
             }
-            self.processes.servers.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
+            self.processes.servers.client.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
         }
     }
 

@@ -1,7 +1,8 @@
 //! All writes of one turn. If a server misses a command, the next turn observes the missing effect and sends the command again.
 
 use crate::fleet::{self, Fleet};
-use crate::server_client::{self, ServerClient};
+use crate::server_client;
+use crate::servers::Servers;
 use api::next_step::Step;
 use api::phase::{Failure, Observed, Seen, reason};
 use futures_util::future::join_all;
@@ -10,20 +11,26 @@ use futures_util::future::join_all;
 ///
 /// # Errors
 /// If a later turn cannot succeed either: servers cannot be started, or a server refuses its assignment permanently.
-pub async fn carry_out(fleet: &impl Fleet, servers: &ServerClient, observed: &Observed, step: &Step) -> Result<(), Failure> {
+pub async fn carry_out(fleet: &impl Fleet, servers: &Servers, observed: &Observed, step: &Step) -> Result<(), Failure> {
     match step {
         Step::Launch(ids) => fleet.ensure(ids).await.map_err(|error| cannot_start(&error)),
         Step::Assign(ids, assignment) => {
             let responses = ids.iter().map(|&id| async move {
-                let Seen::Up { address, .. } = &observed.servers[id.0] else { return Ok(()) };
-                servers.assign(address, id, assignment).await.map(drop)
+                let Seen::Up { address, progress } = &observed.servers[id.0] else { return Ok(()) };
+                let job = &assignment.job;
+                let is_new = progress.assignment.as_ref() != Some(&(job.uid.clone(), job.generation));
+                let digests = if is_new { servers.digests.of_server(job, &assignment.plan, id) } else { Vec::new() };
+                if !digests.is_empty() {
+                    servers.client.expect(address, &progress.boot, job, &digests).await?;
+                }
+                servers.client.assign(address, id, assignment).await.map(drop)
             });
             first_refusal(join_all(responses).await)
         }
         Step::Write(writes) => {
             let responses = writes.iter().map(|&(id, writing)| async move {
                 let Seen::Up { address, progress } = &observed.servers[id.0] else { return Ok(()) };
-                servers.write(address, progress, writing).await.map(drop)
+                servers.client.write(address, progress, writing).await.map(drop)
             });
             first_refusal(join_all(responses).await)
         }

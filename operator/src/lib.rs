@@ -9,6 +9,9 @@ pub mod fleet;
 pub mod identity;
 pub mod server_client;
 
+pub mod frame_digests;
+pub mod servers;
+
 pub mod carry_out;
 pub mod observe;
 pub mod report;

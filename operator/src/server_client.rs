@@ -1,6 +1,8 @@
 //! HTTP client for chunk servers: reads their progress, and sends assignments, writes and probes.
 
-use api::phase::{Observed, Progress, Seen, Writing};
+use api::Job;
+use api::digest::{self, FrameDigest};
+use api::phase::{BootId, Observed, Progress, Seen, Writing};
 use api::plan::ServerId;
 use api::wire::{self, Assignment, Probed, Problem, route};
 use serde::de::DeserializeOwned;
@@ -28,6 +30,15 @@ pub enum Error {
 
 /// A probe fetches the first frame from the source, with retries.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Frames of a server, by their digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestsOf {
+    /// All frames whose digests the server knows.
+    AllFrames,
+    /// Frames that the server loaded, in the order of loading, without the first.
+    LoadedAfter(usize),
+}
 
 /// A client for the servers of one job.
 #[derive(Clone, Debug)]
@@ -74,7 +85,7 @@ impl ServerClient {
     /// If the server does not respond.
     pub async fn progress(&self, address: &str, wait: Option<(u64, Duration)>) -> Result<Progress, Error> {
         let query = wait.map_or_else(String::new, |(milestone, wait)| format!("?milestone={milestone}&wait_ms={}", wait.as_millis()));
-        self.send(address, self.http.get(self.url(address, &format!("{}{query}", route::PROGRESS)))).await
+        self.send_for_json(address, self.http.get(self.url(address, &format!("{}{query}", route::PROGRESS)))).await
     }
 
     /// Sends an assignment to server `id`.
@@ -84,7 +95,11 @@ impl ServerClient {
     pub async fn assign(&self, address: &str, id: ServerId, assignment: &Assignment) -> Result<Progress, Error> {
         let request = self.http.put(self.url(address, &format!("{}?server={}", route::ASSIGNMENT, id.0)));
         let body = serde_json::to_vec(assignment).unwrap_or_default();
-        self.send(address, request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body)).await
+        self.send_for_json(
+            address,
+            request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body),
+        )
+        .await
     }
 
     /// Starts one stage of an output on a server.
@@ -94,11 +109,33 @@ impl ServerClient {
     pub async fn write(&self, address: &str, progress: &Progress, Writing { output, stage }: Writing) -> Result<Progress, Error> {
         let (uid, generation) = progress.assignment.clone().unwrap_or_default();
         let request = self.http.post(self.url(address, &format!("{}?output={output}&stage={}", route::WRITE, stage.name())));
-        self.send(
-            address,
-            request.header(wire::UID_HEADER, uid).header(wire::GENERATION_HEADER, generation).header(wire::BOOT_HEADER, &progress.boot.0),
-        )
-        .await
+        self.send_for_json(address, about(request, &uid, generation, &progress.boot)).await
+    }
+
+    /// The digests of frames that a server knows.
+    ///
+    /// # Errors
+    /// If the server does not respond, works on another assignment, or sends another form.
+    pub async fn digests(&self, address: &str, progress: &Progress, which: DigestsOf) -> Result<Vec<FrameDigest>, Error> {
+        let (uid, generation) = progress.assignment.clone().unwrap_or_default();
+        let query = match which {
+            DigestsOf::AllFrames => "all=true".to_owned(),
+            DigestsOf::LoadedAfter(after) => format!("after={after}"),
+        };
+        let request = self.http.get(self.url(address, &format!("{}?{query}", route::DIGESTS)));
+        let body = self.send(address, about(request, &uid, generation, &progress.boot)).await?;
+        let wrong_form =
+            || Error::Refused { address: address.to_owned(), status: 200, problem: "not a list of digests".into(), reason: None };
+        digest::decode(&body).ok_or_else(wrong_form)
+    }
+
+    /// Sends digests of frames that the source must still have.
+    ///
+    /// # Errors
+    /// If the server does not respond or refuses.
+    pub async fn expect(&self, address: &str, boot: &BootId, job: &Job, digests: &[FrameDigest]) -> Result<(), Error> {
+        let request = self.http.put(self.url(address, route::DIGESTS)).body(digest::encode(digests));
+        self.send(address, about(request, &job.uid, job.generation, boot)).await.map(drop)
     }
 
     /// Waits until the progress of any server changes, a server is lost, or `timeout` has passed.
@@ -126,14 +163,26 @@ impl ServerClient {
     pub async fn probe(&self, address: &str, request: &wire::ProbeRequest) -> Result<Probed, Error> {
         let body = serde_json::to_vec(request).unwrap_or_default();
         let request = self.http.post(self.url(address, route::PROBE)).timeout(PROBE_TIMEOUT);
-        self.send(address, request.header("content-type", "application/json").body(body)).await
+        self.send_for_json(address, request.header("content-type", "application/json").body(body)).await
     }
 
     fn url(&self, address: &str, path_and_query: &str) -> String {
         format!("{}://{address}{path_and_query}", self.scheme)
     }
 
-    async fn send<T: DeserializeOwned>(&self, address: &str, request: reqwest::RequestBuilder) -> Result<T, Error> {
+    async fn send_for_json<T: DeserializeOwned>(&self, address: &str, request: reqwest::RequestBuilder) -> Result<T, Error> {
+        let body = self.send(address, request).await?;
+        let wrong_form = |error: serde_json::Error| Error::Refused {
+            address: address.to_owned(),
+            status: 200,
+            problem: error.to_string(),
+            reason: None,
+        };
+        serde_json::from_slice(&body).map_err(wrong_form)
+    }
+
+    /// The body of a successful response.
+    async fn send(&self, address: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
         let no_response = |source| Error::NoResponse { address: address.to_owned(), source };
         let request = if self.key.is_empty() { request } else { request.bearer_auth(&self.key) };
         let response = request.send().await.map_err(no_response)?;
@@ -146,8 +195,13 @@ impl ServerClient {
                 Err(_) => refused(String::from_utf8_lossy(&body).into_owned(), None),
             });
         }
-        serde_json::from_slice(&body).map_err(|error| refused(error.to_string(), None))
+        Ok(body.to_vec())
     }
+}
+
+/// A request about a job, which only this start of a server may accept.
+fn about(request: reqwest::RequestBuilder, uid: &str, generation: u64, boot: &BootId) -> reqwest::RequestBuilder {
+    request.header(wire::UID_HEADER, uid).header(wire::GENERATION_HEADER, generation).header(wire::BOOT_HEADER, &boot.0)
 }
 
 fn client() -> reqwest::ClientBuilder {

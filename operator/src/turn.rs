@@ -3,7 +3,7 @@
 use crate::carry_out::carry_out;
 use crate::fleet::Fleet;
 use crate::observe::observe;
-use crate::server_client::ServerClient;
+use crate::servers::Servers;
 use crate::validate::{self, Invalid, Platform};
 use api::Job;
 use api::next_step::{Step, next_step};
@@ -56,9 +56,14 @@ pub enum TurnMode {
 }
 
 /// Takes one turn over a planned job.
-pub async fn turn(job: Job, plan: Plan, fleet: &impl Fleet, servers: &ServerClient, mode: TurnMode) -> Turn {
-    let observed = observe(fleet, servers, &plan).await; // every read
+pub async fn turn(job: Job, plan: Plan, fleet: &impl Fleet, servers: &Servers, mode: TurnMode) -> Turn {
+    let observed = observe(fleet, &servers.client, &plan).await; // every read
     let mut step = next_step(&job, &plan, &observed); // pure; total
+    if let Err(failure) = servers.digests.collect(&servers.client, &job, &plan, &observed).await
+        && !matches!(step, Step::Fail(_))
+    {
+        step = Step::Fail(failure);
+    }
     if mode == TurnMode::Serve && matches!(step, Step::Write(_)) {
         step = Step::Finish;
     }

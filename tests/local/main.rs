@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "libtest shows measured memory on request")]
 
 mod bad_input;
+mod changed_source;
 mod clouds;
 mod disk;
 mod documents;

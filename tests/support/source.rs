@@ -26,6 +26,8 @@ pub enum Fault {
     CutShort(usize),
     /// 200 with this body.
     Instead(Vec<u8>),
+    /// 200 with this body for the first request, then the frame.
+    InsteadOnce(Vec<u8>),
     /// The frame, after the gate is open.
     Held,
 }
@@ -161,6 +163,7 @@ async fn respond(State(frames): State<Arc<Frames>>, uri: Uri) -> Response {
     let fault = frames.faults.lock().unwrap().get(&index).cloned();
     let body = match &fault {
         Some(Fault::Instead(body)) => Some(body.clone()),
+        Some(Fault::InsteadOnce(body)) if count == 1 => Some(body.clone()),
         _ => (frames.handler)(path),
     };
     let Some(body) = body else { return StatusCode::NOT_FOUND.into_response() };

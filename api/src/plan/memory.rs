@@ -31,12 +31,21 @@ pub struct Memory {
     pub rechunked: u64,
     /// Spectra.
     pub spectrum: u64,
+    /// Checksums of rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub checksums: u64,
     /// The largest output while it is written. A server writes one output at a time.
     pub writing: u64,
     /// Whether the server pulls blocks while frames load, so that `load` and `exchange` add up.
     pub overlap: bool,
     /// Whether raw, stack, rechunked and spectrum are stored on disk.
     pub on_disk: bool,
+}
+
+/// Bodies without the field are those of earlier versions.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 impl Memory {
@@ -49,7 +58,7 @@ impl Memory {
     pub fn peak(&self) -> u64 {
         let stores = if self.on_disk { 0 } else { self.stores() };
         let passing = if self.overlap { self.load + self.exchange } else { self.load.max(self.exchange) };
-        self.base + stores + self.sums + passing.max(self.writing)
+        self.base + stores + self.sums + self.checksums + passing.max(self.writing)
     }
 
     /// Bytes of scratch disk.
@@ -85,6 +94,7 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
         exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * remote * band_pixels as u64 * item + scratch },
         rechunked: if exchanges && plan.keeps(Kept::Rechunked) { pixels * all_frames * item } else { 0 },
         spectrum: pixels * plan.spectrum_bytes() as u64,
+        checksums: if plan.has_row_checksums() { frames * plan.bands() as u64 * 4 } else { 0 },
         writing: writing(plan, job),
         overlap: plan.overlap,
         on_disk: plan.storage == Storage::Disk,

@@ -118,6 +118,16 @@ pub enum Error {
     NoHeader,
 }
 
+impl Error {
+    /// Whether the bytes are damaged or are not an image at all: a second fetch may return the image.
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Truncated { .. } | Self::RawSize { .. } | Self::HtmlInstead { .. } => true,
+            Self::WrongShape { .. } | Self::ColourRefused { .. } | Self::Unsupported { .. } | Self::NoHeader => false,
+        }
+    }
+}
+
 /// Height, width and element type from the header. Allocates no pixels.
 ///
 /// # Errors

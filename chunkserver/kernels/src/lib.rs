@@ -2,8 +2,8 @@
 //! threads.
 //!
 //! In the order of the data flow: [`pixel`] gives bytes a type, [`recenter`] computes a frame's centroid and crops the frame, [`reduce`]
-//! sums frames, [`cut`] cuts frames into blocks, [`spectrum`] transforms the pixels of a band over time. `cpu` selects the code for the
-//! vector extensions of the CPU.
+//! sums frames, [`cut`] cuts frames into blocks, [`checksum`] finds damage of rows and changes of frames, [`spectrum`] transforms the pixels
+//! of a band over time. `cpu` selects the code for the vector extensions of the CPU.
 
 mod cpu;
 
@@ -14,5 +14,7 @@ pub mod recenter;
 pub mod reduce;
 
 pub mod cut;
+
+pub mod checksum;
 
 pub mod spectrum;

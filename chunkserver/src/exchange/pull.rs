@@ -1,29 +1,55 @@
 //! Pulls one block from one peer. A GET is idempotent, so a failed request is retried until the block is complete.
 
+use super::piece::pieces;
+use super::receive::Receiver;
 use crate::share::Share;
+use api::digest::{FrameDigest, SourceChanged};
 use api::plan::ServerId;
-use api::wire::{Peer, route};
+use api::wire::{BLOCK_CHECKS_HEADER, Peer, route};
 use journal::{Event, Kind};
 use std::time::Duration;
+use thiserror::Error;
 use transport::client::{Client, PullError};
 
 /// First pause after a failed request; doubled up to [`LONGEST_PAUSE`], and ended early by a change of the peers.
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Why an attempt failed.
+#[derive(Debug, Error)]
+enum BlockError {
+    /// The block is requested again.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// The peer loaded other frames than the peer's earlier start did. No attempt helps.
+    #[error(transparent)]
+    Changed(#[from] SourceChanged),
+}
+
 /// Pulls the block (frames of `from`) ∩ (`band`) into `into`, (t, pixel) in C order. Retries without limit and follows changes of the peer's
 /// address. Returns the number of attempts beyond the first.
-pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: usize, into: &mut [u8]) -> u64 {
+///
+/// # Errors
+/// When the source changed between two starts of the peer.
+pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: usize, into: &mut [u8]) -> Result<u64, SourceChanged> {
     let mut directions = share.directions.subscribe();
     let mut pause = PAUSE;
     let mut retries = 0;
+    let mut compare = false;
     loop {
         let peer = directions.borrow_and_update().peers.get(from.0).cloned().flatten();
         if let Some(peer) = peer {
-            match attempt(client, share, &peer, band, into).await {
-                Ok(()) => return retries,
-                Err(error) => {
+            match attempt(client, share, (from, &peer), band, compare, into).await {
+                Ok(()) => return Ok(retries),
+                Err(BlockError::Changed(changed)) => return Err(changed),
+                Err(BlockError::Pull(error)) => {
                     tracing::debug!(server = from.0, band, error = &error as &dyn std::error::Error, "the block is retried");
+                    if let PullError::Checksum { frame } = error {
+                        // The peer finds out whether the damage happened on its side.
+                        compare = true;
+                        share.counters.add_checksum_mismatch();
+                        tracing::warn!(server = from.0, band, frame, "a row of a block has another checksum: the block is requested again");
+                    }
                     share.journal.mark(Event::Retry, &format!("a block of server {} is retried: {error}", from.0));
                     retries += 1;
                 }
@@ -35,30 +61,41 @@ pub async fn pull_block(client: &Client, share: &Share, from: ServerId, band: us
     }
 }
 
-async fn attempt(client: &Client, share: &Share, peer: &Peer, band: usize, into: &mut [u8]) -> Result<(), PullError> {
-    let mut filled = 0;
+async fn attempt(
+    client: &Client,
+    share: &Share,
+    (from, peer): (ServerId, &Peer),
+    band: usize,
+    compare: bool,
+    into: &mut [u8],
+) -> Result<(), BlockError> {
+    let frames = share.plan.frames_of(from);
+    let row_bytes = into.len() / frames.len().max(1);
     // The transfer begins with the first bytes, which may be late because the peer waits for its own frames.
     let mut task = None;
+    let mut received = 0;
     let filling = async {
-        let mut response = client.get(share.job_ref(), peer, &format!("{}?band={band}", route::BLOCK)).await?;
-        let expected = into.len();
-        while let Some(bytes) = response.chunk().await? {
+        let checks = if compare { "compare" } else { "send" };
+        let mut response = client.get(share.job_ref(), peer, &format!("{}?band={band}&checks={checks}", route::BLOCK)).await?;
+        let checked = response.headers().contains_key(BLOCK_CHECKS_HEADER);
+        let mut receiver = Receiver::new(into, row_bytes, checked, frames.start, pieces(frames.len(), row_bytes));
+        let mut changed = Ok(());
+        let mut learn = |digest: FrameDigest| changed = changed.and(share.frame_digests.learn(digest));
+        while let Some(bytes) = response.chunk().await.map_err(PullError::from)? {
             task.get_or_insert_with(|| share.journal.begin(Kind::Transfer, band));
             client.traffic.received(bytes.len());
-            let end = filled + bytes.len();
-            let Some(target) = into.get_mut(filled..end) else {
-                return Err(PullError::Length { found: end, expected });
-            };
-            target.copy_from_slice(&bytes);
-            filled = end;
+            received += bytes.len() as u64;
+            receiver.take(&bytes, &mut learn)?;
         }
-        if filled == expected { Ok(()) } else { Err(PullError::Length { found: filled, expected }) }
+        let rows = receiver.end()?;
+        changed?;
+        Ok(rows)
     };
-    let done = filling.await;
+    let done: Result<usize, BlockError> = filling.await;
     let task = task.unwrap_or_else(|| share.journal.begin(Kind::Transfer, band));
     match &done {
-        Ok(()) => task.done(filled as u64),
-        Err(_) => task.failed(filled as u64),
+        Ok(rows) => task.done(*rows as u64),
+        Err(_) => task.failed(received),
     }
-    done
+    done.map(drop)
 }

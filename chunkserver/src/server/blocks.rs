@@ -1,25 +1,22 @@
 //! Routes for peers: blocks, parts of selections, and sums. Each request names the job, its generation and the boot id of the receiver.
 
 use super::problem::Problem;
-use crate::exchange::own_block;
+use crate::exchange::{Checks, OwnError, own_piece, pieces};
 use crate::results::{self, Cube, Region};
 use crate::share::Share;
 use crate::worker::Worker;
-use api::geometry::cut;
 use api::selection::Axis;
-use api::wire::{BOOT_HEADER, GENERATION_HEADER, UID_HEADER};
+use api::wire::{BLOCK_CHECKS_HEADER, BOOT_HEADER, GENERATION_HEADER, UID_HEADER};
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use formats::aspect::Aspect;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
-
-/// Bytes of a block that are cut at a time: large enough for few iterations, small enough for the cache.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// The current share, if the request names it.
 pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>, Problem> {
@@ -39,31 +36,62 @@ pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct BandQuery {
+pub(super) struct BlockQuery {
     band: usize,
+    /// Whether to send checksums, and whether to compare the rows with them before. A server of an earlier version requests rows alone.
+    checks: Option<BlockChecks>,
 }
 
-/// This server's block of a band, (t, pixel) in C order, sent as frames become ready.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum BlockChecks {
+    Send,
+    Compare,
+}
+
+/// This server's block of a band in pieces, sent as frames become ready. A damaged frame ends the response, and the server loads its frames
+/// again.
 pub(super) async fn block(
     State(worker): State<Arc<Worker>>,
-    Query(BandQuery { band }): Query<BandQuery>,
+    Query(BlockQuery { band, checks }): Query<BlockQuery>,
     headers: HeaderMap,
-) -> Result<Body, Problem> {
+) -> Result<Response, Problem> {
     let share = current(&worker, &headers)?;
     if band >= share.plan.bands() {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no band {band}")));
     }
+    let checks = match checks.filter(|_| share.row_checksums.is_some()) {
+        None => Checks::None,
+        Some(BlockChecks::Send) => Checks::Send,
+        Some(BlockChecks::Compare) => Checks::Compare,
+    };
     let row = share.plan.band(band).len() * share.plan.partition.stack.dtype.size();
-    let pieces = cut(share.frames().len(), (PIECE_BYTES / row.max(1)).max(1));
+    let pieces: Vec<_> = pieces(share.frames().len(), row).collect();
     let stream = futures_util::stream::iter(pieces).then(move |frames| {
-        let share = Arc::clone(&share);
+        let (worker, share) = (Arc::clone(&worker), Arc::clone(&share));
         async move {
             share.stack.until_ready(frames.clone()).await;
-            let piece = tokio::task::spawn_blocking(move || own_block(&share, band, frames)).await;
-            piece.ok().flatten().map(Bytes::from).ok_or_else(|| io::Error::other("the frames are no longer in memory"))
+            let cut = {
+                let share = Arc::clone(&share);
+                tokio::task::spawn_blocking(move || own_piece(&share, band, frames, checks)).await
+            };
+            match cut {
+                Ok(Ok(piece)) => Ok(Bytes::from(piece)),
+                Ok(Err(error)) => {
+                    if let OwnError::Damaged { .. } = error {
+                        worker.load_again(&share, &error.to_string());
+                    }
+                    Err(io::Error::other(error))
+                }
+                Err(error) => Err(io::Error::other(error)),
+            }
         }
     });
-    Ok(Body::from_stream(stream))
+    let mut response = Body::from_stream(stream).into_response();
+    if checks != Checks::None {
+        response.headers_mut().insert(BLOCK_CHECKS_HEADER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
 }
 
 #[derive(Debug, Deserialize)]

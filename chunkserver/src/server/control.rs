@@ -2,9 +2,10 @@
 
 use super::problem::Problem;
 use crate::worker::Worker;
+use api::digest;
 use api::phase::{Progress, Stage, Writing, reason};
 use api::plan::ServerId;
-use api::wire::{Assignment, VERSION, VERSION_HEADER};
+use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, VERSION, VERSION_HEADER};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
@@ -58,6 +59,38 @@ pub(super) async fn assign(
     })?;
     worker.assign(ServerId(query.server), assignment)?;
     Ok(Json(worker.progress()))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DigestsQuery {
+    after: usize,
+    all: bool,
+}
+
+/// Digests of the frames that this server loaded, or of all frames that this server knows.
+pub(super) async fn digests(
+    State(worker): State<Arc<Worker>>,
+    Query(DigestsQuery { after, all }): Query<DigestsQuery>,
+    headers: HeaderMap,
+) -> Result<Vec<u8>, Problem> {
+    let share = super::blocks::current(&worker, &headers)?;
+    Ok(digest::encode(&if all { share.frame_digests.all() } else { share.frame_digests.loaded_after(after) }))
+}
+
+/// Accepts digests of frames that the source must still have. The job may be assigned later.
+pub(super) async fn expect(State(worker): State<Arc<Worker>>, headers: HeaderMap, body: Bytes) -> Result<(), Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if text(BOOT_HEADER) != worker.boot.0 {
+        return Err(Problem::new(StatusCode::CONFLICT, "the boot id of the request is not the one of this server"));
+    }
+    let generation = text(GENERATION_HEADER).parse::<u64>();
+    let (Ok(generation), Some(digests)) = (generation, digest::decode(&body)) else {
+        let message = "the body is not a list of digests, or the generation is missing";
+        return Err(Problem::with_reason(StatusCode::BAD_REQUEST, message, reason::INTERNAL_ERROR));
+    };
+    worker.expect_digests(text(UID_HEADER), generation, digests);
+    Ok(())
 }
 
 #[derive(Debug, Deserialize)]

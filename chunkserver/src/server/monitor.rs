@@ -40,6 +40,9 @@ fn text(progress: &Progress, resident: u64) -> String {
         family(&mut text, name, "gauge", help);
         let _ = writeln!(text, "{name} {value}");
     }
+    let name = "arrayjob_server_checksum_mismatches_total";
+    family(&mut text, name, "counter", "Blocks that were requested again because a row had another checksum.");
+    let _ = writeln!(text, "{name} {}", progress.checksum_mismatches);
     family(&mut text, "arrayjob_server_info", "gauge", "The version of the program.");
     let _ = writeln!(text, "arrayjob_server_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
     text

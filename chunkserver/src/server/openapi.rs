@@ -165,7 +165,7 @@ fn a_servers_progress() -> Value {
         "blank": numbers(), "writing": writings(), "written": writings(),
         "failure": {"anyOf": [failure.clone(), {"type": "null"}]},
         "trouble": failure,
-        "peak_rss_bytes": count(),
+        "digests": count(), "checksum_mismatches": count(), "peak_rss_bytes": count(),
         "vitals": vitals,
     });
     object("The progress that a server reports.", &properties, &["trouble", "vitals"])

@@ -76,6 +76,8 @@ pub struct Counters {
     pub fft: Option<Counter>,
     /// Objects of outputs written; `None` without outputs.
     pub write: Option<Counter>,
+    /// Blocks with a row of another checksum.
+    checksum_mismatches: AtomicU64,
     records: Mutex<Records>,
     /// The failure that ended the work. Waiting readers subscribe to it.
     failure: watch::Sender<Option<Failure>>,
@@ -97,6 +99,7 @@ impl Counters {
             rechunk: bands.map(|bands| Counter::new(Phase::Rechunk, bands)),
             fft: bands.filter(|_| transforms).map(|bands| Counter::new(Phase::Fft, bands)),
             write: objects.map(|objects| Counter::new(Phase::Write, objects)),
+            checksum_mismatches: AtomicU64::default(),
             records: Mutex::default(),
             failure: watch::Sender::new(None),
         }
@@ -113,6 +116,16 @@ impl Counters {
             .flatten()
             .map(Counter::progress)
             .collect()
+    }
+
+    /// Records that a row of a block had another checksum.
+    pub fn add_checksum_mismatch(&self) {
+        self.checksum_mismatches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Blocks that were requested again because of a checksum.
+    pub fn checksum_mismatches(&self) -> u64 {
+        self.checksum_mismatches.load(Ordering::Relaxed)
     }
 
     /// Records that frame `frame` is zero because the fetch or the decoder failed.

@@ -1,6 +1,7 @@
 //! Servers of a cluster, in one process and on free ports: permissions of clients, and jobs on several servers.
 
 mod array;
+mod damage;
 mod job;
 mod page;
 mod peers;

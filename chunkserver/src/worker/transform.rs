@@ -3,7 +3,9 @@
 use super::Worker;
 use crate::compute::Pool;
 use crate::exchange::pull_block;
-use crate::share::Share;
+use crate::share::{Share, columns};
+use api::digest::SourceChanged;
+use api::job::Storage;
 use api::phase::{Phase, reason};
 use api::words::chain;
 use futures_util::StreamExt as _;
@@ -19,6 +21,11 @@ use thiserror::Error;
 enum BandError {
     #[error("cannot reserve memory for the blocks of a band")]
     Memory(#[from] store::Error),
+    #[error(transparent)]
+    Changed(#[from] SourceChanged),
+    /// The share is loaded again.
+    #[error("frame {frame} was damaged on the scratch disk of this server")]
+    Damaged { frame: usize },
     /// The transform panicked. The panic is already printed.
     #[error("a bug of ArrayJob: the transform of band {band} panicked; please report it with the server's log")]
     Panicked { band: usize },
@@ -29,7 +36,8 @@ enum BandError {
 impl BandError {
     fn reason(&self) -> &'static str {
         match self {
-            Self::Memory(_) => reason::STORE_FAILED,
+            Self::Memory(_) | Self::Damaged { .. } => reason::STORE_FAILED,
+            Self::Changed(_) => reason::SOURCE_CHANGED,
             Self::Panicked { .. } | Self::SlotRefused { .. } => reason::INTERNAL_ERROR,
         }
     }
@@ -64,6 +72,9 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
     let mut work = std::pin::pin!(work);
     while let Some(done) = work.next().await {
         if let Err(error) = done {
+            if let BandError::Damaged { .. } = error {
+                return bands.worker.load_again(&share, &error.to_string());
+            }
             bands.worker.fail(&share, error.reason(), chain(&error));
             return;
         }
@@ -85,7 +96,7 @@ impl Bands {
             Some(buffer) => buffer,
             None => Mapping::new(remote * full_row, None)?,
         };
-        self.pull(band, row, &mut buffer.as_mut_slice()[..remote * row]).await;
+        self.pull(band, row, &mut buffer.as_mut_slice()[..remote * row]).await?;
         share.stack.until_ready(0..share.stack.count()).await;
         if let Some(counter) = &share.counters.rechunk {
             counter.done(1, (remote * row) as u64);
@@ -100,7 +111,7 @@ impl Bands {
     }
 
     /// Pulls the blocks of all other servers into `buffer`, in the order of frames.
-    async fn pull(&self, band: usize, row: usize, buffer: &mut [u8]) {
+    async fn pull(&self, band: usize, row: usize, buffer: &mut [u8]) -> Result<(), SourceChanged> {
         let share = &self.share;
         let mut rest = buffer;
         let mut pulls = Vec::new();
@@ -111,10 +122,11 @@ impl Bands {
                 pulls.push(pull_block(&self.worker.client, share, id, band, block));
             }
         }
-        let retries: u64 = futures_util::future::join_all(pulls).await.into_iter().sum();
+        let retries: u64 = futures_util::future::try_join_all(pulls).await?.into_iter().sum();
         if let Some(counter) = &share.counters.rechunk {
             counter.retried(retries);
         }
+        Ok(())
     }
 
     /// The band's frames as segments of memory: this server's frames in the store, the other frames in the buffer.
@@ -140,11 +152,26 @@ impl Bands {
         segments
     }
 
+    /// Compares this server's own rows with their checksums after they were on the scratch disk. The rows of peers are compared when they
+    /// arrive.
+    fn compare_own(&self, band: usize, row: usize) -> Result<(), BandError> {
+        let share = &self.share;
+        let Some(checksums) = share.row_checksums.as_ref().filter(|_| share.plan.storage == Storage::Disk) else { return Ok(()) };
+        let frames = share.frames();
+        let own = share.stack.read(0..frames.len()).unwrap_or_default();
+        let first = columns(&share.plan.partition, band).start.min(own.len());
+        match checksums.first_damaged(0..frames.len(), band, &own[first..], row, share.plan.partition.stack.bytes()) {
+            None => Ok(()),
+            Some(frame) => Err(BandError::Damaged { frame: frames.start + frame }),
+        }
+    }
+
     /// Pastes and transforms one band, on a compute thread.
     fn transform(&self, band: usize, row: usize, buffer: &[u8]) -> Result<(), BandError> {
         let share = &self.share;
         let slot = band - share.bands().start;
         let segments = self.segments(band, row, buffer);
+        self.compare_own(band, row)?;
         if let Some(slots) = &share.rechunked {
             let mut tile = slots.write(slot).ok_or(BandError::SlotRefused { band })?;
             let task = share.journal.begin(Kind::Gather, band);

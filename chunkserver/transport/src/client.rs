@@ -68,6 +68,12 @@ pub enum PullError {
     /// The job failed on the peer, so that the requested data will not be computed; with the peer's message.
     #[error("the work of a peer has failed: {0}")]
     Failed(String),
+    /// A row of a block has another checksum than at its owner.
+    #[error("the row of frame {frame} was damaged on its way")]
+    Checksum {
+        /// The number of the frame in the job.
+        frame: usize,
+    },
     /// The response does not have the length of the block.
     #[error("a peer sent {found} bytes of a block of {expected}")]
     Length {

@@ -7,6 +7,7 @@ use api::phase::Seen;
 use api::plan::Plan;
 use operator::fleet::process::{Options, ProcessFleet};
 use operator::server_client::ServerClient;
+use operator::servers::Servers;
 use operator::turn::Turn;
 use std::io::Read as _;
 use std::path::Path;
@@ -15,7 +16,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Processes {
     pub(crate) fleet: ProcessFleet,
-    pub(super) servers: ServerClient,
+    pub(super) servers: Servers,
     /// The token of the job.
     key: String,
     /// The folder of scratch files, removed on drop.
@@ -45,7 +46,7 @@ impl Processes {
             threads: plan.threads,
             scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
         });
-        let servers = ServerClient::new(key.clone()).map_err(|error| Error::Start(error.into()))?;
+        let servers = Servers::new(ServerClient::new(key.clone()).map_err(|error| Error::Start(error.into()))?);
         Ok(Self { fleet, servers, key, _scratch: scratch })
     }
 

@@ -6,6 +6,7 @@ use crate::fleet::kubernetes::{Caches, RecentWrites};
 use crate::identity::{self, Identities, MasterKey};
 use crate::metrics::Metrics;
 use crate::server_client::{self, ServerClient};
+use crate::servers::Servers;
 use crds::{ArrayJob, ArrayJobStatus};
 use kube::runtime::events::Recorder;
 use kube::{Client, ResourceExt as _};
@@ -64,7 +65,7 @@ impl std::fmt::Debug for Context {
 pub(super) struct JobCache {
     pub(super) recent: Arc<RecentWrites>,
     pub(super) identities: Identities,
-    pub(super) servers: ServerClient,
+    pub(super) servers: Servers,
     /// Whether this operator has applied Secret, Service and NetworkPolicy.
     pub(super) children_ensured: AtomicBool,
     /// Consecutive reconciliations that ended in an error.
@@ -96,7 +97,7 @@ impl Context {
         let exists = |uid: &String| self.caches.jobs.find(|job| job.uid().as_ref() == Some(uid)).is_some();
         caches.retain(|uid, _| exists(uid));
         let identities = self.key.identities(&uid)?;
-        let servers = ServerClient::with_tls(transport::tls::client_config(&identities.operator)?)?;
+        let servers = Servers::new(ServerClient::with_tls(transport::tls::client_config(&identities.operator)?)?);
         let recent = Arc::new(RecentWrites::from_status(job.status.as_ref().unwrap_or(&ArrayJobStatus::default())));
         let cache = Arc::new(JobCache {
             recent,

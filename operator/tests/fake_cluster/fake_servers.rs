@@ -3,11 +3,13 @@
 
 use crate::api_server::Cluster;
 use crate::operator::{KEY, container, ended};
+use api::digest::{self, FrameDigest};
 use api::geometry::FrameSpec;
 use api::job::ArrayLayout;
 use api::phase::{BootId, Failure, Phase, PhaseProgress, Progress, Stage, Writing};
 use api::plan::{Plan, ServerId};
 use api::wire::{Assignment, Probed, Problem, route};
+use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
@@ -56,6 +58,10 @@ pub(crate) struct Server(Arc<Mutex<Work>>);
 pub(crate) struct Work {
     pub(crate) progress: Progress,
     pub(crate) goal: Phase,
+    /// Digests that the operator sent before the assignment.
+    pub(crate) expected: Vec<FrameDigest>,
+    /// Frames of the assigned job.
+    frames: usize,
     units: u64,
 }
 
@@ -152,7 +158,7 @@ impl FakeServers {
 impl Server {
     fn new(boot: String) -> Self {
         let progress = Progress { peak_rss_bytes: 1 << 20, ..Progress::idle(BootId(boot)) };
-        Self(Arc::new(Mutex::new(Work { progress, goal: Phase::Load, units: 0 })))
+        Self(Arc::new(Mutex::new(Work { progress, goal: Phase::Load, expected: Vec::new(), frames: 0, units: 0 })))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Work> {
@@ -205,6 +211,7 @@ fn router(server: Server, probe: Arc<Mutex<Result<Probed, Problem>>>) -> Router 
     Router::new()
         .route(route::PROGRESS, get(progress))
         .route(route::ASSIGNMENT, put(assign))
+        .route(route::DIGESTS, get(digests).put(expect))
         .route(route::WRITE, post(write))
         .route(route::PROBE, post(probe_response))
         .with_state(server)
@@ -232,11 +239,27 @@ async fn assign(
     if work.progress.assignment != assigned {
         work.progress.phases = share(&assignment.plan, ServerId(query["server"]));
         work.progress.assignment = assigned;
+        work.frames = assignment.plan.partition.frames;
     }
     work.progress.stamp = assignment.stamp();
     work.goal = assignment.goal;
     work.progress.milestone += 1;
     Json(work.progress.clone())
+}
+
+/// The digest of a frame of the fake source.
+pub(crate) const fn digest_of(frame: usize) -> FrameDigest {
+    FrameDigest { frame, digest: 1000 + frame as u64 }
+}
+
+/// A fake server knows the digests of all frames, as after the exchange, and loads none.
+async fn digests(State(server): State<Server>, Query(query): Query<HashMap<String, String>>) -> Vec<u8> {
+    let known = if query.contains_key("all") { server.lock().frames } else { 0 };
+    digest::encode(&(0..known).map(digest_of).collect::<Vec<_>>())
+}
+
+async fn expect(State(server): State<Server>, body: Bytes) {
+    server.lock().expected = digest::decode(&body).unwrap();
 }
 
 #[derive(Deserialize)]

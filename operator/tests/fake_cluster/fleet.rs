@@ -14,6 +14,7 @@ use operator::carry_out::carry_out;
 use operator::fleet::kubernetes::{Caches, KubernetesFleet, RecentWrites, pod as pods};
 use operator::fleet::{Fleet as _, ServerState};
 use operator::server_client::ServerClient;
+use operator::servers::Servers;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -120,7 +121,7 @@ async fn a_pod_of_another_owner_is_not_deleted_and_fails_the_job() {
     let plan_of_three = Observed { servers: vec![Seen::Absent; 3], restarts: 0 };
     let launch = Step::Launch((0..3).map(ServerId).collect());
     transport::crypto::install_crypto();
-    let servers = ServerClient::new(String::new()).unwrap();
+    let servers = Servers::new(ServerClient::new(String::new()).unwrap());
     let failure = carry_out(&fixture.fleet(), &servers, &plan_of_three, &launch).await.unwrap_err();
     assert_eq!(failure.reason, "NameTaken");
     assert!(failure.message.contains("the pod stack-1 exists and does not belong to this job"), "{}", failure.message);

@@ -1,7 +1,7 @@
 //! Whole jobs, with fake chunk servers. Sockets and clock are real.
 
 use crate::api_server::Cluster;
-use crate::fake_servers::{FakeServers, percent};
+use crate::fake_servers::{FakeServers, digest_of, percent};
 use crate::operator::Operator;
 use api::geometry::{Dtype, FrameSpec};
 use api::job::ArrayLayout;
@@ -68,6 +68,22 @@ async fn a_killed_server_is_replaced_and_the_other_servers_keep_their_data() {
     assert_eq!((last.server.as_str(), last.reason.as_str(), last.exit_code), ("stack-1", "OOMKilled", Some(137)));
     assert_eq!(cluster.events(), ["Planned", "ServersReady", "ServerLost", "ServersReady", "Complete"]);
     assert_eq!(cluster.requests("create pods").len(), 4);
+}
+
+#[tokio::test]
+async fn a_replaced_server_gets_the_digests_of_its_frames_from_an_operator_that_started_after_the_loss() {
+    let (cluster, servers, operator) = half_done(&json!({})).await;
+    let expected = |pod| servers.server(pod).lock().expected.clone();
+    assert_eq!(expected("stack-1"), [], "nothing was loaded before the first assignment");
+    drop(operator);
+    servers.kill("stack-1");
+    let _operator = Operator::start(&cluster);
+    servers.allow(u64::MAX);
+    cluster.until_phase("Complete").await;
+    assert_eq!(expected("stack-0"), [], "a server that keeps its frames fetches none again");
+    let again = expected("stack-1");
+    assert!(!again.is_empty() && again.iter().all(|each| *each == digest_of(each.frame)), "{again:?}");
+    assert!(again.windows(2).all(|pair| pair[0].frame + 1 == pair[1].frame), "the frames of one server: {again:?}");
 }
 
 #[tokio::test]

@@ -74,6 +74,8 @@ fn the_schema_of_progress_matches_the_json() {
     let failure = || Some(Failure { reason: "r".into(), message: "m".into() });
     let phase = PhaseProgress { phase: Phase::Load, done: 1, total: 2, bytes: 3, retries: 0, started_ms: 4, ended_ms: 5 };
     let progress = Progress {
+        digests: 0,
+        checksum_mismatches: 0,
         boot: BootId("b".into()),
         assignment: Some(("u".into(), 1)),
         stamp: 0,

@@ -151,11 +151,21 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn start(servers: usize, headers: &[(&str, &str)]) -> Self {
+        Self::of(servers, headers, |settings| settings)
+    }
+
+    /// Servers with a scratch folder.
+    pub(super) fn with_scratch(servers: usize, headers: &[(&str, &str)]) -> Self {
+        // Scratch files have no names, so the folder stays empty.
+        Self::of(servers, headers, |settings| Settings { scratch: Some(std::env::temp_dir()), ..settings })
+    }
+
+    fn of(servers: usize, headers: &[(&str, &str)], change: impl Fn(Settings) -> Settings) -> Self {
         let authority = Authority::new();
         let folders = ServerFolders::new(&authority, &format!("{TOKEN}\n"), headers);
         let mut tasks = JoinSet::new();
         let started = (0..servers).map(|_| {
-            let server = Server::bind(&folders.settings()).unwrap();
+            let server = Server::bind(&change(folders.settings())).unwrap();
             let (addresses, worker) = (server.addresses(), Arc::clone(&server.worker));
             (addresses, (worker, tasks.spawn(server.serve(std::future::pending()))))
         });

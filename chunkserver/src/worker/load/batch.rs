@@ -1,9 +1,10 @@
 //! Up to eight frames on one compute thread: decoded into their slots, recentered, summed and made ready while they are in cache.
 
 use super::error::FrameError;
-use super::frame_source::{Delivery, FrameSource};
+use super::frame_source::{Decoded, Delivery, FrameSource};
 use super::tasks::BatchTasks;
 use crate::share::{FrameNotes, Share, ThreadSums};
+use api::digest::{BLANK, FrameDigest};
 use api::job::{GROUP, Method, OnError, Recenter};
 use api::words::chain;
 use formats::decode::Decoder;
@@ -58,6 +59,9 @@ pub(super) fn compute(
     if !share.ops.is_empty() {
         sums.raw.add(&decoded);
     }
+    if share.job.recenter.is_none() {
+        seal(share, frames, &decoded);
+    }
     // The task of the last frame contains the sums of the batch.
     tasks.end();
     slots.into_iter().for_each(SlotWriter::finish);
@@ -92,22 +96,54 @@ fn decode(
     let mut bytes = 0;
     for (&(frame, delivery), target) in frames.iter().zip(targets) {
         tasks.begin(Kind::Decode, frame);
-        match source.decode(decoder, share, frame, delivery, target) {
-            Ok(fetched) => bytes += fetched,
-            Err(error) if share.job.on_error == OnError::Blank => {
-                tasks.fail();
-                tracing::warn!(frame, error = chain(&error), "the frame is blank");
-                share.journal.mark_as(Event::Blank, error.reason(), &format!("frame {frame} is blank: {}", chain(&error)));
-                target.fill(0);
-                share.counters.add_blank(frame);
-            }
-            Err(error) => {
-                tasks.fail();
-                return Err(error);
-            }
-        }
+        let known = share.frame_digests.get(frame);
+        let decoded = match decode_frame(share, source, decoder, (frame, delivery), target) {
+            // The frame was blank before the loss of a server, and stays blank.
+            Ok(_) if known == Some(BLANK) => Ok(blank(share, frame, target)),
+            Ok(decoded) => Ok(decoded),
+            Err(error) if share.job.on_error == OnError::Blank => match known {
+                None | Some(BLANK) => {
+                    tasks.fail();
+                    tracing::warn!(frame, error = chain(&error), "the frame is blank");
+                    share.journal.mark_as(Event::Blank, error.reason(), &format!("frame {frame} is blank: {}", chain(&error)));
+                    Ok(blank(share, frame, target))
+                }
+                Some(_) => Err(FrameError::Vanished { frame, source: Box::new(error) }),
+            },
+            Err(error) => Err(error),
+        };
+        let decoded = decoded.inspect_err(|_| tasks.fail())?;
+        bytes += decoded.fetched;
+        let changed = |changed| FrameError::Changed { changed, url: source.url(delivery) };
+        share.frame_digests.load(FrameDigest { frame, digest: decoded.digest }).map_err(changed)?;
     }
     Ok(bytes)
+}
+
+/// Decodes one frame. A damaged frame is fetched once more.
+fn decode_frame(
+    share: &Share,
+    source: &FrameSource,
+    decoder: &mut Decoder,
+    (frame, delivery): Delivered<'_>,
+    target: &mut [u8],
+) -> Result<Decoded, FrameError> {
+    let error = match source.decode(decoder, share, frame, delivery, target) {
+        Err(error) if error.is_damage() => error,
+        other => return other,
+    };
+    let Some(again) = source.fetch_again(share, delivery) else { return Err(error) };
+    tracing::debug!(frame, error = chain(&error), "the frame is fetched once more");
+    share.journal.mark(Event::Retry, &format!("frame {frame} is fetched once more: {}", chain(&error)));
+    share.counters.load.retried(1);
+    source.decode(decoder, share, frame, &again, target)
+}
+
+/// Makes a frame zero.
+fn blank(share: &Share, frame: usize, target: &mut [u8]) -> Decoded {
+    target.fill(0);
+    share.counters.add_blank(frame);
+    Decoded { fetched: 0, digest: BLANK }
 }
 
 /// Crops each frame around its centroid into the stack, and sums the crops.
@@ -143,8 +179,17 @@ fn recentered(
     if let Some(summed) = &mut sums.crops {
         summed.add(&crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
     }
+    seal(share, frames, &crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
     crops.into_iter().for_each(SlotWriter::finish);
     Ok(notes)
+}
+
+/// Computes the checksums of the rows of the stack's frames.
+fn seal(share: &Share, frames: &[Delivered<'_>], stack: &[&[u8]]) {
+    let Some(checksums) = &share.row_checksums else { return };
+    for (&(frame, _), bytes) in frames.iter().zip(stack) {
+        checksums.set(frame - share.frames().start, bytes, &share.plan.partition);
+    }
 }
 
 fn notes_of_raw(share: &Share, image: &[u8]) -> FrameNotes {

@@ -1,6 +1,7 @@
 //! Errors of loading frames.
 
 use crate::source::{self, zarr};
+use api::digest::SourceChanged;
 use api::phase::reason;
 use api::template::TemplateError;
 use std::sync::Arc;
@@ -36,6 +37,14 @@ pub(super) enum FrameError {
         #[source]
         source: Arc<zarr::Error>,
     },
+    #[error("{changed} ({url})")]
+    Changed { changed: SourceChanged, url: String },
+    #[error("frame {frame} was readable before the loss of a server, and is not now: the source changed while the job runs")]
+    Vanished {
+        frame: usize,
+        #[source]
+        source: Box<Self>,
+    },
     #[error("a bug of ArrayJob: the slot of frame {frame} is written a second time; please report it with the server's log")]
     SlotRefused { frame: usize },
     /// The computation panicked. The panic is already printed.
@@ -44,6 +53,19 @@ pub(super) enum FrameError {
 }
 
 impl FrameError {
+    /// Whether a second fetch may return an undamaged frame.
+    pub(super) const fn is_damage(&self) -> bool {
+        match self {
+            Self::Decode { source, .. } => source.is_damage(),
+            Self::Volume { .. } => true,
+            // The source and the array's reader have retried where a retry may help.
+            Self::Fetch { .. } | Self::Array { .. } => false,
+            Self::Open(_) | Self::Template(_) | Self::Secret(_) => false,
+            Self::Changed { .. } | Self::Vanished { .. } => false,
+            Self::SlotRefused { .. } | Self::Panicked { .. } => false,
+        }
+    }
+
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Open(source) => source.reason(),
@@ -51,6 +73,7 @@ impl FrameError {
             Self::Template(_) => reason::INVALID_SPEC,
             Self::Fetch { .. } | Self::Secret(_) => reason::SOURCE_UNAVAILABLE,
             Self::Decode { .. } | Self::Volume { .. } => reason::CHUNK_DECODE_FAILED,
+            Self::Changed { .. } | Self::Vanished { .. } => reason::SOURCE_CHANGED,
             Self::SlotRefused { .. } | Self::Panicked { .. } => reason::INTERNAL_ERROR,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::error::FrameError;
 use crate::compute::Pool;
-use crate::share::Share;
+use crate::share::{FrameDigests, Share};
 use crate::source::zarr::{Frame, FrameArray, Keys, Transferred};
 use crate::source::{self, zarr};
 use crate::worker::Worker;
@@ -11,6 +11,7 @@ use api::template::Template;
 use formats::decode::Decoder;
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// Frames that arrived together.
 pub(super) struct Delivery {
@@ -26,6 +27,15 @@ enum Payload {
     Pixels(Frame),
 }
 
+/// A decoded frame, without its pixels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decoded {
+    /// Fetched bytes of the frame that are not counted yet.
+    pub(super) fetched: u64,
+    /// The digest of the frame.
+    pub(super) digest: u64,
+}
+
 /// The source of a share's frames.
 #[derive(Debug)]
 pub(super) struct FrameSource {
@@ -34,6 +44,8 @@ pub(super) struct FrameSource {
     source: source::Source,
     /// Buffers of responses and frames, reused.
     buffers: Pool<Vec<u8>>,
+    /// Fetches for compute threads.
+    runtime: Handle,
 }
 
 #[derive(Debug)]
@@ -55,7 +67,7 @@ impl FrameSource {
                 Backend::Array(zarr.clone(), Arc::new(array))
             }
         };
-        Ok(Self { backend, source, buffers: Pool::default() })
+        Ok(Self { backend, source, buffers: Pool::default(), runtime: Handle::current() })
     }
 
     /// Fetches the frames `group` concurrently.
@@ -66,6 +78,16 @@ impl FrameSource {
                 Ok(futures_util::future::join_all(responses.map(|frames| self.response(share, images, template, frames))).await)
             }
             Backend::Array(zarr, array) => self.chunks(worker, share, (zarr, array), group).await,
+        }
+    }
+
+    /// Fetches the response of a delivery once more, while the compute thread waits. `None` for a Zarr array.
+    pub(super) fn fetch_again(&self, share: &Share, delivery: &Delivery) -> Option<Delivery> {
+        match &self.backend {
+            Backend::Images(images, template) => {
+                Some(self.runtime.block_on(self.response(share, images, template, delivery.frames.clone())))
+            }
+            Backend::Array(..) => None,
         }
     }
 
@@ -102,7 +124,7 @@ impl FrameSource {
         Ok(group.zip(frames).map(|(frame, pixels)| Delivery { frames: frame..frame + 1, payload: Payload::Pixels(pixels) }).collect())
     }
 
-    /// Decodes one frame of a delivery into `into`. Returns the fetched bytes of the frame that are not counted yet.
+    /// Decodes one frame of a delivery into `into`.
     pub(super) fn decode(
         &self,
         decoder: &mut Decoder,
@@ -110,12 +132,12 @@ impl FrameSource {
         frame: usize,
         delivery: &Delivery,
         into: &mut [u8],
-    ) -> Result<u64, FrameError> {
+    ) -> Result<Decoded, FrameError> {
         let (response, body) = match &delivery.payload {
             Payload::Response { url, body } => (url, body),
             Payload::Pixels(Ok(pixels)) => {
                 into.copy_from_slice(pixels);
-                return Ok(0);
+                return Ok(Decoded { fetched: 0, digest: FrameDigests::of(pixels) });
             }
             Payload::Pixels(Err(source)) => return Err(FrameError::Array { frame, source: Arc::clone(source) }),
         };
@@ -127,7 +149,7 @@ impl FrameSource {
                 url: url(),
                 source,
             })?;
-            return Ok(body.len() as u64);
+            return Ok(Decoded { fetched: body.len() as u64, digest: FrameDigests::of(body) });
         }
         let expected = delivery.frames.len() * into.len();
         if body.len() != expected {
@@ -135,7 +157,17 @@ impl FrameSource {
         }
         let at = (frame - delivery.frames.start) * into.len();
         into.copy_from_slice(&body[at..at + into.len()]);
-        Ok(into.len() as u64)
+        Ok(Decoded { fetched: into.len() as u64, digest: FrameDigests::of(into) })
+    }
+
+    /// The URL of a delivery, without secrets; the URL of the array for a Zarr array.
+    pub(super) fn url(&self, delivery: &Delivery) -> String {
+        match (&delivery.payload, &self.backend) {
+            (Payload::Response { url, .. }, _) => crate::objects::redacted(url),
+            (Payload::Pixels(_), Backend::Array(zarr, _)) => crate::objects::redacted(&zarr.url),
+            // Pixels come from arrays alone.
+            (Payload::Pixels(_), Backend::Images(images, _)) => crate::objects::redacted(&images.url_template),
+        }
     }
 
     /// Keeps the buffers of decoded deliveries for later ones.

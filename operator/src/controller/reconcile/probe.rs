@@ -49,7 +49,7 @@ async fn start_server(ctx: &ReconcileContext<'_>, fleet: &KubernetesFleet) -> Re
 
 async fn request(ctx: &ReconcileContext<'_>, address: &str) -> Result<Action, StepError> {
     let (source, frames) = validate::source(&ctx.job, Platform::Cluster)?;
-    match ctx.cache.servers.probe(address, &ProbeRequest { source, frames }).await {
+    match ctx.cache.servers.client.probe(address, &ProbeRequest { source, frames }).await {
         Ok(probed) => {
             write_probed(ctx, &probed).await?;
             Ok(requeue::now())

@@ -31,7 +31,7 @@ pub(super) fn after_interval() -> Action {
 pub(super) async fn after_turn(ctx: &ReconcileContext<'_>, turn: &Turn) -> Action {
     let up = turn.observed.progress().count();
     if up == turn.plan.partition.servers {
-        ctx.cache.servers.wait_for_change(&turn.observed, PROGRESS).await;
+        ctx.cache.servers.client.wait_for_change(&turn.observed, PROGRESS).await;
         return now();
     }
     let pods = ctx.shared.caches.pods.state_filter(|pod| ctx.owns(pod));
