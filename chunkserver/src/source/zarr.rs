@@ -4,6 +4,8 @@
 //! the retries of the source, never a fill value. Requests run on the source's runtime; decoding runs on the compute pool.
 
 #[cfg(feature = "zarr")]
+mod codecs;
+#[cfg(feature = "zarr")]
 mod frame_array;
 #[cfg(feature = "zarr")]
 mod keys;

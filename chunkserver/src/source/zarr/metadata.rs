@@ -1,6 +1,7 @@
 //! Reads and checks the metadata of an array, version 2 or 3: whether the array is a supported stack of frames.
 
 use super::Error;
+use super::codecs;
 use super::keys::{Keys, Value as KeyValue};
 use crate::source::BodyRange;
 use api::geometry::Dtype;
@@ -104,6 +105,7 @@ impl Reader {
 
     /// Creates the decoder, so that an unknown codec is an error before any chunk is read.
     fn open(&self, metadata: ArrayMetadata, layout: ArrayLayout) -> Result<(Array<()>, ArrayLayout), Error> {
+        codecs::install();
         let array = Array::new_with_metadata(Arc::new(()), "/", metadata).map_err(|error| self.wrong(error.to_string()))?;
         let divides = layout.chunks.iter().zip(layout.parts).all(|(chunk, part)| chunk.is_multiple_of(part));
         if !divides {
