@@ -17,6 +17,7 @@ pub(crate) fn job(frames: usize, height: usize, width: usize) -> Job {
             depth: 1,
             color: Color::Refuse,
             headers: vec![],
+            min_bytes_per_second: 0,
         }),
         frames,
         frame: FrameSpec { height, width, dtype: Dtype::Uint8 },

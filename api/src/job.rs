@@ -2,7 +2,7 @@
 
 mod source;
 
-pub use source::{ArrayLayout, Color, GROUP, Images, Source, Zarr};
+pub use source::{ArrayLayout, Color, GROUP, Images, MIN_BYTES_PER_SECOND, Source, Zarr};
 
 use crate::geometry::{Dtype, Element, FrameSpec};
 use serde::{Deserialize, Serialize};

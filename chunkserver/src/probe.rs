@@ -1,10 +1,13 @@
 //! One frame directly from the source: its shape, before the plan exists, or its pixels.
 
+#[cfg(test)]
+mod tests;
+
 use crate::compute::Compute;
 use crate::objects::Access;
 use crate::objects::redacted;
 use crate::source::zarr::{FrameArray, Keys};
-use crate::source::{self, Source, zarr};
+use crate::source::{self, BodyRange, Source, zarr};
 use api::geometry::{FrameSpec, human_bytes};
 use api::job::{self, Color, Images, Zarr};
 use api::phase::reason;
@@ -16,6 +19,12 @@ use thiserror::Error;
 
 /// The largest supported frame, in bytes.
 pub const MAX_FRAME_BYTES: u64 = 4 << 30;
+/// The largest frame that a peek shows, in pixels.
+pub const MAX_PEEK_PIXELS: u64 = 1 << 28;
+/// The largest chunk that is decoded for a peek, in bytes.
+const MAX_PEEK_CHUNK: u64 = 1 << 30;
+/// Bytes from the start of a file that contain the header of most images.
+const HEADER: u64 = 256 << 10;
 
 /// Why a frame is not available.
 #[derive(Debug, Error)]
@@ -39,9 +48,9 @@ pub enum Error {
         #[source]
         source: decode::Error,
     },
-    #[error("frame {frame} is {spec}, more than the limit of 4 GiB")]
+    #[error("frame {frame} is {spec}, more than the {MAX_PEEK_PIXELS} pixels that a peek shows")]
     TooLarge { frame: usize, spec: FrameSpec },
-    #[error("frame {frame} is part of a chunk of {}, more than the limit of 4 GiB", human_bytes(*bytes))]
+    #[error("frame {frame} is part of a chunk of {}, more than the {} that a peek decodes", human_bytes(*bytes), human_bytes(MAX_PEEK_CHUNK))]
     LargeChunk { frame: usize, bytes: u64 },
     #[error("cannot read the array")]
     Array(#[from] zarr::Error),
@@ -83,7 +92,7 @@ pub struct ProbeContext<'a> {
 /// When the frame or the metadata cannot be fetched or decoded.
 pub async fn describe(context: &ProbeContext<'_>, source: &job::Source, frames: usize) -> Result<Probed, Error> {
     match source {
-        job::Source::Images(images) => Ok(Probed { frame: image(context.client, images, frames, 0).await?.shape()?, array: None }),
+        job::Source::Images(images) => Ok(Probed { frame: shape(context.client, images, frames).await?, array: None }),
         job::Source::Zarr(zarr) => {
             let array = open(context, zarr).await?;
             Ok(Probed { frame: array.frame(), array: Some(array.layout()) })
@@ -97,7 +106,7 @@ pub async fn describe(context: &ProbeContext<'_>, source: &job::Source, frames: 
 /// When the frame is out of bounds or cannot be fetched.
 pub async fn fetch(context: &ProbeContext<'_>, source: &job::Source, frames: usize, frame: usize) -> Result<FetchedFrame, Error> {
     match source {
-        job::Source::Images(images) => Ok(FetchedFrame::Image(image(context.client, images, frames, frame).await?)),
+        job::Source::Images(images) => Ok(FetchedFrame::Image(image(context.client, images, frames, frame, None).await?)),
         job::Source::Zarr(zarr) => decoded(context, zarr, frames, frame).await,
     }
 }
@@ -113,11 +122,9 @@ async fn decoded(context: &ProbeContext<'_>, zarr: &Zarr, frames: usize, frame: 
     }
     let array = open(context, zarr).await?;
     let (layout, spec) = (array.layout(), array.frame());
-    if spec.bytes() as u64 > MAX_FRAME_BYTES {
-        return Err(Error::TooLarge { frame, spec });
-    }
+    check_size(frame, spec)?;
     let bytes = layout.piece_bytes(1) as u64;
-    if bytes > MAX_FRAME_BYTES {
+    if bytes > MAX_PEEK_CHUNK {
         return Err(Error::LargeChunk { frame, bytes });
     }
     let index = zarr.start + frame;
@@ -130,14 +137,37 @@ async fn decoded(context: &ProbeContext<'_>, zarr: &Zarr, frames: usize, frame: 
     Ok(FetchedFrame::Decoded { spec, pixels })
 }
 
-async fn image(client: &Source, images: &Images, frames: usize, frame: usize) -> Result<Image, Error> {
+/// The shape of the first frame: from the first bytes of the file, or else, for example if a TIFF has its directory at the end, from the whole
+/// file.
+async fn shape(client: &Source, images: &Images, frames: usize) -> Result<FrameSpec, Error> {
+    let start = image(client, images, frames, 0, Some(BodyRange::From(0, Some(HEADER)))).await?;
+    match start.shape() {
+        Err(Error::Decode {
+            source: decode::Error::Corrupt { .. } | decode::Error::Truncated { .. } | decode::Error::Unsupported { .. },
+            ..
+        }) if start.body.len() as u64 == HEADER => image(client, images, frames, 0, None).await?.shape(),
+        shape => shape,
+    }
+}
+
+/// The largest body that a probe holds: at most half of the memory that the process may still use.
+fn body_limit() -> u64 {
+    journal::system::memory_left_bytes().map_or(MAX_FRAME_BYTES, |left| MAX_FRAME_BYTES.min(left / 2))
+}
+
+fn check_size(frame: usize, spec: FrameSpec) -> Result<(), Error> {
+    let pixels = spec.height as u64 * spec.width as u64;
+    if pixels > MAX_PEEK_PIXELS { Err(Error::TooLarge { frame, spec }) } else { Ok(()) }
+}
+
+async fn image(client: &Source, images: &Images, frames: usize, frame: usize, range: Option<BodyRange>) -> Result<Image, Error> {
     if frame >= frames || images.depth == 0 {
         return Err(Error::OutOfBounds { frame, frames });
     }
     let first = frame - frame % images.depth;
     let url = Template::parse(&images.url_template)?.url(images.index(frame), images.depth.min(frames - first));
     let mut body = Vec::new();
-    let fetched = client.fetch(&url, &mut body).await;
+    let fetched = client.at_most(body_limit()).fetch_range(&url, range, &mut body).await;
     fetched.map_err(|source| Error::Fetch { frame, url: redacted(&url), source: Box::new(source) })?;
     Ok(Image { frame, depth: images.depth, color: images.color, url, body })
 }
@@ -191,9 +221,7 @@ impl Image {
 
     fn pixels(&self, spec: Option<FrameSpec>) -> Result<(FrameSpec, Vec<u8>), Error> {
         let spec = spec.map_or_else(|| self.shape(), Ok)?;
-        if spec.bytes() as u64 > MAX_FRAME_BYTES {
-            return Err(Error::TooLarge { frame: self.frame, spec });
-        }
+        check_size(self.frame, spec)?;
         let at = self.frame % self.depth * spec.bytes();
         let own = if self.depth > 1 { self.body.get(at..at + spec.bytes()).unwrap_or(&self.body) } else { &self.body };
         let mut pixels = vec![0; spec.bytes()];

@@ -4,6 +4,8 @@
 //! certificates, for example of a private authority. Proxy settings of the environment are ignored.
 
 mod backoff;
+mod body;
+mod encoding;
 mod error;
 mod file;
 mod http;
@@ -18,6 +20,7 @@ pub use error::{Attempts, Cause, Error, Reason};
 pub use secret::{Secret, secret};
 
 use crate::objects::{Location, redacted};
+use body::Limits;
 use error::Failure;
 use journal::{Event, Journal, Kind};
 use last_error::LastError;
@@ -40,6 +43,10 @@ pub struct Options {
     pub backoff: Duration,
     /// Longest time without a received byte.
     pub progress_timeout: Duration,
+    /// Least bytes per second of a body; 0 for no limit. A slow body is fetched once more.
+    pub min_bytes_per_second: u64,
+    /// Time over which the rate is measured; half of it in the second attempt, so that both take less than a minute.
+    pub rate_window: Duration,
     /// Timeout of a connection attempt.
     pub connect_timeout: Duration,
     /// Concurrent fetches; further fetches wait.
@@ -59,6 +66,8 @@ impl Default for Options {
             attempts: 6,
             backoff: Duration::from_millis(200),
             progress_timeout: Duration::from_secs(30),
+            min_bytes_per_second: api::job::MIN_BYTES_PER_SECOND,
+            rate_window: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             connections: 16,
             max_bytes: 1 << 30,
@@ -77,6 +86,8 @@ impl fmt::Debug for Options {
             .field("attempts", &self.attempts)
             .field("backoff", &self.backoff)
             .field("progress_timeout", &self.progress_timeout)
+            .field("min_bytes_per_second", &self.min_bytes_per_second)
+            .field("rate_window", &self.rate_window)
             .field("connect_timeout", &self.connect_timeout)
             .field("connections", &self.connections)
             .field("max_bytes", &self.max_bytes)
@@ -85,10 +96,15 @@ impl fmt::Debug for Options {
     }
 }
 
+/// Slow bodies of one fetch after which the fetch fails.
+const SLOW_ATTEMPTS: u32 = 2;
+
 /// Fetches URLs; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Source {
     inner: Arc<Inner>,
+    /// Largest body, in bytes; less than or equal to that of the options.
+    max_bytes: u64,
     /// Records fetches, if set.
     journal: Option<Arc<Journal>>,
     /// The first frame of the fetches, for the journal.
@@ -134,6 +150,18 @@ pub struct Fetched {
     pub retries: u32,
     /// Whether only the requested range was sent. A server without support for ranges sends the whole body.
     pub exact: bool,
+    /// Length of the whole object, in bytes, if the server states it.
+    pub total: Option<u64>,
+    /// Whether the response is declared as HTML.
+    pub html: bool,
+}
+
+/// The result of one attempt, without the body.
+#[derive(Clone, Copy, Debug)]
+struct Got {
+    exact: bool,
+    total: Option<u64>,
+    html: bool,
 }
 
 impl Source {
@@ -145,7 +173,19 @@ impl Source {
         let client = http::client(&options)?;
         // The clamp stays below the limit of the semaphore.
         let permits = Semaphore::new(options.connections.clamp(1, 1 << 16));
-        Ok(Self { inner: Arc::new(Inner { options, client, permits, last_error: LastError::default() }), journal: None, frame: 0 })
+        let max_bytes = options.max_bytes;
+        Ok(Self {
+            inner: Arc::new(Inner { options, client, permits, last_error: LastError::default() }),
+            max_bytes,
+            journal: None,
+            frame: 0,
+        })
+    }
+
+    /// The same source, whose bodies have at most `bytes` bytes.
+    #[must_use]
+    pub fn at_most(&self, bytes: u64) -> Self {
+        Self { max_bytes: self.max_bytes.min(bytes), ..self.clone() }
     }
 
     /// The same source, which records its fetches in `journal`.
@@ -200,16 +240,20 @@ impl Source {
     async fn fetch_with_retries(&self, target: Target<'_>, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<Fetched, Error> {
         let started = Instant::now();
         let options = &self.inner.options;
-        let mut attempts = 1;
+        let (mut attempts, mut slow) = (1, 0);
         loop {
-            let failure = match self.attempt(target, range, into).await {
-                Ok(exact) => {
+            let window = if slow == 0 { options.rate_window } else { options.rate_window / 2 };
+            let limits =
+                Limits { max_bytes: self.max_bytes, silence: options.progress_timeout, min_rate: options.min_bytes_per_second, window };
+            let failure = match self.attempt(target, range, &limits, into).await {
+                Ok(Got { exact, total, html }) => {
                     self.inner.last_error.clear();
-                    return Ok(Fetched { retries: attempts - 1, exact });
+                    return Ok(Fetched { retries: attempts - 1, exact, total, html });
                 }
                 Err(failure) => failure,
             };
-            let last = failure.reason.is_final() || attempts >= options.attempts;
+            slow += u32::from(matches!(failure.reason, Reason::Slow { .. }));
+            let last = failure.reason.is_final() || attempts >= options.attempts || slow >= SLOW_ATTEMPTS;
             let wait = backoff::wait(options.backoff, attempts, failure.retry_after, target.name());
             if let Some(journal) = self.journal.as_ref().filter(|_| !last) {
                 journal.mark(Event::Retry, &format!("the fetch is retried: {}", failure.reason));
@@ -233,8 +277,8 @@ impl Source {
         self.inner.last_error.latest()
     }
 
-    /// One attempt; returns whether only the requested range was sent. Waits for a permit, and releases it before the pause of a retry.
-    async fn attempt(&self, target: Target<'_>, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<bool, Failure> {
+    /// One attempt. Waits for a permit, and releases it before the pause of a retry.
+    async fn attempt(&self, target: Target<'_>, range: Option<BodyRange>, limits: &Limits, into: &mut Vec<u8>) -> Result<Got, Failure> {
         let permits = &self.inner.permits;
         let url = match target {
             Target::Url(url) => Some(Url::parse(url).map_err(|e| Failure::with_source(Reason::BadUrl, e))?),
@@ -244,7 +288,7 @@ impl Source {
         let _permit = permits.acquire().await;
         into.clear();
         let task = self.journal.as_ref().map(|journal| journal.begin(Kind::Load, self.frame));
-        let done = self.get(url, target, range, into).await;
+        let done = self.get(url, target, range, limits, into).await;
         self.inner.options.traffic.received(into.len());
         let bytes = into.len() as u64;
         match (task, &done) {
@@ -256,13 +300,20 @@ impl Source {
     }
 
     /// One GET.
-    async fn get(&self, url: Option<Url>, target: Target<'_>, range: Option<BodyRange>, into: &mut Vec<u8>) -> Result<bool, Failure> {
+    async fn get(
+        &self,
+        url: Option<Url>,
+        target: Target<'_>,
+        range: Option<BodyRange>,
+        limits: &Limits,
+        into: &mut Vec<u8>,
+    ) -> Result<Got, Failure> {
         let Inner { options, client, .. } = &*self.inner;
         match (url, target) {
-            (None, Target::Object(location, key)) => object::get(location, key, range, options, into).await,
-            (Some(url), _) if ["http", "https"].contains(&url.scheme()) => http::get(client, url, range, options, into).await,
-            (Some(url), _) if url.scheme() == "file" && options.allow_local_files => {
-                file::read(&url, range, options.max_bytes, into).await.map(|()| true)
+            (None, Target::Object(location, key)) => object::get(location, key, range, limits, into).await,
+            (Some(url), _) if ["http", "https"].contains(&url.scheme()) => http::get(client, url, range, limits, into).await,
+            (Some(url), Target::Url(given)) if url.scheme() == "file" && options.allow_local_files => {
+                file::read(&url, given, range, limits.max_bytes, into).await
             }
             (Some(url), _) if url.scheme() == "file" => Err(Reason::LocalFile.into()),
             (Some(url), _) => Err(Reason::Scheme { scheme: url.scheme().to_owned() }.into()),
@@ -291,6 +342,8 @@ impl Target<'_> {
     /// The name of the target in errors, without secrets.
     fn shown(&self) -> String {
         match self {
+            // Parsing would change backslashes and tabs.
+            Self::Url(url) if url.starts_with("file://") => url.to_string(),
             Self::Url(url) => redacted(url),
             Self::Object(location, key) => format!("{}/{key}", location.shown.trim_end_matches('/')),
         }

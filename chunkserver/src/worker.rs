@@ -275,7 +275,13 @@ impl Worker {
         headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         headers.extend(secret);
         let traffic = Arc::clone(&self.client.traffic);
-        Source::new(source::Options { headers, allow_local_files: self.environment.local_files, traffic, ..options })
+        Source::new(source::Options {
+            headers,
+            allow_local_files: self.environment.local_files,
+            min_bytes_per_second: wanted.min_bytes_per_second(),
+            traffic,
+            ..options
+        })
     }
 
     /// Starts one stage of an output, once.

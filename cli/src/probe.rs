@@ -21,6 +21,7 @@ impl Prober {
         let client = Source::new(Options {
             headers: source.headers().to_vec(),
             allow_local_files: true,
+            min_bytes_per_second: source.min_bytes_per_second(),
             max_bytes: MAX_FRAME_BYTES,
             ..Options::default()
         });

@@ -88,6 +88,10 @@ pub struct Source {
     /// Reaction to a frame that cannot be fetched or decoded: Fail (the job fails) or Blank (the frame is zero, and the status lists the frame). Default Fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnError>,
+    /// Least rate of a response, in bytes per second, measured over 30 seconds. A slower response is fetched once more, and then fails. 0: no limit. Default 1024.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub min_bytes_per_second: Option<u64>,
     /// A Secret with HTTP headers or credentials of an object store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,

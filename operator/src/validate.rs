@@ -22,6 +22,8 @@ use url_series::UrlSeries;
 const SLAB_FRAMES: u64 = 20;
 /// Default of `load.concurrency`: concurrent fetches of one server.
 const CONCURRENCY: u64 = 16;
+/// Largest `source.minBytesPerSecond`: 1 GB/s, more than any single connection needs.
+const MAX_LEAST_RATE: u64 = 1_000_000_000;
 /// Default of `backoffLimit`: permitted restarts of failed servers.
 pub const BACKOFF_LIMIT: u32 = 3;
 /// Maximum number of frames. Lists of frames in responses stay small enough below it.
@@ -67,10 +69,14 @@ pub fn source(job: &ArrayJob, platform: Platform) -> Result<(job::Source, usize)
     if source.secret_ref.is_some() && platform == Platform::Local {
         return Err(invalid("spec.source.secretRef", "is only valid on a cluster; a local run cannot read secrets"));
     }
+    let least = source.min_bytes_per_second.unwrap_or(job::MIN_BYTES_PER_SECOND);
+    if least > MAX_LEAST_RATE {
+        return Err(invalid("spec.source.minBytesPerSecond", format!("must be from 0 to {MAX_LEAST_RATE}; found {least}")));
+    }
     match (&source.images, &source.volume, &source.zarr) {
-        (Some(images), None, None) => url_series::source(&UrlSeries::from(images), platform),
-        (None, Some(volume), None) => url_series::source(&UrlSeries::from(volume), platform),
-        (None, None, Some(zarr)) => zarr::source(zarr, zarr::layout(job)?, platform),
+        (Some(images), None, None) => url_series::source(&UrlSeries::from(images), least, platform),
+        (None, Some(volume), None) => url_series::source(&UrlSeries::from(volume), least, platform),
+        (None, None, Some(zarr)) => zarr::source(zarr, zarr::layout(job)?, least, platform),
         _ => Err(invalid("spec.source", ONE_SOURCE)),
     }
 }

@@ -152,7 +152,7 @@ fn a_frame_of_another_shape_or_type_is_named_or_blank() {
     check_frame("another shape", &Fault::Instead(taller.png(13)), &["38×51 uint8", "37×51 uint8"]);
     let deeper = Movie::of(37, 51, Dtype::Uint16);
     check_frame("another dtype", &Fault::Instead(deeper.png(13)), &["37×51 uint16", "37×51 uint8"]);
-    check_frame("a page of HTML", &Fault::Instead(b"<html>busy</html>".to_vec()), &["text, not an image", "busy"]);
+    check_frame("a page of HTML", &Fault::Instead(b"<html>busy</html>".to_vec()), &["text, not an image: HTML"]);
     check_frame("raw pixels of another size", &Fault::Instead(vec![200; 99]), &["99 bytes", "1887"]);
 }
 

@@ -3,6 +3,8 @@
 use crate::geometry::Dtype;
 use serde::{Deserialize, Serialize};
 
+/// Default of `source.minBytesPerSecond`: far below a usable source, and above a source that keeps connections busy without progress.
+pub const MIN_BYTES_PER_SECOND: u64 = 1024;
 /// Frames that a server decodes and reduces in one pass.
 pub const GROUP: usize = 8;
 /// Target size of a piece, in bytes: large enough for few requests, small enough for several pieces at a time.
@@ -33,6 +35,14 @@ impl Source {
             Self::Zarr(_) => &[],
         }
     }
+
+    /// Least rate of a body, in bytes per second; 0 for no limit.
+    pub const fn min_bytes_per_second(&self) -> u64 {
+        match self {
+            Self::Images(images) => images.min_bytes_per_second,
+            Self::Zarr(zarr) => zarr.min_bytes_per_second,
+        }
+    }
 }
 
 /// Images or volumes behind URLs.
@@ -50,6 +60,13 @@ pub struct Images {
     pub color: Color,
     /// Headers of each request: name and value.
     pub headers: Vec<(String, String)>,
+    /// Least rate of a body, in bytes per second; 0 for no limit. Operators of earlier versions do not send this field.
+    #[serde(default = "min_bytes_per_second")]
+    pub min_bytes_per_second: u64,
+}
+
+const fn min_bytes_per_second() -> u64 {
+    MIN_BYTES_PER_SECOND
 }
 
 impl Images {
@@ -85,6 +102,9 @@ pub struct Zarr {
     pub start: usize,
     /// Shape and chunks of the array; `None` before a server has read the metadata.
     pub layout: Option<ArrayLayout>,
+    /// Least rate of a body, in bytes per second; 0 for no limit. Operators of earlier versions do not send this field.
+    #[serde(default = "min_bytes_per_second")]
+    pub min_bytes_per_second: u64,
 }
 
 /// Shape, element type and chunks of a source's array, from the metadata of the array. Axis order is (t, y, x).
@@ -119,11 +139,18 @@ impl ArrayLayout {
         piece
     }
 
+    /// Decoded bytes of one chunk.
+    pub fn chunk_bytes(&self) -> u64 {
+        (self.chunks.iter().product::<usize>() * self.dtype.size()) as u64
+    }
+
     /// Bytes of one [`Self::piece`].
     pub fn piece_bytes(&self, frames: usize) -> usize {
         self.piece(frames).iter().product::<usize>() * self.dtype.size()
     }
 
+    /// Default of `source.minBytesPerSecond`: far below a usable source, and above a source that keeps connections busy without progress.
+    pub const MIN_BYTES_PER_SECOND: u64 = 1024;
     /// Frames that a server decodes for frames `from..to` of the array: whole parts, up to the end of the array.
     pub fn decoded_frames(&self, from: usize, to: usize) -> usize {
         let part = self.parts[0];

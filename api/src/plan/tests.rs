@@ -62,7 +62,16 @@ fn the_same_job_gives_the_same_text_and_identity() {
 /// `job` with an array of the given chunk shape as its source; the job begins at frame 3 of the array.
 fn over_array(job: Job, chunks: [usize; 3]) -> Job {
     let layout = ArrayLayout { shape: [job.frames + 3, job.frame.height, job.frame.width], dtype: job.frame.dtype, chunks, parts: chunks };
-    Job { source: Source::Zarr(Zarr { url: "s3://b/a".into(), array: String::new(), start: 3, layout: Some(layout) }), ..job }
+    Job {
+        source: Source::Zarr(Zarr {
+            url: "s3://b/a".into(),
+            array: String::new(),
+            start: 3,
+            layout: Some(layout),
+            min_bytes_per_second: 0,
+        }),
+        ..job
+    }
 }
 
 #[test]

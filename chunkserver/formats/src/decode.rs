@@ -108,10 +108,10 @@ pub enum Error {
         expected: usize,
     },
     /// The body is HTML, XML or JSON. Some servers send an error page with status 200.
-    #[error("the body is text, not an image; the text starts with `{start}`")]
+    #[error("the body is text, not an image: {kind}")]
     HtmlInstead {
-        /// The first characters.
-        start: String,
+        /// The kind of text. The text itself may be secret: a manifest may name any URL.
+        kind: &'static str,
     },
     /// Raw pixels have no header, so their shape is unknown.
     #[error("the body has no header with the shape (PNG, JPEG and TIFF have one); set source.frame: {{height, width, dtype}}")]
@@ -190,14 +190,15 @@ fn raw(bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
 
 /// The error for HTML, XML or JSON.
 fn text(bytes: &[u8]) -> Option<Error> {
-    const SHOWN: usize = 60;
     let start = bytes.trim_ascii_start();
-    if !matches!(start.first(), Some(b'<' | b'{')) {
-        return None;
-    }
-    let shown = String::from_utf8_lossy(&start[..start.len().min(SHOWN)]);
-    let printable = |c: char| if c.is_control() || c == '`' { ' ' } else { c };
-    Some(Error::HtmlInstead { start: shown.chars().map(printable).collect::<String>().trim_end().to_owned() })
+    let begins = |word: &[u8]| start.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word));
+    let kind = match start.first()? {
+        b'{' => "JSON",
+        b'<' if begins(b"<!doctype html") || begins(b"<html") => "HTML",
+        b'<' => "HTML or XML",
+        _ => return None,
+    };
+    Some(Error::HtmlInstead { kind })
 }
 
 fn same_shape(found: FrameSpec, expected: FrameSpec) -> Result<(), Error> {

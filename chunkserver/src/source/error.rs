@@ -9,6 +9,8 @@ use thiserror::Error;
 
 /// Most redirects of one request.
 pub(super) const REDIRECTS: usize = 5;
+/// The supported content encodings.
+const ENCODINGS: &str = if cfg!(feature = "zarr") { "gzip, deflate and zstd" } else { "gzip and deflate" };
 
 /// A failed fetch, or options that are not valid.
 #[derive(Debug, Error)]
@@ -55,6 +57,11 @@ impl Error {
             Self::Header { .. } | Self::Secret { .. } | Self::Client { .. } => true,
             Self::Fetch { reason, .. } => reason.is_final(),
         }
+    }
+
+    /// Whether the object ends before the requested range.
+    pub fn is_beyond_the_end(&self) -> bool {
+        matches!(self, Self::Fetch { reason, .. } if reason.is_beyond_the_end())
     }
 
     /// Whether the object does not exist: 404, no such file, no such object. After other errors, the object may exist.
@@ -142,6 +149,37 @@ pub enum Reason {
         /// The timeout.
         timeout: Duration,
     },
+    /// The body arrives more slowly than the manifest permits.
+    #[error("the body arrives at {rate} B/s, less than source.minBytesPerSecond ({least} B/s, measured over {} s)", .window.as_secs_f64())]
+    Slow {
+        /// Measured bytes per second.
+        rate: u64,
+        /// Least bytes per second.
+        least: u64,
+        /// Time of the measurement.
+        window: Duration,
+    },
+    /// A `Content-Encoding` that is not supported.
+    #[error("the body has the content encoding {name:?}; supported encodings: {}", ENCODINGS)]
+    Encoding {
+        /// The encoding.
+        name: String,
+    },
+    /// The body is not valid in its `Content-Encoding`.
+    #[error("the body is not valid {name}, the content encoding in its header")]
+    Encoded {
+        /// The encoding.
+        name: &'static str,
+    },
+    /// The response contains other bytes than the requested range.
+    #[error("the server sent other bytes than the requested range ({found}); the server or a cache does not support ranges correctly")]
+    WrongRange {
+        /// The `Content-Range` of the response.
+        found: String,
+    },
+    /// An HTML page in the place of an object.
+    #[error("the server sent text/html instead of the object; does the object exist?")]
+    Html,
     /// Fewer bytes than announced.
     #[error("the response ended early, after {received} {}", .expected.map_or("bytes".to_owned(), |n| format!("of {n} bytes")))]
     Truncated {
@@ -168,6 +206,15 @@ pub enum Reason {
     /// Too many redirects, or a redirect of secret headers to another server.
     #[error("the redirect is not followed: more than {} in a row, or to another server while the source has secret headers", REDIRECTS)]
     Redirect,
+    /// A redirect from https to http.
+    #[error("the redirect from https to http is not followed; use the address of the target, or https on both servers")]
+    Unencrypted,
+    /// A redirect to a URL that is not http or https.
+    #[error("the server redirects to a {scheme}: URL, which is not followed")]
+    RedirectScheme {
+        /// The scheme of the target.
+        scheme: String,
+    },
 }
 
 impl Reason {
@@ -175,7 +222,13 @@ impl Reason {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Connect { cause, .. } => *cause == Cause::Certificate,
-            Self::Silent { .. } | Self::Truncated { .. } | Self::Broken | Self::Store { .. } | Self::MissingKeys { .. } => false,
+            Self::Silent { .. }
+            | Self::Slow { .. }
+            | Self::Encoded { .. }
+            | Self::Truncated { .. }
+            | Self::Broken
+            | Self::Store { .. }
+            | Self::MissingKeys { .. } => false,
             Self::Status { status } => !matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::BadUrl
             | Self::Scheme { .. }
@@ -185,8 +238,18 @@ impl Reason {
             | Self::Refused { .. }
             | Self::File { .. }
             | Self::TooLarge { .. }
-            | Self::Redirect => true,
+            | Self::Encoding { .. }
+            | Self::WrongRange { .. }
+            | Self::Html
+            | Self::Redirect
+            | Self::Unencrypted
+            | Self::RedirectScheme { .. } => true,
         }
+    }
+
+    /// Whether the object ends before the requested range.
+    fn is_beyond_the_end(&self) -> bool {
+        matches!(self, Self::Status { status } if *status == StatusCode::RANGE_NOT_SATISFIABLE)
     }
 
     /// Whether the server, the store or the file system reports that the object does not exist.

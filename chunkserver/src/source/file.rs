@@ -1,19 +1,24 @@
 //! Reads files of `file://` URLs.
 
-use super::BodyRange;
 use super::error::{Failure, Reason};
+use super::{BodyRange, Got};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use url::Url;
 
-pub(super) async fn read(url: &Url, range: Option<BodyRange>, max_bytes: u64, into: &mut Vec<u8>) -> Result<(), Failure> {
-    let Ok(path) = url.to_file_path() else {
+/// Reads the file of `url`, which is parsed from `given`.
+pub(super) async fn read(url: &Url, given: &str, range: Option<BodyRange>, max_bytes: u64, into: &mut Vec<u8>) -> Result<Got, Failure> {
+    let Ok(parsed) = url.to_file_path() else {
         return Err(Reason::File { message: "a file URL has three slashes, for example file:///data/0.png" }.into());
     };
+    let given = given.strip_prefix("file://").filter(|path| path.starts_with('/')).map(str::to_owned);
     // The blocking thread takes the buffer and returns it: one copy, no allocation.
     let mut buffer = std::mem::take(into);
     let task = tokio::task::spawn_blocking(move || {
+        let path = given.map_or(parsed, |given| resolve(&given));
         let result = read_now(&path, range, max_bytes, &mut buffer);
         (buffer, result)
     });
@@ -22,7 +27,41 @@ pub(super) async fn read(url: &Url, range: Option<BodyRange>, max_bytes: u64, in
     result
 }
 
-fn read_now(path: &Path, range: Option<BodyRange>, max_bytes: u64, into: &mut Vec<u8>) -> Result<(), Failure> {
+/// The path in a file URL. A parser of URLs replaces backslashes and removes tabs, which are valid in names, so the path is read as given.
+/// Of a name with escapes, the decoded form comes first; a folder may also really be named `50%20power`.
+fn resolve(given: &str) -> PathBuf {
+    let given = given.split(['?', '#']).next().unwrap_or_default();
+    let mut path = PathBuf::from("/");
+    for name in given.split('/').filter(|name| !name.is_empty()) {
+        let decoded = decoded(name.as_bytes());
+        let first = path.join(OsStr::from_bytes(&decoded));
+        path = if decoded != name.as_bytes() && !first.exists() && path.join(name).exists() { path.join(name) } else { first };
+    }
+    path
+}
+
+/// Decodes escapes such as `%20`; an escape of a slash stays, as it is no part of a name.
+fn decoded(name: &[u8]) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| (*byte as char).to_digit(16)).map(|digit| digit as u8);
+    let mut out = Vec::with_capacity(name.len());
+    let mut at = 0;
+    while at < name.len() {
+        let escape = digit(name.get(at + 1)).zip(digit(name.get(at + 2))).map(|(high, low)| high << 4 | low);
+        match escape.filter(|byte| name[at] == b'%' && !b"/\0".contains(byte)) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(name[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+fn read_now(path: &Path, range: Option<BodyRange>, max_bytes: u64, into: &mut Vec<u8>) -> Result<Got, Failure> {
     // Checked before opening: opening a pipe would wait for its other end.
     let metadata = fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
@@ -47,7 +86,7 @@ fn read_now(path: &Path, range: Option<BodyRange>, max_bytes: u64, into: &mut Ve
     if read as u64 > max_bytes {
         return Err(Reason::TooLarge { limit: max_bytes }.into());
     }
-    Ok(())
+    Ok(Got { exact: true, total: Some(metadata.len()), html: false })
 }
 
 fn failed(error: io::Error) -> Failure {

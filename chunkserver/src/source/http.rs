@@ -1,17 +1,44 @@
-//! One HTTP GET.
+//! The HTTP client, and the causes of its failures.
 
+mod content_range;
+mod get;
+
+pub(super) use get::get;
+
+use super::Options;
 use super::error::{Cause, Error, Failure, REDIRECTS, Reason};
-use super::{BodyRange, Options, backoff};
-use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, COOKIE, HeaderMap, HeaderName, HeaderValue, RANGE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response, StatusCode};
+use reqwest::{Client, ClientBuilder};
 use std::io::{self, ErrorKind};
-use std::time::{Duration, SystemTime};
-use tokio::time::timeout;
+use std::time::Duration;
+use thiserror::Error;
 use url::Url;
 
-/// Error bodies up to this size, in bytes, are read to the end, so that the connection can be reused.
-const SHORT_PAGE: u64 = 16 << 10;
+/// Why a redirect is not followed.
+#[derive(Debug, PartialEq, Eq, Error)]
+enum NotFollowed {
+    #[error("too many redirects")]
+    TooMany,
+    #[error("a redirect to another server")]
+    OtherServer,
+    #[error("a redirect from https to http")]
+    Unencrypted,
+    #[error("a redirect to {0}:")]
+    Scheme(String),
+}
+
+/// Whether a redirect to `next` is refused. `previous` are the URLs so far; `secrets`: the requests have secret headers.
+fn not_followed(previous: &[Url], next: &Url, secrets: bool) -> Option<NotFollowed> {
+    let last = previous.last()?;
+    match next.scheme() {
+        _ if previous.len() > REDIRECTS => Some(NotFollowed::TooMany),
+        "http" if last.scheme() == "https" => Some(NotFollowed::Unencrypted),
+        "http" | "https" if secrets && last.origin() != next.origin() => Some(NotFollowed::OtherServer),
+        "http" | "https" => None,
+        scheme => Some(NotFollowed::Scheme(scheme.to_owned())),
+    }
+}
 
 pub(super) fn client(options: &Options) -> Result<Client, Error> {
     transport::crypto::install_crypto();
@@ -28,15 +55,9 @@ pub(super) fn client(options: &Options) -> Result<Client, Error> {
 fn builder(options: &Options, headers: HeaderMap) -> ClientBuilder {
     // The library removes Authorization and Cookie from redirects to other servers, but not other secret headers.
     let secrets = headers.keys().any(|name| name != AUTHORIZATION && name != COOKIE);
-    let policy = Policy::custom(move |attempt| {
-        let other_server = attempt.previous().last().is_some_and(|from| from.origin() != attempt.url().origin());
-        if attempt.previous().len() > REDIRECTS {
-            attempt.error("too many redirects")
-        } else if secrets && other_server {
-            attempt.error("a redirect to another server")
-        } else {
-            attempt.follow()
-        }
+    let policy = Policy::custom(move |attempt| match not_followed(attempt.previous(), attempt.url(), secrets) {
+        Some(refused) => attempt.error(refused),
+        None => attempt.follow(),
     });
     Client::builder()
         .user_agent(concat!("arrayjob/", env!("CARGO_PKG_VERSION")))
@@ -64,95 +85,20 @@ fn headers(options: &Options) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-/// Fetches a body or a range of it. Returns whether only the requested range was sent.
-pub(super) async fn get(
-    client: &Client,
-    url: Url,
-    range: Option<BodyRange>,
-    options: &Options,
-    into: &mut Vec<u8>,
-) -> Result<bool, Failure> {
-    let silent = || Reason::Silent { timeout: options.progress_timeout };
-    let too_large = || Reason::TooLarge { limit: options.max_bytes };
-    let address = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
-
-    let mut request = client.get(url);
-    if let Some(range) = range {
-        request = request.header(RANGE, range_header(range));
-    }
-    let response = timeout(options.progress_timeout, request.send()).await.map_err(|_| silent())?;
-    let mut response = response.map_err(|e| request_failed(e, address, options))?;
-    let exact = match (response.status(), range) {
-        (StatusCode::OK, range) => range.is_none(),
-        (StatusCode::PARTIAL_CONTENT, Some(range)) if starts_at(&response, range) => true,
-        _ => return Err(status_failed(response).await),
-    };
-    let expected = response.content_length();
-    if expected.is_some_and(|length| length > options.max_bytes) {
-        return Err(too_large().into());
-    }
-    into.reserve(expected.unwrap_or_default() as usize);
-    loop {
-        let chunk = timeout(options.progress_timeout, response.chunk()).await.map_err(|_| silent())?;
-        let received = into.len() as u64;
-        match chunk {
-            Ok(Some(bytes)) if received + bytes.len() as u64 > options.max_bytes => {
-                return Err(too_large().into());
-            }
-            Ok(Some(bytes)) => into.extend_from_slice(&bytes),
-            Ok(None) if expected.is_none_or(|length| length == received) => break,
-            Ok(None) => return Err(Reason::Truncated { received, expected }.into()),
-            Err(error) => {
-                return Err(Failure::with_source(Reason::Truncated { received, expected }, error.without_url()));
-            }
-        }
-    }
-    if let Some(range) = range.filter(|_| !exact) {
-        range.cut(into);
-    }
-    Ok(exact)
-}
-
-/// The value of the `Range` header.
-fn range_header(range: BodyRange) -> String {
-    match range {
-        BodyRange::From(start, None) => format!("bytes={start}-"),
-        BodyRange::From(start, Some(length)) => format!("bytes={start}-{}", start.saturating_add(length.max(1)) - 1),
-        BodyRange::Last(length) => format!("bytes=-{length}"),
-    }
-}
-
-/// Whether the response starts at the start of the range, as far as its `Content-Range` states.
-fn starts_at(response: &Response, range: BodyRange) -> bool {
-    let start = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()?.strip_prefix("bytes ")?.split('-').next());
-    match (range, start.and_then(|start| start.parse::<u64>().ok())) {
-        (BodyRange::From(requested, _), Some(start)) => requested == start,
-        _ => true,
-    }
-}
-
-/// The failure for a status other than 200.
-async fn status_failed(response: Response) -> Failure {
-    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = header.and_then(|header| backoff::retry_after(header, SystemTime::now()));
-    let reason = Reason::Status { status: response.status() };
-    if response.content_length().is_some_and(|length| length <= SHORT_PAGE) {
-        // The result is ignored: the read only keeps the connection reusable.
-        let _ = timeout(Duration::from_secs(1), response.bytes()).await;
-    }
-    Failure { reason, source: None, retry_after }
-}
-
 /// The failure of a request without a response.
-fn request_failed(error: reqwest::Error, address: String, options: &Options) -> Failure {
+fn request_failed(error: reqwest::Error, address: String, silence: Duration) -> Failure {
     // Removes the URL from the error, because its query may be secret.
     let error = error.without_url();
     let reason = if error.is_redirect() {
-        Reason::Redirect
+        match std::error::Error::source(&error).and_then(|source| source.downcast_ref()) {
+            Some(NotFollowed::Unencrypted) => Reason::Unencrypted,
+            Some(NotFollowed::Scheme(scheme)) => Reason::RedirectScheme { scheme: scheme.clone() },
+            Some(NotFollowed::TooMany | NotFollowed::OtherServer) | None => Reason::Redirect,
+        }
     } else if error.is_connect() {
         Reason::Connect { address, cause: cause(&error) }
     } else if error.is_timeout() {
-        Reason::Silent { timeout: options.progress_timeout }
+        Reason::Silent { timeout: silence }
     } else if error.is_builder() {
         Reason::BadUrl
     } else {
@@ -191,5 +137,21 @@ fn cause_of_io(error: &io::Error) -> Option<Cause> {
         ErrorKind::TimedOut => Some(Cause::TimedOut),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => Some(Cause::Closed),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_to_http_from_https_and_to_other_schemes_are_refused() {
+        let check = |from: &str, to: &str, secrets| not_followed(&[Url::parse(from).unwrap()], &Url::parse(to).unwrap(), secrets);
+        assert_eq!(check("https://h/a", "http://h/a", false), Some(NotFollowed::Unencrypted));
+        assert_eq!(check("https://h/a", "http://other/a", true), Some(NotFollowed::Unencrypted));
+        assert_eq!(check("http://h/a", "https://h/a", false), None);
+        assert_eq!(check("https://h/a", "https://other/a", false), None);
+        assert_eq!(check("https://h/a", "https://other/a", true), Some(NotFollowed::OtherServer));
+        assert_eq!(check("http://h/a", "ftp://h/a", false), Some(NotFollowed::Scheme("ftp".into())));
     }
 }

@@ -1,11 +1,13 @@
 //! One GET of an object of a store.
 
+use super::body::{Limits, Reader};
 use super::error::{Failure, Reason};
-use super::{BodyRange, Options};
+use super::{BodyRange, Got, encoding};
 use crate::objects::{Location, StoreErrorKind, store_error_kind, store_message};
 use futures_util::{Stream, StreamExt as _};
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectStoreExt as _};
+use object_store::{Attribute, Error, GetOptions, GetRange, GetResult, ObjectStoreExt as _};
+use reqwest::header::HeaderValue;
 use tokio::time::timeout;
 
 /// Fetches an object or a range of it.
@@ -13,32 +15,53 @@ pub(super) async fn get(
     location: &Location,
     key: &str,
     range: Option<BodyRange>,
-    options: &Options,
+    limits: &Limits,
     into: &mut Vec<u8>,
-) -> Result<bool, Failure> {
-    let silent = || Failure::from(Reason::Silent { timeout: options.progress_timeout });
+) -> Result<Got, Failure> {
+    let silent = || Failure::from(Reason::Silent { timeout: limits.silence });
     let path = location.below(key);
-    let request = GetOptions { range: range.map(get_range), ..GetOptions::default() };
-    let mut response = timeout(options.progress_timeout, location.store.get_opts(&path, request)).await.map_err(|_| silent())?;
+    let request = |range: Option<BodyRange>| GetOptions { range: range.map(get_range), ..GetOptions::default() };
+    let mut response = timeout(limits.silence, location.store.get_opts(&path, request(range))).await.map_err(|_| silent())?;
     if let (Err(Error::NotSupported { .. }), Some(BodyRange::Last(bytes))) = (&response, range) {
         // Azure does not support ranges from the end.
-        response = timeout(options.progress_timeout, last(location, &path, bytes)).await.map_err(|_| silent())?;
+        response = timeout(limits.silence, last(location, &path, bytes)).await.map_err(|_| silent())?;
     }
-    let response = response.map_err(failed)?;
+    let mut response = response.map_err(failed)?;
+    let encodings = encodings(&response)?;
+    let cut = range.filter(|_| !encodings.is_empty());
+    if cut.is_some() {
+        // Bytes of a range of an encoded object are not bytes of the object.
+        response = timeout(limits.silence, location.store.get_opts(&path, request(None))).await.map_err(|_| silent())?.map_err(failed)?;
+    }
+    let total = encodings.is_empty().then_some(response.meta.size);
     let expected = response.range.end - response.range.start;
-    if expected > options.max_bytes {
-        return Err(Reason::TooLarge { limit: options.max_bytes }.into());
+    if expected > limits.max_bytes {
+        return Err(Reason::TooLarge { limit: limits.max_bytes }.into());
     }
     into.reserve_exact(expected as usize);
+    let mut reader = Reader::new(limits);
     let mut body = response.into_stream();
-    while let Some(bytes) = timeout(options.progress_timeout, next(&mut body)).await.map_err(|_| silent())? {
-        into.extend_from_slice(&bytes.map_err(failed)?);
+    while let Some(bytes) = reader.wait(next(&mut body)).await? {
+        let bytes = bytes.map_err(failed)?;
+        reader.count(bytes.len())?;
+        into.extend_from_slice(&bytes);
     }
     let received = into.len() as u64;
     if received != expected {
         return Err(Reason::Truncated { received, expected: Some(expected) }.into());
     }
-    Ok(true)
+    encoding::decode(encodings, into, limits.max_bytes).await?;
+    if let Some(range) = cut {
+        range.cut(into);
+    }
+    // A page in the place of an object is an error of the store's client.
+    Ok(Got { exact: cut.is_none(), total, html: false })
+}
+
+/// The content encodings of an object.
+fn encodings(response: &GetResult) -> Result<Vec<encoding::Encoding>, Reason> {
+    let value = response.attributes.get(&Attribute::ContentEncoding).and_then(|value| HeaderValue::from_str(value).ok());
+    encoding::parse(&value)
 }
 
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {

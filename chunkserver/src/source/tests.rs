@@ -1,5 +1,7 @@
 //! The source with servers that fail in many ways.
 
+pub(in crate::source) mod handler;
+mod hostile;
 mod server;
 
 use super::{Cause, Error, Options, Reason, Source};

@@ -8,11 +8,15 @@ mod codecs;
 #[cfg(feature = "zarr")]
 mod frame_array;
 #[cfg(feature = "zarr")]
+mod json;
+#[cfg(feature = "zarr")]
 mod keys;
 #[cfg(feature = "zarr")]
 mod metadata;
 #[cfg(feature = "zarr")]
 mod pieces;
+#[cfg(feature = "zarr")]
+mod storage;
 #[cfg(feature = "zarr")]
 #[cfg(test)]
 pub(crate) mod tests;

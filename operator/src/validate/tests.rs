@@ -71,11 +71,28 @@ fn invalid_sources_are_refused() {
     assert!(frame("height: 0, width: 1, dtype: uint8").contains("at least 1"));
     assert!(frame("height: 9223372036854775807, width: 9223372036854775807, dtype: float32").contains("too large"));
     assert!(frame("height: 65536, width: 65537, dtype: uint8").contains("too large"));
+    let rate = refusal(
+        "{images: {urlTemplate: 'http://h/{index}', count: 2}, frame: {height: 6, width: 8, dtype: uint8}, minBytesPerSecond: 1000000001}",
+    );
+    assert!(rate.starts_with("spec.source.minBytesPerSecond: must be from 0 to 1000000000"), "{rate}");
     let volume = "{volume: {urlTemplate: 'http://h/{depth}/{index}', count: 100, depth: 7}, frame: {height: 6, width: 8, dtype: uint8}}";
     let job = validate(&manifest(&format!("source: {volume}")), Platform::Local).unwrap();
     assert_eq!((job.slab_frames, job.source.depth()), (21, 7), "slabs hold whole responses");
     let error = validate(&manifest(&format!("source: {volume}, load: {{chunkFrames: 10}}")), Platform::Local).unwrap_err();
     assert!(error.to_string().contains("multiple of source.volume.depth (7)"));
+}
+
+#[test]
+fn the_least_rate_reaches_every_kind_of_source() {
+    let least = |source: &str| source_of(source).0.min_bytes_per_second();
+    assert_eq!(least("images: {urlTemplate: 'http://h/{index}', count: 2}"), job::MIN_BYTES_PER_SECOND);
+    assert_eq!(least("images: {urlTemplate: 'http://h/{index}', count: 2}, minBytesPerSecond: 0"), 0);
+    assert_eq!(least("volume: {urlTemplate: 'http://h/{index}', count: 2, depth: 2}, minBytesPerSecond: 7"), 7);
+    assert_eq!(least("zarr: {url: 's3://b/a'}, minBytesPerSecond: 9"), 9);
+}
+
+fn source_of(fields: &str) -> (job::Source, usize) {
+    source(&manifest(&format!("source: {{{fields}}}")), Platform::Cluster).unwrap()
 }
 
 #[test]

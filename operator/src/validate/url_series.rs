@@ -33,7 +33,7 @@ impl<'a> From<&'a crd::Volume> for UrlSeries<'a> {
 }
 
 /// The source and its number of frames.
-pub(super) fn source(series: &UrlSeries<'_>, platform: Platform) -> Result<(job::Source, usize), Invalid> {
+pub(super) fn source(series: &UrlSeries<'_>, min_bytes_per_second: u64, platform: Platform) -> Result<(job::Source, usize), Invalid> {
     let &UrlSeries { path, template, count, start, step, depth, color } = series;
     let field = |name: &str| format!("{path}.{name}");
     if count == 0 || count > MAX_FRAMES {
@@ -66,6 +66,7 @@ pub(super) fn source(series: &UrlSeries<'_>, platform: Platform) -> Result<(job:
         crd::Color::Refuse => job::Color::Refuse,
         crd::Color::Luminance => job::Color::Luminance,
     };
-    let images = job::Images { url_template: template.to_owned(), start, step, depth: depth as usize, color, headers: Vec::new() };
+    let (url_template, depth, headers) = (template.to_owned(), depth as usize, Vec::new());
+    let images = job::Images { url_template, start, step, depth, color, headers, min_bytes_per_second };
     Ok((job::Source::Images(images), count as usize))
 }

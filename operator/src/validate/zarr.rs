@@ -15,7 +15,12 @@ const MAX_CHUNK_FRAMES: usize = 64;
 const MIN_CHUNKS: usize = 8;
 
 /// The source and its number of frames. Before the probe, the number is `count` or 1.
-pub(super) fn source(zarr: &crd::Zarr, layout: Option<ArrayLayout>, platform: Platform) -> Result<(job::Source, usize), Invalid> {
+pub(super) fn source(
+    zarr: &crd::Zarr,
+    layout: Option<ArrayLayout>,
+    min_bytes_per_second: u64,
+    platform: Platform,
+) -> Result<(job::Source, usize), Invalid> {
     const URL: &str = "spec.source.zarr.url";
     let url = url::Url::parse(&zarr.url).map_err(|error| invalid(URL, format!("{} is not a URL: {error}", zarr.url)))?;
     if !SCHEMES.contains(&url.scheme()) {
@@ -45,7 +50,7 @@ pub(super) fn source(zarr: &crd::Zarr, layout: Option<ArrayLayout>, platform: Pl
         return Err(invalid(field, format!("must be from 1 to {}{known}; found {count}", available.min(MAX_FRAMES))));
     }
     let start = usize::try_from(start).map_err(|_| invalid("spec.source.zarr.start", "is too large"))?;
-    Ok((job::Source::Zarr(job::Zarr { url: zarr.url.clone(), array, start, layout }), count as usize))
+    Ok((job::Source::Zarr(job::Zarr { url: zarr.url.clone(), array, start, layout, min_bytes_per_second }), count as usize))
 }
 
 /// The layout of the array from the status; `None` before the probe.

@@ -1,9 +1,10 @@
 //! A minimal server that sends the replies of a test.
 
-use Reply::{Bytes, Close, Stall};
+use Reply::{Bytes, Close, Drip, Stall};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -15,6 +16,8 @@ pub(super) enum Reply {
     Close(String),
     /// These bytes, then silence.
     Stall(&'static str),
+    /// A body of one byte after each pause.
+    Drip(Duration),
 }
 
 pub(super) fn ok(body: &str) -> Reply {
@@ -82,6 +85,14 @@ async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, seen
             Some(Stall(text)) => {
                 stream.write_all(text.as_bytes()).await.unwrap();
                 std::future::pending::<()>().await;
+            }
+            Some(Drip(pause)) => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                // Ends when the client closes the connection.
+                while stream.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
+                return;
             }
             None => return,
         }

@@ -1,7 +1,9 @@
 //! The array itself: opened once, read in pieces.
 
-use super::keys::{ChunkStorage, Keys};
+use super::keys::Keys;
+use super::metadata::Opened;
 use super::pieces::{FrameBuffers, Piece, pieces};
+use super::storage::{ChunkStorage, Expected};
 use super::{Error, Frame, Transferred, metadata};
 use crate::compute::Compute;
 use api::geometry::FrameSpec;
@@ -22,6 +24,8 @@ pub struct FrameArray {
     keys: Arc<Keys>,
     array: Array<()>,
     layout: ArrayLayout,
+    /// Bytes of each stored chunk, if chunks are not compressed.
+    stored: Option<u64>,
     /// Index of the job's first frame in the array.
     start: usize,
     /// Permits for fetching and decoding pieces.
@@ -35,8 +39,8 @@ impl FrameArray {
     /// When the array does not exist, or its metadata are not supported.
     pub async fn open(keys: Keys, concurrency: usize) -> Result<Self, Error> {
         let keys = Arc::new(keys);
-        let (array, layout) = metadata::read(&keys).await?;
-        Ok(Self { keys, array, layout, start: 0, permits: Semaphore::new(concurrency.max(1)) })
+        let Opened { array, layout, stored } = metadata::read(&keys).await?;
+        Ok(Self { keys, array, layout, stored, start: 0, permits: Semaphore::new(concurrency.max(1)) })
     }
 
     /// Opens the array of `wanted` and compares it with the planned layout.
@@ -119,7 +123,10 @@ impl FrameArray {
 
     /// Fetches and decodes a piece and copies it into its frames. `frame` is the first frame of the job that needs the piece.
     async fn read_piece(&self, piece: &Piece, buffers: &FrameBuffers, frame: usize) -> Result<(), Error> {
-        let storage = Arc::new(ChunkStorage::new(Arc::clone(&self.keys), frame));
+        // Codecs that do not compress may add to a chunk; the index of a shard does.
+        let largest = self.layout.chunk_bytes().saturating_mul(2).saturating_add(metadata::DOCUMENT);
+        let expected = Expected { frame, stored: self.stored, largest };
+        let storage = Arc::new(ChunkStorage::new(Arc::clone(&self.keys), expected));
         let array = self.array.with_storage(Arc::clone(&storage));
         // One thread for each piece: the pool decodes other pieces in parallel.
         let options = CodecOptions::default().with_concurrent_target(1);

@@ -1,22 +1,17 @@
-//! Keys of a Zarr store as objects of a store, files, or paths below a URL, and the storage that the decoder reads from.
+//! Keys of a Zarr store as objects of a store, files, or paths below a URL.
 
 use super::Transferred;
 use crate::objects::redacted;
 use crate::objects::{Access, Error as StoreError, Location};
-use crate::source::{BodyRange, Error, Source};
-use async_trait::async_trait;
+use crate::source::{Attempts, BodyRange, Error, Reason, Source};
 use journal::Journal;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use url::Url;
-use zarrs::storage::byte_range::{ByteRange, ByteRangeIterator};
-use zarrs::storage::{AsyncMaybeBytesIterator, AsyncReadableStorageTraits, Bytes, MaybeBytes, StorageError, StoreKey};
-
-/// Largest gap between two ranges, in bytes, that is fetched with them: cheaper than another request.
-const GAP: u64 = 64 << 10;
 
 /// The keys of one array.
 pub struct Keys {
@@ -30,8 +25,10 @@ pub struct Keys {
 
 #[derive(Clone)]
 enum KeyRoot {
-    /// http, https and file.
+    /// http and https.
     Url(Url),
+    /// file, as given: parsing would change backslashes and tabs.
+    File(String),
     /// s3, gs, az.
     Objects(Location),
 }
@@ -47,6 +44,8 @@ pub(super) struct Value {
     pub(super) body: Vec<u8>,
     /// Whether only the requested range was sent.
     pub(super) exact: bool,
+    /// Length of the whole value, if known.
+    pub(super) total: Option<u64>,
 }
 
 impl Keys {
@@ -60,6 +59,7 @@ impl Keys {
         append(&mut parsed, array);
         let root = match parsed.scheme() {
             // The source checks which of these schemes are permitted.
+            "file" if url.starts_with("file:///") => KeyRoot::File(file_root(url, array)),
             "http" | "https" | "file" => KeyRoot::Url(parsed),
             _ => KeyRoot::Objects(access.open_without_retries(parsed.as_str())?),
         };
@@ -70,6 +70,7 @@ impl Keys {
     pub(super) fn shown(&self) -> String {
         match &self.root {
             KeyRoot::Url(url) => redacted(url.as_str()),
+            KeyRoot::File(url) => url.clone(),
             KeyRoot::Objects(location) => location.shown.clone(),
         }
     }
@@ -83,7 +84,7 @@ impl Keys {
     pub(super) const fn supports_ranges(&self) -> Option<bool> {
         // Some web servers do.
         match &self.root {
-            KeyRoot::Url(_) => None,
+            KeyRoot::Url(_) | KeyRoot::File(_) => None,
             KeyRoot::Objects(_) => Some(true),
         }
     }
@@ -93,12 +94,18 @@ impl Keys {
         Transferred { bytes: self.bytes.swap(0, Ordering::Relaxed), retries: self.retries.swap(0, Ordering::Relaxed) }
     }
 
-    /// The value of `key`, or a range of it, for frame `frame`; `None` if the key does not exist.
-    pub(super) async fn get(self: &Arc<Self>, key: &str, range: Option<BodyRange>, frame: usize) -> Result<Option<Value>, Error> {
+    /// The value of `key`, or a range of it, of at most `limit` bytes, for frame `frame`; `None` if the key does not exist.
+    pub(super) async fn get(
+        self: &Arc<Self>,
+        key: &str,
+        range: Option<BodyRange>,
+        frame: usize,
+        limit: u64,
+    ) -> Result<Option<Value>, Error> {
         let (this, key) = (Arc::clone(self), key.to_owned());
         // A set aborts the request if the caller is cancelled.
         let mut request = JoinSet::new();
-        request.spawn_on(async move { this.fetch(&key, range, frame).await }, &self.runtime);
+        request.spawn_on(async move { this.fetch(&key, range, frame, limit).await }, &self.runtime);
         match request.join_next().await {
             Some(Ok(value)) => value,
             // The runtime shuts down, which also cancels this future.
@@ -106,8 +113,8 @@ impl Keys {
         }
     }
 
-    async fn fetch(&self, key: &str, range: Option<BodyRange>, frame: usize) -> Result<Option<Value>, Error> {
-        let source = self.source.of_frame(frame);
+    async fn fetch(&self, key: &str, range: Option<BodyRange>, frame: usize, limit: u64) -> Result<Option<Value>, Error> {
+        let source = self.source.of_frame(frame).at_most(limit);
         let mut body = Vec::new();
         let fetched = match &self.root {
             KeyRoot::Url(url) => {
@@ -115,13 +122,20 @@ impl Keys {
                 append(&mut url, key);
                 source.fetch_range(url.as_str(), range, &mut body).await
             }
+            KeyRoot::File(url) => source.fetch_range(&format!("{url}/{key}"), range, &mut body).await,
             KeyRoot::Objects(location) => source.fetch_object(location, key, range, &mut body).await,
         };
         match fetched {
             Ok(fetched) => {
                 self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
                 self.retries.fetch_add(u64::from(fetched.retries), Ordering::Relaxed);
-                Ok(Some(Value { body, exact: fetched.exact }))
+                // Some hosts send a page with status 200 in the place of a missing key. Some servers declare every document as HTML.
+                if fetched.html && body.first() != Some(&b'{') {
+                    let url = format!("{}/{key}", self.shown());
+                    let tried = Attempts { attempts: 1, elapsed: Duration::ZERO };
+                    return Err(Error::Fetch { url, reason: Reason::Html, tried, source: None });
+                }
+                Ok(Some(Value { body, exact: fetched.exact, total: fetched.total }))
             }
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -137,119 +151,15 @@ fn append(url: &mut Url, path: &str) {
     }
 }
 
-/// The storage that the decoder of one piece reads from. Keeps the source's error, which the decoder returns only as text.
-pub(super) struct ChunkStorage {
-    keys: Arc<Keys>,
-    /// The first frame that needs the piece.
-    frame: usize,
-    failure: Mutex<Option<Arc<Error>>>,
-}
-
-impl ChunkStorage {
-    pub(super) fn new(keys: Arc<Keys>, frame: usize) -> Self {
-        Self { keys, frame, failure: Mutex::default() }
-    }
-
-    /// The first failed fetch.
-    pub(super) fn failure(&self) -> Option<Arc<Error>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn read(&self, key: &StoreKey, range: Option<BodyRange>) -> Result<MaybeBytes, StorageError> {
-        match self.keys.get(key.as_str(), range, self.frame).await {
-            Ok(value) => Ok(value.map(|value| value.body.into())),
-            Err(error) => {
-                let text = error.to_string();
-                self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(Arc::new(error));
-                Err(StorageError::Other(text))
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl AsyncReadableStorageTraits for ChunkStorage {
-    async fn get(&self, key: &StoreKey) -> Result<MaybeBytes, StorageError> {
-        self.read(key, None).await
-    }
-
-    async fn get_partial_many<'a>(
-        &'a self,
-        key: &StoreKey,
-        byte_ranges: ByteRangeIterator<'a>,
-    ) -> Result<AsyncMaybeBytesIterator<'a>, StorageError> {
-        let wanted: Vec<ByteRange> = byte_ranges.collect();
-        let (runs, positions) = merged(&wanted);
-        let fetched = futures_util::future::try_join_all(runs.into_iter().map(|run| self.read(key, Some(run)))).await?;
-        let Some(fetched) = fetched.into_iter().collect::<Option<Vec<Bytes>>>() else { return Ok(None) };
-        let parts = positions.into_iter().map(move |(run, start, length)| {
-            let whole = &fetched[run];
-            // A value that ends early gives a short range, which the decoder detects.
-            let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(whole.len());
-            Ok(whole.slice(within(start)..length.map_or(whole.len(), |length| within(start.saturating_add(length)))))
-        });
-        Ok(Some(Box::pin(futures_util::stream::iter(parts.collect::<Vec<_>>()))))
-    }
-
-    async fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
-        Err(StorageError::UnknownKeySize(key.clone()))
-    }
-
-    fn supports_get_partial(&self) -> bool {
-        true
-    }
-}
-
-/// The position of a range: index of the run, offset in the run, length (`None`: to the end).
-type Position = (usize, u64, Option<u64>);
-
-/// Merges ranges that are close to each other into runs. Returns the runs and the position of each range.
-fn merged(wanted: &[ByteRange]) -> (Vec<BodyRange>, Vec<Position>) {
-    let mut order: Vec<usize> = (0..wanted.len()).collect();
-    order.sort_by_key(|&index| match wanted[index] {
-        ByteRange::FromStart(start, _) => start,
-        ByteRange::Suffix(_) => u64::MAX,
-    });
-    let mut runs: Vec<BodyRange> = Vec::new();
-    let mut positions = vec![(0, 0, None); wanted.len()];
-    for index in order {
-        let (range, length) = match wanted[index] {
-            ByteRange::FromStart(start, length) => (BodyRange::From(start, length), length),
-            ByteRange::Suffix(length) => (BodyRange::Last(length), None),
-        };
-        if let (Some(BodyRange::From(first, Some(held))), BodyRange::From(start, Some(length))) = (runs.last_mut(), range)
-            && start <= first.saturating_add(*held).saturating_add(GAP)
-        {
-            *held = (*held).max(start.saturating_add(length) - *first);
-            positions[index] = (runs.len() - 1, start - first_of(&runs), Some(length));
-            continue;
-        }
-        runs.push(range);
-        positions[index] = (runs.len() - 1, 0, length);
-    }
-    (runs, positions)
-}
-
-fn first_of(runs: &[BodyRange]) -> u64 {
-    match runs.last() {
-        Some(BodyRange::From(first, _)) => *first,
-        _ => 0,
-    }
+/// The URL of `array` in the folder at `url`.
+fn file_root(url: &str, array: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    array.split('/').filter(|part| !part.is_empty()).fold(url.to_owned(), |url, part| format!("{url}/{part}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn close_ranges_are_fetched_together() {
-        let at = |start, length| ByteRange::FromStart(start, Some(length));
-        let far = GAP * 3;
-        let (runs, positions) =
-            merged(&[at(far, 5), at(0, 10), at(10, 10), at(30, 2), ByteRange::Suffix(4), ByteRange::FromStart(far * 2, None)]);
-        assert_eq!(runs, [BodyRange::From(0, Some(32)), BodyRange::From(far, Some(5)), BodyRange::From(far * 2, None), BodyRange::Last(4)]);
-        assert_eq!(positions, [(1, 0, Some(5)), (0, 0, Some(10)), (0, 10, Some(10)), (0, 30, Some(2)), (3, 0, None), (2, 0, None)]);
-    }
 
     #[test]
     fn keys_extend_the_path_and_the_query_is_kept() {

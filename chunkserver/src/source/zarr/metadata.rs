@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::codecs;
+use super::json::quote_constants;
 use super::keys::{Keys, Value as KeyValue};
 use crate::source::BodyRange;
 use api::geometry::Dtype;
@@ -13,9 +14,19 @@ use zarrs::array::{Array, ArrayMetadata};
 
 /// Most array names in the message about a group.
 const LISTED: usize = 20;
+/// Largest metadata document, in bytes.
+pub(super) const DOCUMENT: u64 = 16 << 20;
+
+/// An array whose metadata are supported.
+pub(super) struct Opened {
+    pub(super) array: Array<()>,
+    pub(super) layout: ArrayLayout,
+    /// Bytes of each stored chunk, if chunks are not compressed.
+    pub(super) stored: Option<u64>,
+}
 
 /// Reads the metadata of the array of `keys`.
-pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, ArrayLayout), Error> {
+pub(super) async fn read(keys: &Arc<Keys>) -> Result<Opened, Error> {
     let url = keys.shown();
     if let Some(value) = get(keys, "zarr.json").await? {
         let found: Value = parse(&url, &value.body)?;
@@ -41,7 +52,7 @@ pub(super) async fn read(keys: &Arc<Keys>) -> Result<(Array<()>, ArrayLayout), E
 
 /// A metadata document. The request is a range from the first byte; the response shows whether the server supports ranges.
 async fn get(keys: &Arc<Keys>, key: &str) -> Result<Option<KeyValue>, Error> {
-    keys.get(key, Some(BodyRange::From(0, None)), 0).await.map_err(|error| Error::Fetch(Arc::new(error)))
+    keys.get(key, Some(BodyRange::From(0, None)), 0, DOCUMENT).await.map_err(|error| Error::Fetch(Arc::new(error)))
 }
 
 fn ranges(keys: &Keys, value: &KeyValue) -> bool {
@@ -49,7 +60,7 @@ fn ranges(keys: &Keys, value: &KeyValue) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::Metadata { url: url.to_owned(), message: error.to_string() })
+    serde_json::from_slice(&quote_constants(body)).map_err(|error| Error::Metadata { url: url.to_owned(), message: error.to_string() })
 }
 
 /// Parses the metadata of one array.
@@ -64,7 +75,7 @@ impl Reader {
         Error::Metadata { url: self.url.clone(), message: message.into() }
     }
 
-    fn v3(self, found: Value) -> Result<(Array<()>, ArrayLayout), Error> {
+    fn v3(self, mut found: Value) -> Result<Opened, Error> {
         let shape = self.shape(&found["shape"], found["dimension_names"].as_array())?;
         let dtype = &found["data_type"];
         let dtype = self.dtype(dtype, Dtype::parse(name(dtype)))?;
@@ -80,11 +91,13 @@ impl Reader {
             ["bytes"] => [1, chunks[1], chunks[2]],
             _ => chunks,
         };
+        let plain = matches!(names[..], ["bytes"] | ["transpose", "bytes"]);
+        self.fill(&mut found["fill_value"], dtype)?;
         let metadata: ArrayMetadata = serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))?;
-        self.open(metadata, ArrayLayout { shape, dtype, chunks, parts })
+        self.open(metadata, ArrayLayout { shape, dtype, chunks, parts }, plain)
     }
 
-    fn v2(self, found: Value) -> Result<(Array<()>, ArrayLayout), Error> {
+    fn v2(self, mut found: Value) -> Result<Opened, Error> {
         let shape = self.shape(&found["shape"], None)?;
         let dtype = &found["dtype"];
         let dtype = self.dtype(
@@ -99,19 +112,36 @@ impl Reader {
         let chunks = self.chunks(&found["chunks"])?;
         let plain = found["compressor"].is_null() && found["filters"].as_array().is_none_or(Vec::is_empty) && found["order"] == "C";
         let parts = if plain && self.ranges { [1, chunks[1], chunks[2]] } else { chunks };
+        let plain = found["compressor"].is_null() && found["filters"].as_array().is_none_or(Vec::is_empty);
+        self.fill(&mut found["fill_value"], dtype)?;
         let metadata: ArrayMetadata = serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))?;
-        self.open(metadata, ArrayLayout { shape, dtype, chunks, parts })
+        self.open(metadata, ArrayLayout { shape, dtype, chunks, parts }, plain)
     }
 
     /// Creates the decoder, so that an unknown codec is an error before any chunk is read.
-    fn open(&self, metadata: ArrayMetadata, layout: ArrayLayout) -> Result<(Array<()>, ArrayLayout), Error> {
+    fn open(&self, metadata: ArrayMetadata, layout: ArrayLayout, plain: bool) -> Result<Opened, Error> {
         codecs::install();
         let array = Array::new_with_metadata(Arc::new(()), "/", metadata).map_err(|error| self.wrong(error.to_string()))?;
         let divides = layout.chunks.iter().zip(layout.parts).all(|(chunk, part)| chunk.is_multiple_of(part));
         if !divides {
             return Err(self.wrong(format!("inner chunks of {:?} do not divide shards of {:?}", layout.parts, layout.chunks)));
         }
-        Ok((array, layout))
+        Ok(Opened { array, layout, stored: plain.then_some(layout.chunk_bytes()) })
+    }
+
+    /// Writes the fill value of integers as an integer: other writers write `0.0`, too.
+    fn fill(&self, value: &mut Value, dtype: Dtype) -> Result<(), Error> {
+        let largest = match dtype {
+            Dtype::Uint8 => f64::from(u8::MAX),
+            Dtype::Uint16 => f64::from(u16::MAX),
+            Dtype::Float32 => return Ok(()),
+        };
+        let Some(number) = value.as_f64().filter(|_| value.is_f64()) else { return Ok(()) };
+        if number.fract() != 0.0 || !(0.0..=largest).contains(&number) {
+            return Err(self.wrong(format!("its fill value {value} is not a value of its elements, {dtype}")));
+        }
+        *value = Value::from(number as u64);
+        Ok(())
     }
 
     fn shape(&self, shape: &Value, names: Option<&Vec<Value>>) -> Result<[usize; 3], Error> {

@@ -1,5 +1,6 @@
 //! Stores as other programs write them: complete and damaged, on disk and behind HTTP servers.
 
+mod hostile;
 pub(crate) mod store_server;
 
 use super::{Error, FrameArray, Keys, Transferred};

@@ -27,7 +27,7 @@ async fn probe(cluster: &Cluster, source: &Source) -> HttpResponse {
 
 /// A job on the array of the store, probed as the operator does.
 async fn job_over(cluster: &Cluster, store: &StoreServer) -> Job {
-    let zarr = Zarr { url: store.url(), array: "a".into(), start: START, layout: None };
+    let zarr = Zarr { url: store.url(), array: "a".into(), start: START, layout: None, min_bytes_per_second: 0 };
     let probed: Probed = probe(cluster, &Source::Zarr(zarr.clone())).await.json();
     assert_eq!(probed.frame, FRAME);
     let source = Source::Zarr(Zarr { layout: probed.array, ..zarr });

@@ -288,7 +288,7 @@ impl Cluster {
 }
 
 pub(super) fn source_of(url_template: String) -> Images {
-    Images { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![] }
+    Images { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![], min_bytes_per_second: 0 }
 }
 
 /// A job that computes the spectra of all frames of `source`.

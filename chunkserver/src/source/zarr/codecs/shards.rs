@@ -97,7 +97,9 @@ impl CheckedShards {
 fn check_entries(entries: &[[u64; 2]], free: std::ops::Range<u64>) -> Result<(), CodecError> {
     let wrong = |inner: usize, message: &str| {
         let [offset, length] = entries[inner];
-        Err(CodecError::Other(format!("the index of the shard is damaged: inner chunk {inner} (offset {offset}, length {length}) {message}")))
+        Err(CodecError::Other(format!(
+            "the index of the shard is damaged: inner chunk {inner} (offset {offset}, length {length}) {message}"
+        )))
     };
     let mut present = Vec::with_capacity(entries.len());
     for (inner, &[offset, length]) in entries.iter().enumerate().filter(|(_, entry)| **entry != ABSENT) {
