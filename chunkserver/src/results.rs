@@ -9,16 +9,19 @@ mod peer;
 mod read;
 mod region;
 mod select;
+mod selected;
 mod sums;
 
 pub use content::{Content, Fragment};
 pub use deadline::{Deadline, READER_TIMEOUT};
 pub use part::own_part;
-pub use read::{Gathered, read, read_region};
+pub use read::{Gathered, read, read_region, read_selected};
 pub use region::{Cube, Region};
 pub(crate) use select::{put, take};
+pub use selected::Selected;
 pub use sums::{SumsKind, own_sums};
 
+use api::geometry::human_bytes;
 use api::selection;
 use thiserror::Error;
 use transport::client::PullError;
@@ -87,6 +90,12 @@ pub enum Error {
     Malformed(usize),
     #[error("the selection has {bytes} bytes, more than the limit of {limit}; read smaller selections, or write the array to .zarr")]
     TooLarge { bytes: u64, limit: u64 },
+    #[error(
+        "the read needs {} of this server's memory for readers, which is {}; a selection of shape {fits:?} fits",
+        human_bytes(*needed),
+        human_bytes(*budget)
+    )]
+    OverBudget { needed: u64, budget: u64, fits: Vec<usize> },
     #[error("the elements are still being computed; try again")]
     Timeout,
     #[error("other readers use this server's memory for responses; try again")]

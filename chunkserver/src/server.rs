@@ -2,6 +2,7 @@
 
 mod auth;
 mod blocks;
+mod body;
 mod conditional;
 mod control;
 mod cors;

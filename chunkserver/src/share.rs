@@ -9,7 +9,6 @@ mod row_checksums;
 
 pub use counters::Counters;
 pub use frame_digests::FrameDigests;
-pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
 pub(crate) use partial_sums::ThreadSums;
 pub use partial_sums::{FrameKind, PartialSum, PartialSums};

@@ -21,7 +21,8 @@ use journal::system::peak_rss_bytes;
 use journal::{Event, Journal};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -29,6 +30,9 @@ use transport::client::Client;
 
 /// Concurrent peeks at single frames. The plan counts no memory for peeks.
 const PEEKS: usize = 2;
+/// Time in which a reader must take the next piece of a response. Shorter than the wait of other readers for memory, so that these
+/// continue.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Damages of stored frames after which a server loads its frames again. The next damage fails the job.
 const MOST_DAMAGES: u32 = 3;
@@ -106,6 +110,8 @@ pub struct Worker {
     writing: Semaphore,
     /// Held while a reader peeks at a frame of the source.
     pub(crate) peeking: Semaphore,
+    /// Time in which a reader must take the next piece of a response; tests set a shorter time.
+    pub(crate) stall_timeout: OnceLock<Duration>,
     /// Incremented by each event on which the loop may act.
     milestone: watch::Sender<u64>,
     usage: vitals::UsageCache,
@@ -143,9 +149,15 @@ impl Worker {
             damages: AtomicU32::new(0),
             writing: Semaphore::new(1),
             peeking: Semaphore::new(PEEKS),
+            stall_timeout: OnceLock::new(),
             milestone: watch::Sender::new(0),
             usage: vitals::UsageCache::default(),
         }
+    }
+
+    /// Time in which a reader must take the next piece of a response.
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        self.stall_timeout.get().copied().unwrap_or(STALL_TIMEOUT)
     }
 
     /// The current share; `None` without an assignment.

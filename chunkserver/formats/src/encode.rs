@@ -8,12 +8,14 @@
 mod jpeg;
 mod npy;
 mod picture;
+mod stream;
 mod text;
 mod tiff;
 pub mod zarr;
 
 pub use npy::header as npy_header;
 pub use picture::{Contrast, gray, gray_png, picture};
+pub use stream::StreamEncoder;
 
 use api::geometry::Element;
 use std::fmt;
@@ -144,14 +146,13 @@ pub enum Error {
 /// When the format does not support the shape or element type. The message names an alternative.
 pub fn encode(a: &ArrayRef<'_>, format: Format) -> Result<Vec<u8>, Error> {
     a.check()?;
+    if let Some(encoder) = StreamEncoder::new(format, a.element, a.shape)? {
+        return encoder.encode(a);
+    }
     match format {
-        Format::Npy => npy::encode(a),
-        Format::Png => picture::encode(a),
         Format::Jpeg { quality } => jpeg::encode(a, quality),
-        Format::Csv => text::csv(a),
-        Format::Json => Ok(text::json(a)),
         Format::Tiff => tiff::encode(a),
-        Format::Raw => Ok(a.data.to_vec()),
+        Format::Png | Format::Npy | Format::Raw | Format::Csv | Format::Json => picture::encode(a),
     }
 }
 

@@ -7,12 +7,14 @@ use super::frame_bytes::is_contiguous;
 use super::part::{own_part, own_pixels, until_ready};
 use super::region::{Cube, Extent, Region};
 use super::select::{put, take};
+use super::selected::{Selected, block_shape};
+use super::sums::Merged;
 use super::{Error, computed, filled, peer, sums};
 use crate::share::{Permit, Share};
 use api::arrays::{Array, Holder};
 use api::geometry::Element;
 use api::plan::ServerId;
-use api::selection::{self, Axis, Item};
+use api::selection::{Axis, Item};
 use formats::aspect::Aspect;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, select_all};
 use std::ops::Range;
@@ -40,19 +42,29 @@ pub struct Gathered {
 /// # Errors
 /// When the array is unknown, the selection is out of bounds, the job has failed, or the deadline has passed.
 pub async fn read(client: &Client, share: &Arc<Share>, name: &str, items: &[Item], deadline: Deadline) -> Result<Gathered, Error> {
-    let array = share.array(name).ok_or_else(|| Error::NoSuchArray { name: name.to_owned(), known: known(share) })?;
-    let axes = selection::resolve(items, &array.shape)?;
-    let shape = selection::shape(&axes);
-    let item = array.element.size();
-    let bytes = axes.iter().map(|axis| axis.count as u64).product::<u64>() * item as u64;
-    within_limit(bytes)?;
+    read_selected(client, share, &Selected::new(share, name, items)?, 0, deadline).await
+}
+
+/// As [`read`]. With a finite deadline, the result holds a permit for the elements, their copies, and `scratch` bytes of an encoder.
+///
+/// # Errors
+/// As [`read`], or when the readers' memory is smaller than the read.
+pub async fn read_selected(
+    client: &Client,
+    share: &Arc<Share>,
+    selected: &Selected,
+    scratch: u64,
+    deadline: Deadline,
+) -> Result<Gathered, Error> {
+    let Selected { array, axes } = selected;
     let reading = Reading { client, share, array, deadline };
-    let (data, permit) = if let Holder::Frames(_) | Holder::Tiles(_) = array.holder {
-        reading.cube(&axes).await?
+    let (data, permit) = if selected.is_divisible() {
+        reading.cube(axes, selected.bytes().saturating_mul(selected.copies()).saturating_add(scratch)).await?
     } else {
-        (take(&reading.small().await?, item, &array.shape, &axes), None)
+        let (data, permit) = reading.small(selected.bytes().saturating_add(scratch)).await?;
+        (take(&data, array.element.size(), &array.shape, axes), permit)
     };
-    Ok(Gathered { element: array.element, shape, data, permit })
+    Ok(Gathered { element: array.element, shape: selected.shape(), data, permit })
 }
 
 /// Reads the elements at `ranges`, one range for each axis, as values, magnitudes or phases. The result has `shape` in C order and is zero beyond
@@ -80,16 +92,20 @@ pub async fn read_region(
         return deadline.retry(share, || reading.region(&region, |extents| reading.copied(&region, extents))).await;
     }
     let item = array.element.size();
-    let part = take(&reading.small().await?, item, &array.shape, &axes);
+    let bytes = shape.iter().fold(item as u64, |bytes, &size| bytes.saturating_mul(size as u64));
+    within_limit(bytes)?;
+    let (all, permit) = reading.small(bytes.saturating_mul(2)).await?;
+    let part = take(&all, item, &array.shape, &axes);
     let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
-    Ok(if counts == shape { part } else { put(&part, item, &counts, shape) }.into())
+    let content = Content::from(if counts == shape { part } else { put(&part, item, &counts, shape) });
+    Ok(Content { permit, ..content })
 }
 
-fn within_limit(bytes: u64) -> Result<(), Error> {
+pub(super) fn within_limit(bytes: u64) -> Result<(), Error> {
     if bytes > LIMIT { Err(Error::TooLarge { bytes, limit: LIMIT }) } else { Ok(()) }
 }
 
-fn known(share: &Share) -> String {
+pub(super) fn known(share: &Share) -> String {
     share.arrays.iter().map(|array| array.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
@@ -110,14 +126,14 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// A selection of a three-dimensional array. Axes with a negative step are reversed after the read.
-    async fn cube(&self, axes: &[Axis]) -> Result<(Vec<u8>, Option<Permit>), Error> {
+    async fn cube(&self, axes: &[Axis], memory: u64) -> Result<(Vec<u8>, Option<Permit>), Error> {
         let ascending: Vec<(Axis, bool)> = axes.iter().map(|axis| axis.ascending()).collect();
         let cube = Cube { t: ascending[0].0, y: ascending[1].0, x: ascending[2].0 };
         if cube.is_empty() {
             return Ok((Vec::new(), None));
         }
         let region = Region::of(cube);
-        let (data, permit) = self.deadline.retry(self.share, || self.whole(&region)).await?;
+        let (data, permit) = self.deadline.retry(self.share, || self.whole(&region, memory)).await?;
         if ascending.iter().all(|(_, reversed)| !*reversed) {
             return Ok((data, permit));
         }
@@ -132,10 +148,9 @@ impl Reading<'_> {
         Ok((computed(data.len(), move || take(&data, item, &cube.counts(), &axes)).await, permit))
     }
 
-    /// All bytes of the region, in this server's memory.
-    async fn whole(&self, region: &Region) -> Result<(Vec<u8>, Option<Permit>), Error> {
-        // Peak: the raw copy plus the encoded or reversed copy.
-        let mut content = self.region(region, |_| region.bytes(self.item(region)).saturating_mul(2)).await?;
+    /// All bytes of the region, in this server's memory. The read takes `memory` bytes of the readers' memory.
+    async fn whole(&self, region: &Region, memory: u64) -> Result<(Vec<u8>, Option<Permit>), Error> {
+        let mut content = self.region(region, |_| memory).await?;
         let permit = content.permit.take();
         Ok((content.into_vec().await?, permit))
     }
@@ -155,10 +170,21 @@ impl Reading<'_> {
         if bytes == 0 || !self.deadline.is_finite() {
             return Ok(None);
         }
+        let budget = self.share.memory_budget.bytes();
+        if bytes > budget {
+            let item = self.item(region) as u64;
+            let most = (u128::from(region.bytes(item as usize)) * u128::from(budget) / u128::from(bytes)) as u64;
+            return Err(Error::OverBudget { needed: bytes, budget, fits: block_shape(&region.shape, item, most) });
+        }
         self.deadline.wait(self.client, self.share, until_ready(self.share, self.array.holder, &region.cube)).await?;
+        self.acquire(bytes).await
+    }
+
+    /// A permit for `bytes` bytes, at most the whole budget.
+    async fn acquire(&self, bytes: u64) -> Result<Option<Permit>, Error> {
         match self.deadline.wait(self.client, self.share, async { Ok(self.share.memory_budget.acquire(bytes).await) }).await {
             Err(Error::Timeout) => Err(Error::MemoryTimeout),
-            permit => permit.map(Some),
+            permit => permit,
         }
     }
 
@@ -225,12 +251,19 @@ impl Reading<'_> {
         Ok(to)
     }
 
-    /// A small array: all elements.
-    async fn small(&self) -> Result<Vec<u8>, Error> {
-        self.deadline.retry(self.share, || self.finished_sums()).await
+    /// A small array: all elements. The permit also holds `more` bytes. Sums of large frames may exceed the budget: such a read waits for the
+    /// whole budget, and otherwise uses memory of the plan's sums of threads, which is free after loading.
+    async fn small(&self, more: u64) -> Result<(Vec<u8>, Option<Permit>), Error> {
+        let permit = if self.deadline.is_finite() {
+            let bytes = sums::gathered_bytes(self.share, self.array.holder).saturating_add(more);
+            self.acquire(bytes.min(self.share.memory_budget.bytes())).await?
+        } else {
+            None
+        };
+        Ok((self.deadline.retry(self.share, || self.finished_sums()).await?, permit))
     }
 
-    /// A small array, computed from the values or sums of all servers.
+    /// A small array, computed from the values or sums of all servers. The values of one server are in memory at a time.
     async fn finished_sums(&self) -> Result<Vec<u8>, Error> {
         let (base, kind) = sums::source(self.array.holder);
         let parts = self.share.plan.ids().map(|id| async move {
@@ -240,9 +273,13 @@ impl Reading<'_> {
             Ok(Content::from(vec![peer::sums(self.client, self.share, self.array, id).await?]))
         });
         let parts = self.deadline.wait(self.client, self.share, futures_util::future::try_join_all(parts)).await?;
-        let parts = futures_util::future::try_join_all(parts.into_iter().map(Content::into_vec)).await?;
-        let (share, holder) = (Arc::clone(self.share), self.array.holder);
-        let bytes = parts.iter().map(Vec::len).sum();
-        computed(bytes, move || sums::finish(&share, holder, &parts)).await
+        let mut merged = Merged::new(self.share, self.array.holder);
+        let mut bytes = 0;
+        for (server, part) in parts.into_iter().enumerate() {
+            let part = part.into_vec().await?;
+            bytes += part.len();
+            merged = computed(part.len(), move || merged.add(server, &part)).await?;
+        }
+        Ok(computed(bytes, move || merged.finish()).await)
     }
 }

@@ -4,6 +4,7 @@ use super::Error;
 use super::deadline::unless_failed;
 use crate::share::{FrameNotes, Share};
 use api::arrays::{Base, Holder};
+use api::geometry::FrameSpec;
 use kernels::reduce::{FrameStat, FrameSums};
 use kernels::spectrum::BandSums;
 use std::sync::PoisonError;
@@ -93,38 +94,94 @@ async fn notes(share: &Share, write: impl Fn(&FrameNotes, &mut Vec<u8>)) -> Vec<
     bytes
 }
 
-/// Computes the array from the bytes of all servers, in the order of servers.
-pub(super) fn finish(share: &Share, holder: Holder, parts: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
-    match holder {
-        Holder::Frame(Base::Spectrum, op) => {
-            Ok(merged(parts, BandSums::from_bytes, BandSums::merge)?.map_or_else(Vec::new, |sums| sums.finish_pixels(op).1))
-        }
-        Holder::Trace(Base::Spectrum, op) => {
-            Ok(merged(parts, BandSums::from_bytes, BandSums::merge)?.map_or_else(Vec::new, |sums| sums.finish_bins(op).1))
-        }
-        Holder::Frame(_, op) => Ok(merged(parts, FrameSums::from_bytes, FrameSums::merge)?.map_or_else(Vec::new, |sums| sums.finish(op).1)),
-        Holder::Trace(_, op) => {
-            let mut trace = Vec::with_capacity(share.plan.partition.frames * 8);
-            for (server, part) in parts.iter().enumerate() {
-                for stat in part.chunks(FrameStat::BYTES) {
-                    FrameStat::from_bytes(stat).map_err(|_| Error::Malformed(server))?.finish(op, &mut trace);
-                }
+/// Most bytes that a server holds while it computes a small array: its own values, those of one other server as received and as parsed, and
+/// the merged values.
+pub(super) fn gathered_bytes(share: &Share, holder: Holder) -> u64 {
+    const COPIES: u64 = 4;
+    let partition = &share.plan.partition;
+    let (frames, pixels) = (partition.frames as u64, |spec: FrameSpec| spec.pixels() as u64);
+    let of = |wanted: bool, bytes: u64| if wanted { bytes } else { 0 };
+    let sums = of(share.ops.sum, 8) + of(share.ops.squares, 16) + of(share.ops.min, 8) + of(share.ops.max, 8);
+    COPIES
+        * match holder {
+            Holder::Centroids | Holder::Offsets => frames * 16,
+            Holder::Trace(Base::Spectrum, _) | Holder::Frame(Base::Spectrum, _) => {
+                sums * pixels(partition.stack) + 2 * sums * share.plan.bins as u64
             }
-            Ok(trace)
+            Holder::Frame(Base::Recentered, _) => sums * pixels(partition.stack),
+            Holder::Frame(..) => sums * pixels(partition.frame),
+            Holder::Trace(..) => frames * FrameStat::BYTES as u64,
+            Holder::Frames(_) | Holder::Tiles(_) => 0,
         }
-        Holder::Centroids | Holder::Offsets | Holder::Frames(_) | Holder::Tiles(_) => Ok(parts.concat()),
-    }
 }
 
-/// Merges the sums of all servers in order; skips servers without sums.
-fn merged<T, E>(parts: &[Vec<u8>], read: impl Fn(&[u8]) -> Result<T, E>, merge: impl Fn(&mut T, &T)) -> Result<Option<T>, Error> {
-    let mut all = None;
-    for (server, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
-        let sums = read(part).map_err(|_| Error::Malformed(server))?;
-        match &mut all {
-            None => all = Some(sums),
-            Some(all) => merge(all, &sums),
+/// The values of some servers, merged in the order of servers.
+#[derive(Debug)]
+pub(super) struct Merged {
+    holder: Holder,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Frames(Option<FrameSums>),
+    Bands(Option<BandSums>),
+    /// The array's elements so far.
+    Elements(Vec<u8>),
+}
+
+impl Merged {
+    /// No values yet.
+    pub(super) fn new(share: &Share, holder: Holder) -> Self {
+        let values = match holder {
+            Holder::Frame(Base::Spectrum, _) | Holder::Trace(Base::Spectrum, _) => Values::Bands(None),
+            Holder::Frame(..) => Values::Frames(None),
+            Holder::Trace(..) => Values::Elements(Vec::with_capacity(share.plan.partition.frames * 8)),
+            Holder::Centroids | Holder::Offsets | Holder::Frames(_) | Holder::Tiles(_) => Values::Elements(Vec::new()),
+        };
+        Self { holder, values }
+    }
+
+    /// Adds the bytes of the next server.
+    pub(super) fn add(mut self, server: usize, part: &[u8]) -> Result<Self, Error> {
+        let malformed = || Error::Malformed(server);
+        match &mut self.values {
+            // A server without frames or bands has no sums.
+            Values::Frames(_) | Values::Bands(_) if part.is_empty() => {}
+            Values::Frames(all) => {
+                let sums = FrameSums::from_bytes(part).map_err(|_| malformed())?;
+                match all {
+                    None => *all = Some(sums),
+                    Some(all) => all.merge(&sums),
+                }
+            }
+            Values::Bands(all) => {
+                let sums = BandSums::from_bytes(part).map_err(|_| malformed())?;
+                match all {
+                    None => *all = Some(sums),
+                    Some(all) => all.merge(&sums),
+                }
+            }
+            Values::Elements(elements) => match self.holder {
+                Holder::Trace(_, op) => {
+                    for stat in part.chunks(FrameStat::BYTES) {
+                        FrameStat::from_bytes(stat).map_err(|_| malformed())?.finish(op, elements);
+                    }
+                }
+                _ => elements.extend_from_slice(part),
+            },
+        }
+        Ok(self)
+    }
+
+    /// The array's elements.
+    pub(super) fn finish(self) -> Vec<u8> {
+        match (self.values, self.holder) {
+            (Values::Elements(elements), _) => elements,
+            (Values::Frames(Some(sums)), Holder::Frame(_, op)) => sums.finish(op).1,
+            (Values::Bands(Some(sums)), Holder::Frame(_, op)) => sums.finish_pixels(op).1,
+            (Values::Bands(Some(sums)), Holder::Trace(_, op)) => sums.finish_bins(op).1,
+            (Values::Frames(_) | Values::Bands(_), _) => Vec::new(),
         }
     }
-    Ok(all)
 }

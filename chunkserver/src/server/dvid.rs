@@ -2,17 +2,16 @@
 //! voxels. Sizes and offsets are (x, y, t), the order of DVID.
 
 use super::problem::Problem;
-use super::readers::{encoded, gather};
-use crate::results::Gathered;
-use crate::share::{Share, with_permit};
+use super::readers::{Slice, Values};
+use crate::results::Selected;
+use crate::share::Share;
 use crate::worker::Worker;
 use api::arrays::Array;
-use api::geometry::Element;
 use api::selection::Item;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use formats::encode::Format;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,15 +73,9 @@ pub(super) async fn raw(State(worker): State<Arc<Worker>>, Path(region): Path<Re
     let array = volume(&share, &region.job, &region.array)?;
     let format = region.picture_format()?;
     let items = region.items(array)?;
-    let gathered = gather(&worker, &share, &array.name, &items).await?;
-    match format {
-        Some(format) => encoded(gathered, format).await,
-        None => {
-            let voxels = tokio::task::spawn_blocking(move || real(gathered)).await;
-            let voxels = voxels.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-            Ok(([(header::CONTENT_TYPE, Format::Raw.content_type())], with_permit(voxels.data, voxels.permit)).into_response())
-        }
-    }
+    let selected = Selected::new(&share, &array.name, &items)?;
+    let (format, values) = format.map_or((Format::Raw, Values::Magnitudes), |format| (format, Values::Stored));
+    Slice { worker, share, selected, format, values }.respond().await
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +96,7 @@ pub(super) async fn info(State(worker): State<Arc<Worker>>, Path(path): Path<Vol
 fn description(uid: &str, array: &Array, chunks: &[usize]) -> Value {
     let [x, y, t] = extents(array);
     let blocks = |axis: usize, size: usize| (size - 1) / chunks[2 - axis].max(1);
-    let element = real_element(array.element).name();
+    let element = Values::Magnitudes.element(array.element).name();
     let unit = if array.axes.first() == Some(&"frequency") { "bins" } else { "frames" };
     json!({
         "Base": {
@@ -191,26 +184,11 @@ fn numbers<const N: usize>(text: &str) -> Option<[i64; N]> {
     numbers.try_into().ok()
 }
 
-/// The element type for DVID clients, which do not support complex numbers.
-const fn real_element(element: Element) -> Element {
-    if matches!(element, Element::Complex64) { Element::Float32 } else { element }
-}
-
-/// Magnitudes in place of complex values; other elements unchanged.
-fn real(gathered: Gathered) -> Gathered {
-    if gathered.element != Element::Complex64 {
-        return gathered;
-    }
-    let magnitude = |[re, im]: [[u8; 4]; 2]| f32::from_le_bytes(re).hypot(f32::from_le_bytes(im)).to_le_bytes();
-    let (values, _) = gathered.data.as_chunks::<4>();
-    let data = values.as_chunks::<2>().0.iter().flat_map(|&pair| magnitude(pair)).collect();
-    Gathered { element: Element::Float32, data, ..gathered }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use api::arrays::{Base, Holder};
+    use api::geometry::Element;
     use api::selection::{resolve, shape};
 
     fn power() -> Array {
@@ -280,14 +258,6 @@ mod tests {
         for wrong in ["xy/1_1/0_0_0/jpg:0", "xy/1_1/0_0_0/npy", "xy/1_1/0_0_0/gif", "0_1_2/1_1_1/0_0_0/png"] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn complex_values_become_magnitudes() {
-        let data = [3.0f32, 4.0, -6.0, 8.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let seen = real(Gathered { element: Element::Complex64, shape: vec![2], data, permit: None });
-        assert_eq!(seen.element, Element::Float32);
-        assert_eq!(seen.data, [5.0f32, 10.0].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
     }
 
     #[test]

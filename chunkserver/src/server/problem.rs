@@ -1,5 +1,6 @@
 //! Errors as responses: a status, one sentence as JSON, and `Retry-After` for temporary errors.
 
+use super::body;
 use crate::worker;
 use crate::{probe, results, source};
 use api::phase::reason;
@@ -7,7 +8,7 @@ use api::words::chain;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use formats::zarr;
+use formats::{encode, zarr};
 
 /// An error response.
 #[derive(Debug)]
@@ -67,6 +68,7 @@ impl From<results::Error> for Problem {
         let status = match &error {
             results::Error::NoSuchArray { .. } => StatusCode::NOT_FOUND,
             results::Error::Selection(_) | results::Error::TooLarge { .. } => StatusCode::BAD_REQUEST,
+            results::Error::OverBudget { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             results::Error::Malformed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             results::Error::Failed(_) => StatusCode::CONFLICT,
             results::Error::Timeout
@@ -76,6 +78,24 @@ impl From<results::Error> for Problem {
             | results::Error::PartLength { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, chain(&error))
+    }
+}
+
+impl From<encode::Error> for Problem {
+    fn from(error: encode::Error) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, chain(&error))
+    }
+}
+
+impl From<body::Error> for Problem {
+    fn from(error: body::Error) -> Self {
+        match error {
+            body::Error::Read(error) => error.into(),
+            body::Error::Replaced => Self::replaced(),
+            body::Error::Closed | body::Error::Stalled(_) | body::Error::Panicked => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+            }
+        }
     }
 }
 
@@ -131,6 +151,7 @@ mod tests {
         check(results::Error::PartLength { server: 1, found: 0, expected: 1 }, 503);
         check(results::Error::Failed("no".into()), 409);
         check(results::Error::TooLarge { bytes: 2, limit: 1 }, 400);
+        check(results::Error::OverBudget { needed: 2, budget: 1, fits: vec![1] }, 413);
     }
 
     #[tokio::test]

@@ -1,7 +1,6 @@
 //! Memory for the responses to readers. The plan does not count readers: they share the memory that the plan leaves free, and a reader waits
 //! until enough memory is free.
 
-use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -28,33 +27,20 @@ impl MemoryBudget {
         Self { units, free: Arc::new(Semaphore::new(units as usize)) }
     }
 
-    /// Waits for `bytes` bytes, in the order of requests. A request for more than the whole budget waits for the whole budget.
-    pub(crate) async fn acquire(&self, bytes: u64) -> Permit {
-        let units = bytes.div_ceil(UNIT).min(u64::from(self.units)) as u32;
+    /// The whole budget, in bytes.
+    pub const fn bytes(&self) -> u64 {
+        self.units as u64 * UNIT
+    }
+
+    /// Waits for `bytes` bytes, in the order of requests. `None` if the whole budget is smaller.
+    pub(crate) async fn acquire(&self, bytes: u64) -> Option<Permit> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok().filter(|&units| units <= self.units)?;
         match Arc::clone(&self.free).acquire_many_owned(units).await {
-            Ok(permit) => Permit(permit),
+            Ok(permit) => Some(Permit(permit)),
             // The semaphore is never closed, so this arm is not reached.
             Err(_) => std::future::pending().await,
         }
     }
-}
-
-/// Bytes that hold their permit while they are being sent.
-struct Permitted {
-    bytes: Bytes,
-    _permit: Option<Permit>,
-}
-
-impl AsRef<[u8]> for Permitted {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-/// `bytes`, which return `permit` when the last reference to them is dropped.
-pub(crate) fn with_permit(bytes: impl Into<Bytes>, permit: Option<Permit>) -> Bytes {
-    let bytes = bytes.into();
-    if permit.is_none() { bytes } else { Bytes::from_owner(Permitted { bytes, _permit: permit }) }
 }
 
 #[cfg(test)]
@@ -63,23 +49,18 @@ mod tests {
     use futures_util::FutureExt as _;
 
     #[test]
-    fn a_request_waits_for_memory_and_a_large_request_takes_all_of_it() {
+    fn a_request_waits_for_memory_and_a_request_beyond_the_budget_is_refused() {
         let budget = MemoryBudget::new(0);
+        assert_eq!(budget.bytes(), LEAST);
         let first = budget.acquire(LEAST - UNIT).now_or_never().expect("the budget is free");
         let little = budget.acquire(1).now_or_never().expect("one unit is left");
         assert!(budget.acquire(1).now_or_never().is_none(), "no unit is left");
         drop(little);
         assert!(budget.acquire(2 * UNIT).now_or_never().is_none(), "one unit is too little");
+        assert!(budget.acquire(LEAST + 1).now_or_never().expect("the refusal does not wait").is_none());
+        assert!(budget.acquire(u64::MAX).now_or_never().expect("the refusal does not wait").is_none());
         drop(first);
-        let all = budget.acquire(u64::MAX).now_or_never().expect("the budget is free");
-        assert!(budget.acquire(1).now_or_never().is_none(), "the large request holds the whole budget");
-        let body = with_permit(vec![7], Some(all));
-        let part = body.slice(..1);
-        drop(body);
-        assert!(budget.acquire(1).now_or_never().is_none(), "a part of the body is still being sent");
-        assert_eq!(part[..], [7]);
-        drop(part);
-        assert!(budget.acquire(LEAST).now_or_never().is_some());
-        assert!(MemoryBudget::new(u64::MAX).acquire(1 << 40).now_or_never().is_some());
+        assert!(budget.acquire(LEAST).now_or_never().flatten().is_some());
+        assert!(MemoryBudget::new(u64::MAX).acquire(1 << 40).now_or_never().flatten().is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! The NPY format of NumPy, version 1.0: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
-use super::{ArrayRef, Error, Format, tuple};
+use super::{Error, Format, tuple};
 use api::geometry::Element;
 
 /// Magic string, version, and the two bytes with the length of the rest of the header.
@@ -8,13 +8,6 @@ const PRELUDE: usize = 10;
 
 /// The data starts at a multiple of this number of bytes, so that readers can map the file.
 const ALIGNMENT: usize = 64;
-
-pub(super) fn encode(a: &ArrayRef<'_>) -> Result<Vec<u8>, Error> {
-    let mut out = header(a.element, a.shape)?;
-    out.reserve_exact(a.data.len());
-    out.extend_from_slice(a.data);
-    Ok(out)
-}
 
 /// The bytes of an `.npy` file before the elements, for callers that stream the elements.
 ///

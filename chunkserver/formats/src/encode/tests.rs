@@ -224,3 +224,58 @@ fn the_jpeg_quality_follows_the_name() {
     let long = refusal(Element::Uint8, &[1, 65536], Format::Jpeg { quality: 80 });
     assert!(long.starts_with("jpg cannot hold an array as large as (1, 65536)"), "{long}");
 }
+
+#[test]
+fn an_encoder_of_pieces_gives_the_bytes_of_the_whole() {
+    let data: Vec<u8> = (0..240).collect();
+    for (element, shape) in [
+        (Element::Uint8, vec![4, 5, 12]),
+        (Element::Uint8, vec![240]),
+        (Element::Uint16, vec![12, 1, 10]),
+        (Element::Float32, vec![3, 20, 1]),
+        (Element::Complex64, vec![5, 6]),
+        (Element::Float64, vec![1, 1, 30]),
+    ] {
+        for format in [Format::Npy, Format::Raw, Format::Csv, Format::Json] {
+            let Ok(encoder) = StreamEncoder::new(format, element, &shape) else {
+                assert!(format == Format::Csv && shape.len() > 2);
+                continue;
+            };
+            let mut encoder = encoder.unwrap();
+            let mut pieces = encoder.head().unwrap();
+            let length = encoder.length();
+            data.chunks(3 * element.size()).for_each(|piece| encoder.append(piece, &mut pieces));
+            pieces.extend(encoder.tail());
+            let whole = encode(&ArrayRef { element, shape: &shape, data: &data }, format).unwrap();
+            assert_eq!(pieces, whole, "{format} {element} {shape:?}");
+            assert!(length.is_none_or(|length| length == whole.len() as u64), "{format} {element} {shape:?}");
+        }
+    }
+    let scalar = StreamEncoder::new(Format::Json, Element::Uint8, &[1 << 30, 1 << 20, 0]).unwrap_err().to_string();
+    assert!(scalar.starts_with("json cannot hold an array without elements"), "{scalar}");
+}
+
+#[test]
+fn encoded_arrays_are_not_larger_than_counted() {
+    // Bytes without a pattern do not compress, and have long texts.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let data: Vec<u8> = (0..64 * 64 * 8)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
+        .collect();
+    let elements =
+        [Element::Uint8, Element::Uint16, Element::Uint64, Element::Int32, Element::Float32, Element::Float64, Element::Complex64];
+    for element in elements {
+        let shape = [64 * 8 / element.size(), 64, 1];
+        let pixels = (data.len() / element.size()) as u64;
+        for name in Format::NAMES {
+            let format: Format = name.parse().unwrap();
+            let of = if matches!(format, Format::Png | Format::Jpeg { .. } | Format::Csv) { &shape[..2] } else { &shape };
+            let Ok(encoded) = encode(&ArrayRef { element, shape: of, data: &data }, format) else { continue };
+            let counted = format.scratch_bytes(element, pixels, 64);
+            assert!(encoded.len() as u64 <= counted, "{name} of {element}: {} bytes, counted {counted}", encoded.len());
+        }
+    }
+}
