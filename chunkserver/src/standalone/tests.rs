@@ -3,6 +3,7 @@
 mod array;
 mod damage;
 mod job;
+mod memory;
 mod page;
 mod peers;
 mod previews;

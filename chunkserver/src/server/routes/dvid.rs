@@ -1,6 +1,6 @@
 //! Routes that DVID clients use.
 
-use super::shared::{ARRAY, FAILED, LATER, NO_JOB, PROBLEM};
+use super::shared::{ARRAY, FAILED, LATER, NO_JOB, OVER_BUDGET, PROBLEM};
 use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::dvid;
 use axum::routing::get;
@@ -24,6 +24,7 @@ pub(super) const REGION: Route = Route {
         OUTSIDE,
         NO_VOLUME,
         FAILED,
+        OVER_BUDGET,
         LATER,
     ],
 };
@@ -51,6 +52,7 @@ pub(super) const PICTURE: Route = Route {
         OUTSIDE,
         NO_VOLUME,
         FAILED,
+        OVER_BUDGET,
         LATER,
     ],
 };

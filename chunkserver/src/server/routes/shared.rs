@@ -23,6 +23,12 @@ pub(super) const ZARR_LISTING: RouteResponse = RouteResponse {
 pub(super) const UNCHANGED: RouteResponse =
     RouteResponse { status: 304, description: "`If-None-Match` contains the current `ETag`.", body: ResponseBody::Empty };
 
+pub(super) const OVER_BUDGET: RouteResponse = RouteResponse {
+    status: 413,
+    description: "The read needs more than this server's memory for readers; the message states a selection that fits.",
+    body: PROBLEM,
+};
+
 pub(super) const LATER: RouteResponse = RouteResponse {
     status: 503,
     description: "The server has no job yet, a server is being replaced, or the elements are not computed within 30 s: try again.",

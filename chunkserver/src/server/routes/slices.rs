@@ -1,6 +1,6 @@
 //! Routes that return elements of arrays and frames of the source, in a chosen format.
 
-use super::shared::{ARRAY, FAILED, LATER, PICTURES_AND_BYTES, PROBLEM};
+use super::shared::{ARRAY, FAILED, LATER, OVER_BUDGET, PICTURES_AND_BYTES, PROBLEM};
 use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::{probe, readers};
 use axum::routing::get;
@@ -37,6 +37,7 @@ pub(super) const SLICE: Route = Route {
         },
         RouteResponse { status: 404, description: "The array is unknown; the message lists the known arrays.", body: PROBLEM },
         FAILED,
+        OVER_BUDGET,
         RouteResponse { status: 500, description: "The sums of a peer are not readable.", body: PROBLEM },
         LATER,
     ],

@@ -1,6 +1,6 @@
 //! Routes of the Zarr group.
 
-use super::shared::{LATER, NO_JOB, PROBLEM, UNCHANGED, ZARR_LISTING};
+use super::shared::{LATER, NO_JOB, OVER_BUDGET, PROBLEM, UNCHANGED, ZARR_LISTING};
 use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::zarr;
 use axum::routing::get;
@@ -49,6 +49,7 @@ pub(super) const KEY: Route = Route {
         UNCHANGED,
         RouteResponse { status: 404, description: "The key is unknown. A chunk that is lost or late is not a 404.", body: PROBLEM },
         RouteResponse { status: 409, description: "The job has failed; the chunk will not be computed.", body: PROBLEM },
+        OVER_BUDGET,
         RouteResponse { status: 416, description: "`Range` begins beyond the end.", body: ResponseBody::Empty },
         LATER,
     ],

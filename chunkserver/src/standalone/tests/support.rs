@@ -258,6 +258,17 @@ impl Cluster {
         responses
     }
 
+    /// Assigns the job to every server, with a plan that leaves no memory.
+    pub(super) async fn assign_exactly(&self, job: &Job) -> Vec<HttpResponse> {
+        let plan = |memory| Plan::new(job, Some(self.servers.len()), &Budget { memory: Allowance::PerServer(memory), cores: 2 }).unwrap();
+        let assignment = Assignment { job: job.clone(), plan: plan(plan(2 << 30).peak_bytes()), peers: self.table(), goal: Phase::Fft };
+        let mut responses = Vec::new();
+        for server in 0..self.servers.len() {
+            responses.push(self.assign_one(server, &assignment).await);
+        }
+        responses
+    }
+
     pub(super) async fn assign_one(&self, server: usize, assignment: &Assignment) -> HttpResponse {
         let body = serde_json::to_vec(assignment).unwrap();
         let put = |client: &reqwest::Client, url: String| {
@@ -310,6 +321,30 @@ pub(super) fn job(source: &FrameServer) -> Job {
         keep: None,
         outputs: vec![Output { select: "raw_mean_frame".into(), url: "file:///tmp/never-written.npy".into(), chunks: None, shards: None }],
         storage: Storage::Auto,
+        backoff_limit: 3,
+    }
+}
+
+/// A job that keeps raw frames, which are responses of raw pixels.
+pub(super) fn job_of_raw_frames(url_template: String, frame: FrameSpec, frames: usize) -> Job {
+    let images = Images { start: 0, step: 1, ..source_of(url_template) };
+    Job {
+        name: "raw".into(),
+        uid: "u".into(),
+        generation: 1,
+        source: Source::Images(images),
+        frames,
+        frame,
+        on_error: OnError::Fail,
+        slab_frames: 4,
+        concurrency: 4,
+        recenter: None,
+        rechunk: None,
+        fft: None,
+        reduce: vec![],
+        keep: None,
+        outputs: vec![],
+        storage: Storage::Memory,
         backoff_limit: 3,
     }
 }

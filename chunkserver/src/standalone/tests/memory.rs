@@ -1,0 +1,92 @@
+//! Readers of arrays that are larger than the memory for readers, which is 64 MiB.
+
+use super::support::{Cluster, HttpResponse, TOKEN, job_of_raw_frames};
+use api::geometry::{Dtype, FrameSpec};
+use axum::Router;
+use axum::extract::Path;
+use axum::routing::get;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const LARGE: FrameSpec = FrameSpec { height: 1000, width: 1000, dtype: Dtype::Float32 };
+const LARGE_FRAMES: usize = 20;
+/// The first float32 of frame `index`; the pixel with index `i` of the flattened frame adds `i % 4096`.
+fn first(index: usize) -> f32 {
+    (index * 10_000_000) as f32
+}
+
+fn frame(index: usize) -> Vec<u8> {
+    let pattern: Vec<u8> = (0..4096).flat_map(|pixel| (first(index) + pixel as f32).to_le_bytes()).collect();
+    let mut frame = pattern.repeat(LARGE.bytes().div_ceil(pattern.len()));
+    frame.truncate(LARGE.bytes());
+    frame
+}
+
+/// A server with 80 MB of raw frames and the smallest memory for readers.
+async fn large() -> Cluster {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/{{index}}", listener.local_addr().unwrap());
+    let router = Router::new().route("/{index}", get(|Path(index): Path<usize>| async move { frame(index) }));
+    tokio::spawn(transport::listen::serve(listener, router, std::future::pending()));
+    let cluster = Cluster::start(1, &[]);
+    let responses = cluster.assign_exactly(&job_of_raw_frames(url, LARGE, LARGE_FRAMES)).await;
+    assert!(responses.iter().all(|response| response.status == 200), "{responses:?}");
+    cluster.until_computed().await;
+    assert_eq!(cluster.workers[0].share().unwrap().memory_budget.bytes(), 64 << 20);
+    cluster
+}
+
+#[tokio::test]
+async fn a_selection_beyond_the_memory_for_readers_is_sent_in_blocks_or_refused() {
+    let cluster = large().await;
+    let all = cluster.read(0, "/slice/raw?format=raw").await;
+    assert_eq!((all.status, all.body.len()), (200, LARGE_FRAMES * LARGE.bytes()));
+    for index in 0..LARGE_FRAMES {
+        assert!(all.body[index * LARGE.bytes()..][..LARGE.bytes()] == frame(index), "frame {index}");
+    }
+    assert_eq!(all.header("content-length"), all.body.len().to_string());
+    let reversed = cluster.read(0, "/slice/raw?sel=::-1,:,::-1&format=npy").await;
+    assert_eq!(reversed.status, 200, "{}", reversed.text());
+    assert_eq!(reversed.body[reversed.body.len() - 4..], (first(0) + (999_000 % 4096) as f32).to_le_bytes());
+
+    let (status, _, error) = cluster.read(0, "/slice/raw?format=tiff").await.problem();
+    assert_eq!(status, 413, "{error}");
+    let expected = "of this server's memory for readers, which is 64.0 MiB; a selection of shape [";
+    assert!(error.starts_with("the read needs 308.") && error.contains(expected), "{error}");
+    // The stated shape fits.
+    let frames: usize = error.split_once("shape [").unwrap().1.split(',').next().unwrap().parse().unwrap();
+    let fits = cluster.read(0, &format!("/slice/raw?sel=:{frames}&format=tiff")).await;
+    assert_eq!(fits.status, 200, "{}", fits.text());
+    assert_eq!(cluster.read(0, &format!("/slice/raw?sel=:{}&format=tiff", frames + 1)).await.status, 413);
+    // Text of 12 MB takes little memory beyond the elements.
+    let json: serde_json::Value = cluster.read(0, "/slice/raw?sel=3,:250&format=json").await.json();
+    assert_eq!(json["data"][249][999], f64::from(first(3) + (249_999 % 4096) as f32));
+}
+
+/// Sends a request and reads only the status line.
+async fn stalled(cluster: &Cluster, path: &str) -> TcpStream {
+    let address = cluster.reader_url(0, "").replace("http://", "");
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+    stream
+}
+
+#[tokio::test]
+async fn a_stalled_reader_is_aborted_and_the_next_reader_continues() {
+    let cluster = large().await;
+    cluster.workers[0].stall_timeout.set(Duration::from_millis(300)).unwrap();
+    // 32 MB, gathered with one copy: nearly all of the memory for readers.
+    let path = "/slice/raw?sel=:8&format=raw";
+    let mut first = stalled(&cluster, path).await;
+    let next: HttpResponse = cluster.read(0, path).await;
+    assert_eq!((next.status, next.body.len()), (200, 8 * LARGE.bytes()));
+    let mut rest = Vec::new();
+    // The end of the connection, or its reset.
+    let _ = first.read_to_end(&mut rest).await;
+    assert!(rest.len() < 8 * LARGE.bytes(), "the response of the stalled reader is truncated");
+}
