@@ -7,6 +7,9 @@ use crate::plan::Plan;
 use crate::wire::{Assignment, Peer};
 use std::ops::Range;
 
+/// A server that the kernel killed this often for lack of memory does not fit.
+const MAX_OOM_KILLS: u32 = 2;
+
 /// The next action of the loop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -94,6 +97,16 @@ fn stages(output: usize, wanted: &Output, plan: &Plan) -> Vec<(Stage, impl Itera
 
 fn too_many_losses(job: &Job, observed: &Observed) -> Option<Failure> {
     let lost = observed.servers.iter().find_map(|seen| if let Seen::Exited(why) = seen { Some(why) } else { None })?;
+    if observed.oom_kills >= MAX_OOM_KILLS {
+        return Some(Failure {
+            reason: reason::INSUFFICIENT_MEMORY.into(),
+            message: format!(
+                "a server ended {} times for lack of memory ({lost}); free memory, set a smaller --memory or storage: Disk, or keep fewer \
+                 arrays",
+                observed.oom_kills
+            ),
+        });
+    }
     (observed.restarts >= job.backoff_limit).then(|| Failure {
         reason: reason::BACKOFF_LIMIT_EXCEEDED.into(),
         message: format!("a server ended ({lost}) after {} restarts; see its log, or raise backoffLimit", observed.restarts),

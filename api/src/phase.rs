@@ -100,6 +100,10 @@ pub mod reason {
     pub const SOURCE_CHANGED: &str = "SourceChanged";
     /// The scratch disk has less free space than the plan needs.
     pub const DISK_FULL: &str = "DiskFull";
+    /// A scratch file or an output is larger than the system permits a file to be.
+    pub const FILE_SIZE_LIMIT: &str = "FileSizeLimit";
+    /// The limit on open files is too low for the plan.
+    pub const TOO_MANY_OPEN_FILES: &str = "TooManyOpenFiles";
     /// A bug of ArrayJob: a panic, or a refused request that a correct program does not send.
     pub const INTERNAL_ERROR: &str = "InternalError";
     /// Servers ended by themselves more often than `backoffLimit` permits.
@@ -287,6 +291,10 @@ pub struct Observed {
     pub servers: Vec<Seen>,
     /// Number of restarts of servers that ended by themselves.
     pub restarts: u32,
+    /// Most kills of one server for lack of memory; 0 if the fleet does not count them.
+    pub oom_kills: u32,
+    /// Number of servers whose certificates the loop does not trust. They are observed as [`Seen::Starting`].
+    pub untrusted: usize,
 }
 
 impl Observed {

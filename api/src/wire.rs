@@ -163,6 +163,10 @@ pub struct Startup {
     pub scratch: Option<String>,
     /// Why the previous server with this number ended; `None` for the first start.
     pub after: Option<String>,
+    /// The time of the command, in milliseconds of Unix time. All servers continue this clock, so that a step of the system's clock does
+    /// not change a duration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unix_ms: Option<u64>,
 }
 
 #[cfg(test)]

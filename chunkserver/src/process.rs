@@ -3,6 +3,7 @@
 use crate::compute::Compute;
 use crate::server::{self, Key};
 use crate::worker::{Environment, Worker};
+use crate::{clock, limits};
 use api::phase::BootId;
 use api::wire::{Ready, Startup};
 use std::hash::{BuildHasher as _, RandomState};
@@ -35,14 +36,23 @@ pub enum Error {
     Http(#[from] reqwest::Error),
 }
 
+/// Makes the kernel end this process with its parent. The end of standard input does the same, but a stopped process does not read.
+fn end_with_parent() {
+    // The system may refuse; standard input ends in any case.
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+}
+
 /// Runs until standard input ends.
 ///
 /// # Errors
 /// When it cannot start.
 pub fn run() -> Result<(), Error> {
+    end_with_parent();
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Error::Pipe)?;
     let startup: Startup = serde_json::from_str(&line).map_err(Error::Startup)?;
+    startup.unix_ms.into_iter().for_each(clock::set_unix_ms);
     transport::crypto::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
     let compute = Compute::new(startup.threads)?;
@@ -56,6 +66,7 @@ pub fn run() -> Result<(), Error> {
 }
 
 async fn serve(worker: Arc<Worker>, key: Key) -> Result<(), Error> {
+    let _signal = limits::survive_large_files();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Runtime)?;
     let address = listener.local_addr().map_err(Error::Runtime)?.to_string();
     let ready = Ready { address, boot: worker.boot.clone() };

@@ -7,6 +7,7 @@ mod tests;
 pub use settings::{Ports, Settings, SettingsError};
 
 use crate::compute::Compute;
+use crate::limits;
 use crate::process::boot_id;
 use crate::server::{self, Key};
 use crate::worker::{Environment, Worker};
@@ -154,6 +155,7 @@ async fn serve(settings: &Settings) -> Result<(), Error> {
     // The first process of a container receives only signals that it handles.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+    let _signal = limits::survive_large_files();
     let server = Server::bind(settings)?;
     let at = server.addresses();
     let (peers, readers, metrics) = (at.peers.port(), at.readers.port(), at.metrics.port());

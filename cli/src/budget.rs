@@ -1,7 +1,9 @@
 //! Memory and processors that a job may use on this machine, or in this container.
 
 use crate::error::Error;
-use api::plan::{Allowance, Budget};
+use api::job::Job;
+use api::phase::reason;
+use api::plan::{Allowance, Budget, Plan};
 
 /// Part of the available memory that a job may plan with. The rest is for the system and the file cache.
 const SHARE: f64 = 0.9;
@@ -18,6 +20,33 @@ pub(crate) fn here() -> Budget {
         memory = memory.min(limit);
     }
     Budget { memory: Allowance::Shared((memory as f64 * SHARE) as u64), cores }
+}
+
+/// Open files of a program beside its connections: standard streams, the runtime, listeners, logs, a few files.
+const OWN_FILES: u64 = 32;
+/// Open files for each server in the command: two pipes, and connections for progress and for readers.
+const FILES_OF_SERVER: u64 = 8;
+/// Connections of a server to each peer, in both directions, and of readers.
+const FILES_OF_PEER: u64 = 4;
+
+/// Checks that every process of the job may open the files and connections that the plan needs. Without the check, connections would fail and
+/// be retried.
+///
+/// # Errors
+/// The limit is too low.
+pub(crate) fn check_open_files(job: &Job, plan: &Plan, limit: Option<u64>) -> Result<(), Error> {
+    let servers = plan.partition.servers as u64;
+    let command = OWN_FILES + FILES_OF_SERVER * servers;
+    let server = OWN_FILES + job.concurrency as u64 + FILES_OF_PEER * servers;
+    let needed = command.max(server);
+    match limit.filter(|&limit| limit < needed) {
+        None => Ok(()),
+        Some(limit) => Err(Error::Refused(format!(
+            "{}: the job needs {needed} open files in one process, and the limit is {limit}; raise the limit (ulimit -Hn), or use fewer \
+             servers or a smaller load.concurrency",
+            reason::TOO_MANY_OPEN_FILES
+        ))),
+    }
 }
 
 /// Parses the value of `--memory` into bytes.

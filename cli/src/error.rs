@@ -118,8 +118,8 @@ impl Error {
         })
     }
 
-    /// The error and its causes in one line.
+    /// The error and its causes in one line, and what to do about a limit of the system.
     pub fn sentence(&self) -> String {
-        api::words::chain(self)
+        format!("{}{}", api::words::chain(self), chunkserver::limits::advice(self))
     }
 }

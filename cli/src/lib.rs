@@ -6,6 +6,7 @@ pub mod error;
 mod budget;
 mod console;
 mod files;
+mod leftovers;
 mod manifest;
 mod probe;
 mod progress;

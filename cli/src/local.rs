@@ -1,9 +1,11 @@
 //! A job on this machine: the loop of turns over chunk servers that run as processes.
 
 mod advertisement;
+mod losses;
 mod processes;
 
 pub(crate) use advertisement::Advertisement;
+pub(crate) use losses::Losses;
 pub(crate) use processes::Processes;
 
 use crate::error::Error;
@@ -11,8 +13,8 @@ use crate::paste::{Paste, Readable};
 use crate::progress::Progress;
 use api::Budget;
 use api::next_step::Step;
-use api::phase::Seen;
 use crds::ArrayJob;
+use operator::fleet::Fleet as _;
 use operator::report::report;
 use operator::turn::{Turn, TurnMode, prepare, turn};
 use operator::validate::Platform;
@@ -36,6 +38,7 @@ pub(crate) struct LocalJob {
     pub(crate) processes: Processes,
     pub(crate) progress: Progress,
     pub(crate) advertisement: Advertisement,
+    pub(crate) losses: Losses,
 }
 
 impl LocalJob {
@@ -55,7 +58,7 @@ impl LocalJob {
                 Some(Err(failure)) => return Err(Error::Job(failure.clone())),
                 // A repeated step waits too: its server is not ready yet.
                 None if turn.step == Step::Wait || before.as_ref() == Some(&turn.step) => {
-                    self.processes.servers.client.wait_for_change(&turn.observed, COMPUTE_INTERVAL).await;
+                    self.wait(&turn, COMPUTE_INTERVAL).await;
                 }
                 None => {}
             }
@@ -67,7 +70,7 @@ impl LocalJob {
     pub(crate) async fn keep(&mut self) -> Result<Infallible, Error> {
         loop {
             let turn = self.turn_after_end().await?;
-            self.processes.servers.client.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
+            self.wait(&turn, SERVE_INTERVAL).await;
         }
     }
 
@@ -79,7 +82,15 @@ impl LocalJob {
             if let Some(url) = self.new_url(&turn)? {
                 self.print_url(&url, arrays);
             }
-            self.processes.servers.client.wait_for_change(&turn.observed, SERVE_INTERVAL).await;
+            self.wait(&turn, SERVE_INTERVAL).await;
+        }
+    }
+
+    /// Waits until a server reports progress, becomes ready or ends, and at most about `interval`.
+    async fn wait(&self, turn: &Turn, interval: Duration) {
+        tokio::select! {
+            () = self.processes.servers.client.wait_for_change(&turn.observed, interval) => {}
+            () = self.processes.fleet.until_changed() => {}
         }
     }
 
@@ -96,12 +107,7 @@ impl LocalJob {
         let prepared = prepare(&self.manifest, &self.budget, Platform::Local);
         let (job, plan) = prepared.map_err(|source| Error::Invalid { path: self.name.clone(), source })?;
         let turn = turn(job, plan, &self.processes.fleet, &self.processes.servers, mode).await;
-        for (index, seen) in turn.observed.servers.iter().enumerate() {
-            if let Seen::Exited(reason) = seen {
-                self.progress
-                    .sentence(&format!("server {index} ended ({reason}) and is started again; the other servers keep their share"));
-            }
-        }
+        self.losses.report(&self.progress, &turn);
         let report = report(&turn);
         self.progress.update(&report.phases);
         self.progress.update(report.writing.as_slice());

@@ -9,6 +9,8 @@ use std::time::Instant;
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
+    // SAFETY: this is the first statement of the program, so that no other thread runs.
+    unsafe { chunkserver::environment::remove_empty_paths() };
     let started = Instant::now();
     // Help shows the name that the user typed: arrayjob, or kubectl arrayjob.
     let parsed = Cli::command().bin_name(cluster::program()).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    // Servers inherit the limit. A limit that stays too low is reported with the plan.
+    let _ = chunkserver::limits::raise_open_files();
     // Progress and errors are for everyone; logs need RUST_LOG.
     chunkserver::logs::start(LevelFilter::OFF);
     if matches!(cli.verb, Verb::ChunkServer) {
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
 }
 
 async fn execute(verb: Verb, started: Instant) -> Result<(), Error> {
+    let _signal = chunkserver::limits::survive_large_files();
     match verb {
         Verb::Run(args) => run::run(args, started).await,
         Verb::Serve(args) => run::run(args.into(), started).await,

@@ -66,6 +66,12 @@ impl Progress {
         }
     }
 
+    /// Writes one object with the seconds since the start; in JSON only.
+    pub(crate) fn event(&self, mut value: Value) {
+        value["seconds"] = self.started.elapsed().as_secs_f64().into();
+        self.object(&value);
+    }
+
     /// Writes the progress of every phase.
     pub(crate) fn update(&mut self, phases: &[PhaseReport]) {
         let seconds = self.started.elapsed().as_secs_f64();

@@ -2,7 +2,8 @@
 
 use crate::args::{ProgressKind, Run};
 use crate::error::Error;
-use crate::local::{Advertisement, LocalJob, Processes};
+use crate::leftovers::OutputLocks;
+use crate::local::{Advertisement, LocalJob, Losses, Processes};
 use crate::out::Out;
 use crate::outcome::Outcome;
 use crate::paste::Readable;
@@ -10,7 +11,7 @@ use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::signals::interrupted;
 use crate::{budget, manifest};
-use api::job::{Job, Storage};
+use api::job::{Job, Output, Storage};
 use api::phase::{Failure, reason};
 use api::plan::{Allowance, Plan};
 use chunkserver::objects::Access;
@@ -21,7 +22,8 @@ use operator::report::report;
 use operator::turn::prepare;
 use operator::validate::Platform;
 use serde_json::json;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The settings of a run beyond its manifest.
@@ -72,12 +74,15 @@ pub(crate) async fn run_manifest(
         budget.memory = Allowance::Shared(bytes);
     }
     let (mut job, mut plan) = prepare(&manifest, &budget, Platform::Local).map_err(invalid)?;
+    // Dropped after `out`: the lock is the mark of an incomplete output.
+    let _locks = OutputLocks::new(&job.uid, output_folders(&job, settings.out.as_deref()));
     let out = settings.out.as_deref().map(|folder| Out::new(folder, &job)).transpose()?;
     if let Some(out) = &out {
         manifest.spec.outputs.extend(out.outputs(&job, &plan));
         (job, plan) = prepare(&manifest, &budget, Platform::Local).map_err(invalid)?;
     }
     check_writable(&job)?;
+    budget::check_open_files(&job, &plan, chunkserver::limits::open_files())?;
     let mut local = LocalJob {
         manifest,
         budget,
@@ -85,6 +90,7 @@ pub(crate) async fn run_manifest(
         processes: Processes::new(&plan)?,
         progress: Progress::new(settings.progress, settings.started),
         advertisement: Advertisement::new(&job.name, settings.serve),
+        losses: Losses::default(),
     };
     print_plan(&local.progress, &job, &plan);
     let result = tokio::select! {
@@ -142,12 +148,28 @@ fn deadline_exceeded(seconds: u64) -> Error {
     })
 }
 
+/// The folders of all incomplete outputs. Creates the parent of DIR.
+fn output_folders(job: &Job, out: Option<&Path>) -> BTreeSet<PathBuf> {
+    let out = out.and_then(|folder| std::path::absolute(folder).ok());
+    if let Some(parent) = out.as_deref().and_then(Path::parent) {
+        // A failure is reported when DIR is created.
+        let _ = std::fs::create_dir_all(parent);
+    }
+    let paths = job.outputs.iter().filter_map(local_path).chain(out);
+    paths.filter_map(|path| path.parent().map(Path::to_owned)).collect()
+}
+
+/// The path of an output on this machine; `None` for an object store.
+fn local_path(output: &Output) -> Option<PathBuf> {
+    let url = url::Url::parse(&output.url).ok().filter(|url| url.scheme() == "file")?;
+    url.to_file_path().ok()
+}
+
 /// Checks before the start that the folder of every output file is writable.
 fn check_writable(job: &Job) -> Result<(), Error> {
     for output in &job.outputs {
-        let url = url::Url::parse(&output.url).ok().filter(|url| url.scheme() == "file");
         // Object stores report their own errors when the servers write.
-        let Some(path) = url.and_then(|url| url.to_file_path().ok()) else { continue };
+        let Some(path) = local_path(output) else { continue };
         let folder = path.parent().unwrap_or(&path);
         tempfile::tempfile_in(folder).map_err(|source| Error::Write { path: path.clone(), source })?;
         if path.is_dir() && !output.is_zarr() {

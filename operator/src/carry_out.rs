@@ -43,11 +43,10 @@ fn first_refusal(responses: Vec<Result<(), server_client::Error>>) -> Result<(),
 }
 
 fn cannot_start(error: &fleet::Error) -> Failure {
-    if let fleet::Error::Refused(failure) = error {
-        return failure.clone();
+    match error {
+        fleet::Error::Refused(failure) => failure.clone(),
+        fleet::Error::Start { .. } => Failure { reason: reason::SERVER_START_FAILED.into(), message: error.to_string() },
     }
-    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-    Failure { reason: reason::SERVER_START_FAILED.into(), message: format!("{error}{cause}") }
 }
 
 /// No response and a conflict are temporary: the server is being replaced. Any other refusal is permanent.

@@ -7,6 +7,7 @@ pub mod process;
 use api::phase::{Failure, Seen};
 use api::plan::ServerId;
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The reason of a replacement: the server runs and does not respond.
@@ -31,16 +32,24 @@ pub enum ServerState {
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "each message states it")]
 pub enum Error {
-    #[error("cannot start server {}", id.0)]
-    Start {
-        id: ServerId,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("server {} started and did not report its address", id.0)]
-    NoResponse { id: ServerId },
+    #[error("cannot start server {}: {}", id.0, refusal(program, cause))]
+    Start { id: ServerId, program: PathBuf, cause: std::io::Error },
     #[error("{}", .0.message)]
     Refused(Failure),
+}
+
+/// Why the system does not start a program, and what to do.
+fn refusal(program: &Path, cause: &std::io::Error) -> String {
+    use nix::errno::Errno;
+    let program = program.display();
+    match cause.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT) => format!("the program {program} does not exist; install arrayjob again"),
+        Some(Errno::EMFILE) => format!("{cause}; raise the limit on open files (ulimit -n)"),
+        Some(Errno::ENFILE) => format!("{cause}; the whole system has too many open files"),
+        Some(Errno::EAGAIN) => format!("{cause}; raise the limit on processes (ulimit -u, or pids.max of the control group)"),
+        Some(Errno::ENOMEM) => format!("{cause}; free memory, or run fewer servers"),
+        _ => format!("{program}: {cause}"),
+    }
 }
 
 /// A fleet of servers.
@@ -51,12 +60,22 @@ pub trait Fleet {
     /// Number of restarts of servers that ended by themselves.
     fn restarts(&self) -> u32;
 
+    /// Most processes of one server that the kernel killed for lack of memory. 0 for a fleet that reports such a kill as an end only.
+    fn oom_kills(&self) -> u32 {
+        0
+    }
+
+    /// Waits until a server becomes ready or ends after the last observation. A fleet without such reports never completes.
+    fn until_changed(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// The observation of a server that accepts requests and does not respond.
     fn unresponsive(&self) -> Seen {
         Seen::Exited(NO_RESPONSE.into())
     }
 
-    /// Starts these servers. A started server replaces an ended or lost one.
+    /// Starts these servers. A started server replaces an ended or lost one. Does not wait until the servers are ready.
     ///
     /// # Errors
     /// If a server cannot be started, now or later.

@@ -50,7 +50,10 @@ pub async fn load(client: &Client, namespace: &str) -> Result<MasterKey, Error> 
         ..Secret::default()
     };
     match api.create(&PostParams::default(), &secret).await {
-        Ok(_) => Ok(MasterKey::new(&bytes)),
+        Ok(_) => {
+            tracing::warn!(secret = SECRET, "there was no key: the operator created one; the servers of earlier jobs do not accept it");
+            Ok(MasterKey::new(&bytes))
+        }
         // Another operator created the Secret first.
         Err(kube::Error::Api(status)) if status.code == 409 => read(&api.get(SECRET).await?),
         Err(error) => Err(error.into()),

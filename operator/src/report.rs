@@ -49,8 +49,9 @@ pub struct Report {
     pub writing: Option<PhaseReport>,
     /// Number of written outputs, and of all outputs.
     pub outputs: (usize, usize),
-    /// Start of the first unit of work, in milliseconds of Unix time.
-    pub started_ms: Option<u64>,
+    /// Seconds from the start of the first unit of work to the end of the last completed unit, by the clocks of the servers. `None` before.
+    /// A step of the operator's clock has no effect.
+    pub work_seconds: Option<f64>,
     /// The last error that a server still retries.
     pub last_error: Option<Failure>,
 }
@@ -59,13 +60,14 @@ pub struct Report {
 pub fn report(turn: &Turn) -> Report {
     let total = Total::of(&turn.job, &turn.plan.partition, turn.observed.progress());
     let outputs = turn.job.outputs.len();
+    let work_seconds = total.seconds();
     Report {
         phases: total.phases.iter().map(PhaseReport::from).collect(),
         frames_blank: total.blank,
         peak_rss_bytes: total.peak_rss_bytes,
         servers_up: turn.observed.progress().count(),
         restarts: turn.observed.restarts,
-        started_ms: total.started_ms,
+        work_seconds,
         last_error: total.last_error.map(|(_, failure)| failure),
         writing: (outputs > 0).then(|| PhaseReport::from(&total.writing)),
         outputs: (total.written.len(), outputs),

@@ -53,6 +53,20 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::NoResponse { source, .. } if source.is_timeout())
     }
+
+    /// Whether a server has a certificate that another authority signed.
+    pub fn is_untrusted(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if is_invalid_certificate(error) {
+                return true;
+            }
+            // An I/O error that contains another error has the source of that error.
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            next = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source());
+        }
+        false
+    }
 }
 
 impl ServerClient {
@@ -202,6 +216,10 @@ impl ServerClient {
 /// A request about a job, which only this start of a server may accept.
 fn about(request: reqwest::RequestBuilder, uid: &str, generation: u64, boot: &BootId) -> reqwest::RequestBuilder {
     request.header(wire::UID_HEADER, uid).header(wire::GENERATION_HEADER, generation).header(wire::BOOT_HEADER, &boot.0)
+}
+
+fn is_invalid_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn client() -> reqwest::ClientBuilder {

@@ -30,7 +30,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let observed = Observed { servers: vec![Seen::Absent; 3], restarts: 0 };
+        let observed = Observed { servers: vec![Seen::Absent; 3], restarts: 0, oom_kills: 0, untrusted: 0 };
         Self { observed, starts: 0, lags: vec![0], away: vec![(0, None); 3], goals: vec![Phase::Load; 3] }
     }
 
@@ -247,6 +247,19 @@ fn a_server_that_restarts_in_place_is_assigned_again_and_its_peers_get_its_boot_
     assert_eq!(ids.len(), 3);
     let (_, progress) = world.observed.progress().nth(1).unwrap();
     assert_eq!(assignment.peers[1].as_ref().unwrap().boot, progress.boot);
+}
+
+#[test]
+fn a_second_kill_for_lack_of_memory_fails_the_job_before_all_restarts_are_used() {
+    let (job, mut world) = (job(), World::new());
+    let plan = plan(&job);
+    world.observed.servers[1] = Seen::Exited("killed by the kernel".into());
+    world.observed.oom_kills = 1;
+    assert_eq!(next_step(&job, &plan, &world.observed), Step::Launch(plan.ids().collect()));
+    (world.observed.oom_kills, world.observed.restarts) = (2, 1);
+    let Step::Fail(failure) = next_step(&job, &plan, &world.observed) else { panic!("the job continues") };
+    assert_eq!(failure.reason, reason::INSUFFICIENT_MEMORY);
+    assert!(failure.message.contains("2 times") && failure.message.contains("killed by the kernel"), "{}", failure.message);
 }
 
 /// Turns with faults.

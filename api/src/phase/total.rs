@@ -20,6 +20,8 @@ pub struct Total {
     pub peak_rss_bytes: u64,
     /// Start of the first unit of work, in milliseconds of Unix time; `None` before.
     pub started_ms: Option<u64>,
+    /// End of the last completed unit of work, in milliseconds of Unix time; `None` before.
+    pub ended_ms: Option<u64>,
     /// The failure of the first server that failed.
     pub failure: Option<(ServerId, Failure)>,
     /// The error of the first server that retries.
@@ -27,10 +29,16 @@ pub struct Total {
 }
 
 impl Total {
+    /// Seconds from the start of the first unit to the end of the last completed unit, by the clocks of the servers; `None` before.
+    pub fn seconds(&self) -> Option<f64> {
+        Some(self.ended_ms?.saturating_sub(self.started_ms?) as f64 / 1000.0)
+    }
+
     /// Adds up the progress of `servers`. The caller leaves out servers whose progress belongs to another assignment.
     pub fn of<'a>(job: &Job, partition: &Partition, servers: impl IntoIterator<Item = (ServerId, &'a Progress)>) -> Self {
         let servers: Vec<(ServerId, &Progress)> = servers.into_iter().collect();
         let all = || servers.iter().map(|&(_, progress)| progress);
+        let units = || all().flat_map(|progress| &progress.phases);
         let (frames, bands) = (partition.frames as u64, partition.bands() as u64);
         let work = [
             (Phase::Load, frames),
@@ -48,7 +56,8 @@ impl Total {
             written: all().flat_map(|progress| &progress.written).filter(|of| of.stage.is_last()).map(|of| of.output).collect(),
             blank,
             peak_rss_bytes: all().map(|progress| progress.peak_rss_bytes).sum(),
-            started_ms: all().flat_map(|progress| &progress.phases).map(|phase| phase.started_ms).filter(|&ms| ms > 0).min(),
+            started_ms: units().map(|phase| phase.started_ms).filter(|&ms| ms > 0).min(),
+            ended_ms: units().map(|phase| phase.ended_ms).filter(|&ms| ms > 0).max(),
             failure: first(|progress| progress.failure.as_ref()),
             last_error: first(|progress| progress.last_error.as_ref()),
         }
@@ -95,7 +104,7 @@ mod tests {
         let expected = PhaseProgress { phase: Phase::Load, done: 7, total: 100, bytes: 70, retries: 2, started_ms: 100, ended_ms: 900 };
         assert_eq!((&total.phases[0], total.phases[0].seconds()), (&expected, 0.8));
         assert_eq!((total.phases[2].started_ms, total.phases[2].seconds()), (0, 0.0), "no unit of Fft has started");
-        assert_eq!(total.started_ms, Some(100));
+        assert_eq!((total.started_ms, total.ended_ms, total.seconds()), (Some(100), Some(900), Some(0.8)));
     }
 
     #[test]
@@ -104,7 +113,7 @@ mod tests {
         let total = total(&Job { recenter, fft: None, ..job(100, 30, 20) }, &[]);
         let left: Vec<(Phase, u64, u64)> = total.phases.iter().map(|phase| (phase.phase, phase.done, phase.total)).collect();
         assert_eq!(left, [(Phase::Load, 0, 100), (Phase::Recenter, 0, 100)]);
-        assert_eq!((total.started_ms, total.writing.total, total.failure), (None, 0, None));
+        assert_eq!((total.started_ms, total.seconds(), total.writing.total, total.failure), (None, None, 0, None));
     }
 
     #[test]

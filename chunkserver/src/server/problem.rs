@@ -107,6 +107,7 @@ impl From<worker::Error> for Problem {
             worker::Error::NoSuchServer(_) | worker::Error::Template(_) => (StatusCode::BAD_REQUEST, Some(reason::INTERNAL_ERROR)),
             worker::Error::Source(_) => (StatusCode::BAD_REQUEST, Some(reason::SOURCE_UNAVAILABLE)),
             worker::Error::Store(store::Error::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::DISK_FULL)),
+            worker::Error::Store(store::Error::FileSizeLimit { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::FILE_SIZE_LIMIT)),
             worker::Error::Store(store::Error::Map { .. } | store::Error::Scratch { .. }) | worker::Error::NoScratch => {
                 (StatusCode::INSUFFICIENT_STORAGE, Some(reason::STORE_FAILED))
             }
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_scratch_disk_has_its_own_reason_and_states_the_sizes() {
+    async fn a_refused_scratch_file_has_the_reason_of_the_refusal_and_states_the_sizes() {
         let full = store::Error::DiskFull { bytes: 4096, available: 12, folder: "/scratch".into() };
         let response = Problem::from(worker::Error::Store(full)).into_response();
         assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
@@ -163,5 +164,7 @@ mod tests {
         let problem: api::wire::Problem = serde_json::from_slice(&body).unwrap();
         assert_eq!(problem.reason.as_deref(), Some(reason::DISK_FULL));
         assert!(problem.error.contains("4096 bytes are needed in /scratch, 12 are free"), "{}", problem.error);
+        let limited = store::Error::FileSizeLimit { bytes: 4096, limit: 512, folder: "/scratch".into() };
+        assert_eq!(Problem::from(worker::Error::Store(limited)).reason, Some(reason::FILE_SIZE_LIMIT));
     }
 }

@@ -1,10 +1,10 @@
 //! Counters of a share's progress. Tasks update the counters; requests for progress read them.
 
+use crate::clock::unix_ms;
 use api::phase::{Failure, Phase, PhaseProgress, Writing};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// Counters of one phase.
@@ -28,14 +28,14 @@ impl Counter {
     /// Records the start of a unit.
     pub fn start(&self) {
         if self.started_ms.load(Ordering::Relaxed) == 0 {
-            let _ = self.started_ms.compare_exchange(0, now_ms(), Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self.started_ms.compare_exchange(0, unix_ms(), Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
     /// Records finished units. Returns true after the last unit.
     pub fn done(&self, units: usize, bytes: u64) -> bool {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.ended_ms.fetch_max(now_ms(), Ordering::Relaxed);
+        self.ended_ms.fetch_max(unix_ms(), Ordering::Relaxed);
         // Release: a reader of the count also sees the data of the counted units.
         self.done.fetch_add(units as u64, Ordering::AcqRel) + units as u64 == self.total
     }
@@ -180,8 +180,4 @@ impl Counters {
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

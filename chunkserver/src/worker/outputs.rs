@@ -9,6 +9,7 @@ mod sink;
 pub use file::write_whole;
 
 use super::Worker;
+use crate::limits;
 use crate::objects::{self, Access};
 use crate::results;
 use crate::share::Share;
@@ -68,11 +69,11 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>, writing: Writing
             share.counters.finish_writing(writing);
             worker.notify();
         }
-        Err(error) => worker.fail(
-            &share,
-            reason::OUTPUT_WRITE_FAILED,
-            format!("output {} of {} failed: {}", objects::redacted(&output.url), output.select, chain(&error)),
-        ),
+        Err(error) => {
+            let reason = if limits::is_file_size(&error) { reason::FILE_SIZE_LIMIT } else { reason::OUTPUT_WRITE_FAILED };
+            let (url, select) = (objects::redacted(&output.url), &output.select);
+            worker.fail(&share, reason, format!("output {url} of {select} failed: {}{}", chain(&error), limits::advice(&error)));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use api::phase::{Phase, PhaseProgress, Vitals, Wait};
 use journal::Kind;
 use journal::system::{Usage, memory_limit_bytes, usage};
 use std::sync::{Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Lifetime of a sample. Within this time, the system is not queried again.
 const LIFETIME: Duration = Duration::from_millis(200);
@@ -27,7 +27,7 @@ impl UsageCache {
         {
             return (at_ms, usage);
         }
-        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let at_ms = crate::clock::unix_ms();
         let usage = usage();
         *latest = Some((Instant::now(), at_ms, usage));
         (at_ms, usage)

@@ -38,6 +38,20 @@ pub enum Error {
         /// The scratch folder.
         folder: PathBuf,
     },
+    /// The limit on the size of a file is too low for the scratch file.
+    #[error(
+        "a scratch file of {bytes} bytes is needed in {}, and the limit on the size of a file is {limit} bytes; raise the limit (ulimit -f), \
+         use more servers, or keep fewer arrays",
+        folder.display()
+    )]
+    FileSizeLimit {
+        /// Size of the file.
+        bytes: u64,
+        /// The limit, in bytes.
+        limit: u64,
+        /// The scratch folder.
+        folder: PathBuf,
+    },
     /// The scratch folder refuses the file.
     #[error("cannot create a scratch file of {bytes} bytes in {}", folder.display())]
     Scratch {

@@ -4,6 +4,7 @@
 use super::Error;
 use nix::errno::Errno;
 use nix::fcntl::posix_fallocate;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use std::fs::File;
 use std::io::Write as _;
@@ -15,9 +16,14 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Reserves `bytes` bytes of disk space for the empty `file` in `folder`, and sets the length of the file.
 ///
 /// # Errors
-/// [`Error::DiskFull`] when the file system has too little free space, [`Error::Scratch`] for any other refusal.
+/// [`Error::FileSizeLimit`] when the process may not write such a file, [`Error::DiskFull`] when the file system has too little free space,
+/// [`Error::Scratch`] for any other refusal.
 pub(crate) fn reserve(file: &File, bytes: usize, folder: &Path) -> Result<(), Error> {
     let full = |available| Error::DiskFull { bytes: bytes as u64, available, folder: folder.to_owned() };
+    // Beyond the limit, the reservation fails, and without a handler for SIGXFSZ the process ends.
+    if let Some(limit) = file_size_limit().filter(|&limit| limit < bytes as u64) {
+        return Err(Error::FileSizeLimit { bytes: bytes as u64, limit, folder: folder.to_owned() });
+    }
     // A reservation that fails half-way would fill the disk for a moment, which other processes would notice.
     if let Some(available) = available_bytes(folder).filter(|&available| available < bytes as u64) {
         return Err(full(available));
@@ -38,6 +44,11 @@ pub(crate) fn reserve(file: &File, bytes: usize, folder: &Path) -> Result<(), Er
 fn available_bytes(folder: &Path) -> Option<u64> {
     let found = statvfs(folder).ok()?;
     Some(found.blocks_available().saturating_mul(found.fragment_size()))
+}
+
+/// The largest file that this process may write, in bytes; `None` where the system does not report a limit.
+fn file_size_limit() -> Option<u64> {
+    getrlimit(Resource::RLIMIT_FSIZE).ok().map(|(soft, _)| soft)
 }
 
 fn write_zeros(mut file: &File, bytes: usize) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! Chunk servers as processes on this machine.
 
 use crate::error::Error;
+use crate::leftovers::Scratch;
 use api::geometry::human_bytes;
 use api::job::Storage;
 use api::phase::Seen;
@@ -20,7 +21,7 @@ pub(crate) struct Processes {
     /// The token of the job.
     key: String,
     /// The folder of scratch files, removed on drop.
-    _scratch: Option<tempfile::TempDir>,
+    _scratch: Option<Scratch>,
 }
 
 impl Processes {
@@ -32,10 +33,9 @@ impl Processes {
         let failed = |error: std::io::Error| Error::Start(error.into());
         transport::crypto::install_crypto();
         let program = std::env::current_exe().map_err(failed)?;
-        let scratch = (plan.storage == Storage::Disk)
-            .then(|| tempfile::Builder::new().prefix("arrayjob-scratch-").tempdir())
-            .transpose()
-            .map_err(failed)?;
+        let parent = std::path::absolute(std::env::temp_dir()).map_err(failed)?;
+        Scratch::sweep(&parent);
+        let scratch = (plan.storage == Storage::Disk).then(|| Scratch::new(&parent)).transpose().map_err(failed)?;
         if let Some(folder) = &scratch {
             check_disk(plan, folder.path())?;
         }
@@ -45,6 +45,7 @@ impl Processes {
             key: key.clone(),
             threads: plan.threads,
             scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
+            planned_bytes: plan.peak_bytes(),
         });
         let servers = Servers::new(ServerClient::new(key.clone()).map_err(|error| Error::Start(error.into()))?);
         Ok(Self { fleet, servers, key, _scratch: scratch })

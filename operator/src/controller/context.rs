@@ -11,7 +11,7 @@ use crds::{ArrayJob, ArrayJobStatus};
 use kube::runtime::events::Recorder;
 use kube::{Client, ResourceExt as _};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -66,8 +66,8 @@ pub(super) struct JobCache {
     pub(super) recent: Arc<RecentWrites>,
     pub(super) identities: Identities,
     pub(super) servers: Servers,
-    /// Whether this operator has applied Secret, Service and NetworkPolicy.
-    pub(super) children_ensured: AtomicBool,
+    /// When this operator last ensured Secret, Service and NetworkPolicy; `None` before the first time.
+    pub(super) children_ensured: Mutex<Option<Instant>>,
     /// Consecutive reconciliations that ended in an error.
     pub(super) errors: AtomicU32,
     pub(super) written: Mutex<Option<WrittenStatus>>,
@@ -103,7 +103,7 @@ impl Context {
             recent,
             identities,
             servers,
-            children_ensured: AtomicBool::new(false),
+            children_ensured: Mutex::new(None),
             errors: AtomicU32::new(0),
             written: Mutex::new(None),
         });

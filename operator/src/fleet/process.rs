@@ -1,18 +1,25 @@
 //! Chunk servers as processes on loopback. A server reads the key of the run from its standard input. When this process ends, the input is
 //! closed, and the server ends too.
 
+mod end;
+mod oom_kills;
+mod server;
+
 use super::{Error, Fleet, NO_RESPONSE, ServerState};
 use api::plan::ServerId;
-use api::wire::{Ready, Startup};
+use api::wire::Startup;
+use end::{End, Ends};
+use server::{Life, Server};
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// A server on loopback listens within milliseconds. The timeout allows for an overloaded machine.
+/// A server on loopback listens within milliseconds. The timeout allows for an overloaded machine. The fleet also retries for this time
+/// while the system has too few processes or files for another server.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options of the processes.
@@ -26,148 +33,149 @@ pub struct Options {
     pub threads: usize,
     /// Folder for scratch files.
     pub scratch: Option<PathBuf>,
+    /// Planned peak of the largest server, in bytes; for messages.
+    pub planned_bytes: u64,
 }
 
 /// A fleet of processes.
 #[derive(Debug)]
 pub struct ProcessFleet {
     options: Options,
-    servers: Mutex<Vec<Option<Server>>>,
+    ends: Arc<Ends>,
+    start_timeout: Duration,
+    slots: Mutex<Vec<Option<Slot>>>,
     restarts: AtomicU32,
+    /// Since when the system refuses another process.
+    refused_since: Mutex<Option<Instant>>,
+    /// The clock of the servers: a monotonic moment, and its Unix time in milliseconds.
+    clock: (Instant, u64),
+    /// Number of servers that became ready or ended.
+    changes: watch::Sender<u64>,
+    /// The number of changes at the last observation.
+    observed: AtomicU64,
 }
 
+/// The current process of one server.
 #[derive(Debug)]
-struct Server {
-    child: Child,
-    /// Kept open: the server ends when its input is closed.
-    _stdin: Option<ChildStdin>,
-    address: Option<String>,
-    ended: Option<String>,
+struct Slot {
+    server: Server,
+    /// Number of earlier processes that the kernel killed for lack of memory.
+    oom_kills: u32,
+}
+
+impl Slot {
+    /// Number of processes of this server that the kernel killed for lack of memory.
+    fn oom_kills(&self) -> u32 {
+        self.oom_kills + u32::from(matches!(self.server.life(), Life::Ended(End { out_of_memory: true, .. })))
+    }
 }
 
 impl ProcessFleet {
     /// A fleet without servers.
     pub fn new(options: Options) -> Self {
-        Self { options, servers: Mutex::new(Vec::new()), restarts: AtomicU32::new(0) }
+        let ends = Arc::new(Ends::new(&options));
+        Self {
+            options,
+            ends,
+            start_timeout: START_TIMEOUT,
+            slots: Mutex::new(Vec::new()),
+            restarts: AtomicU32::new(0),
+            refused_since: Mutex::new(None),
+            clock: (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)),
+            changes: watch::Sender::new(0),
+            observed: AtomicU64::new(0),
+        }
     }
 
-    /// Process ids of the servers that run, in order; for tests that kill them.
-    pub async fn process_ids(&self) -> Vec<Option<u32>> {
-        self.servers.lock().await.iter().map(|server| server.as_ref().and_then(|server| server.child.id())).collect()
+    fn slots(&self) -> MutexGuard<'_, Vec<Option<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The end of the last process of server `id`; `None` before the first start.
-    async fn last_end(&self, id: ServerId) -> Option<String> {
-        let servers = self.servers.lock().await;
-        let before = servers.get(id.0)?.as_ref()?;
-        Some(before.ended.clone().unwrap_or_else(|| NO_RESPONSE.into()))
-    }
-
-    async fn start(&self, id: ServerId) -> Result<Server, Error> {
-        let failed = |source| Error::Start { id, source };
-        let (program, arguments) = self.options.command.split_first().ok_or_else(|| failed(std::io::Error::other("no command")))?;
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            // A terminal sends Ctrl-C to its whole process group; this process alone decides when servers end.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
+    /// Starts a process for server `id`. The process is not ready when this function returns.
+    fn start(&self, id: ServerId) -> std::io::Result<()> {
+        let mut slots = self.slots();
+        if slots.len() <= id.0 {
+            slots.resize_with(id.0 + 1, || None);
+        }
+        let before = slots[id.0].as_ref();
         let startup = Startup {
             key: self.options.key.clone(),
             threads: self.options.threads,
             scratch: self.options.scratch.as_ref().map(|folder| folder.to_string_lossy().into_owned()),
-            after: self.last_end(id).await,
+            after: before.map(|slot| match slot.server.life() {
+                Life::Ended(end) => end.text,
+                // The loop replaces a running server only if the server does not respond.
+                Life::Starting | Life::Up(_) => NO_RESPONSE.into(),
+            }),
+            unix_ms: Some(self.clock.1 + self.clock.0.elapsed().as_millis() as u64),
         };
-        let mut line = serde_json::to_string(&startup).map_err(|error| failed(error.into()))?;
-        line.push('\n');
-        let mut stdin = child.stdin.take();
-        if let Some(stdin) = &mut stdin {
-            stdin.write_all(line.as_bytes()).await.map_err(failed)?;
+        let server = Server::start(&self.options.command, &startup, self.start_timeout, &self.ends, &self.changes)?;
+        let oom_kills = before.map_or(0, Slot::oom_kills);
+        if slots[id.0].replace(Slot { server, oom_kills }).is_some() {
+            self.restarts.fetch_add(1, Ordering::Relaxed);
         }
-        let mut ready = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            let mut stdout = BufReader::new(stdout);
-            // Without an address, the parse below fails, and the process is killed.
-            let _ = tokio::time::timeout(START_TIMEOUT, stdout.read_line(&mut ready)).await;
-        }
-        match serde_json::from_str::<Ready>(&ready) {
-            Ok(ready) => Ok(Server { child, _stdin: stdin, address: Some(ready.address), ended: None }),
-            Err(_) => {
-                let _ = child.start_kill();
-                Err(Error::NoResponse { id })
-            }
-        }
+        Ok(())
     }
+
+    /// Whether the fleet tries again after a refusal of the system.
+    fn may_retry(&self, refusal: &std::io::Error) -> bool {
+        let mut since = self.refused_since.lock().unwrap_or_else(PoisonError::into_inner);
+        is_temporary(refusal) && since.get_or_insert_with(Instant::now).elapsed() < self.start_timeout
+    }
+}
+
+/// Whether the system may start the process later: too many processes or open files, or too little memory.
+fn is_temporary(refusal: &std::io::Error) -> bool {
+    use nix::errno::Errno;
+    let errno = refusal.raw_os_error().map(Errno::from_raw);
+    refusal.kind() == ErrorKind::Interrupted || matches!(errno, Some(Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
 }
 
 impl Fleet for ProcessFleet {
     async fn observe(&self, count: usize) -> Vec<ServerState> {
-        let mut servers = self.servers.lock().await;
-        servers.resize_with(count, || None);
-        servers.iter_mut().map(|server| server.as_mut().map_or(ServerState::Absent, Server::state)).collect()
+        // Read before the states: a change after this line ends the next wait.
+        self.observed.store(*self.changes.borrow(), Ordering::Relaxed);
+        let mut slots = self.slots();
+        slots.resize_with(count, || None);
+        slots.iter().map(|slot| slot.as_ref().map_or(ServerState::Absent, |slot| slot.server.state())).collect()
     }
 
     fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::Relaxed)
     }
 
+    fn oom_kills(&self) -> u32 {
+        self.slots().iter().flatten().map(Slot::oom_kills).max().unwrap_or(0)
+    }
+
+    async fn until_changed(&self) {
+        let seen = self.observed.load(Ordering::Relaxed);
+        // The sender lives as long as `self`.
+        let _ = self.changes.subscribe().wait_for(|&changes| changes != seen).await;
+    }
+
     async fn ensure(&self, ids: &[ServerId]) -> Result<(), Error> {
-        let started = futures_util::future::join_all(ids.iter().map(|&id| self.start(id))).await;
-        let mut servers = self.servers.lock().await;
-        for (&id, server) in ids.iter().zip(started) {
-            if servers.len() <= id.0 {
-                servers.resize_with(id.0 + 1, || None);
-            }
-            let again = servers[id.0].is_some();
-            servers[id.0] = Some(server?);
-            if again {
-                self.restarts.fetch_add(1, Ordering::Relaxed);
+        for &id in ids {
+            match self.start(id) {
+                Ok(()) => *self.refused_since.lock().unwrap_or_else(PoisonError::into_inner) = None,
+                // The state of the server stays, so the next turn tries again.
+                Err(refusal) if self.may_retry(&refusal) => tracing::debug!(server = id.0, %refusal, "the start is retried"),
+                Err(cause) => {
+                    let program = self.options.command.first().cloned().unwrap_or_default();
+                    return Err(Error::Start { id, program, cause });
+                }
             }
         }
         Ok(())
     }
 
     async fn remove(&self) {
-        let mut servers = std::mem::take(&mut *self.servers.lock().await);
-        for server in servers.iter_mut().flatten() {
-            // The only error is that the process has ended.
-            let _ = server.child.start_kill();
-        }
-        for server in servers.iter_mut().flatten() {
-            let _ = server.child.wait().await;
-        }
+        let slots = std::mem::take(&mut *self.slots());
+        // All processes get the signal before the first wait.
+        let ends: Vec<_> = slots.into_iter().flatten().map(|slot| slot.server.stop()).collect();
+        futures_util::future::join_all(ends).await;
     }
 }
 
-impl Server {
-    fn state(&mut self) -> ServerState {
-        if self.ended.is_none() {
-            match self.child.try_wait() {
-                Ok(None) => {}
-                Ok(Some(status)) => self.ended = Some(describe(status)),
-                Err(error) => self.ended = Some(error.to_string()),
-            }
-        }
-        match (&self.ended, &self.address) {
-            (Some(why), _) => ServerState::Exited(why.clone()),
-            (None, Some(address)) => ServerState::Up(address.clone()),
-            (None, None) => ServerState::Starting,
-        }
-    }
-}
-
-/// The end of a process, for error messages.
-fn describe(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return match signal {
-            9 => "killed by signal 9, perhaps for lack of memory".into(),
-            other => format!("killed by signal {other}"),
-        };
-    }
-    status.code().map_or_else(|| "ended".into(), |code| format!("exit code {code}"))
-}
+#[cfg(test)]
+mod tests;

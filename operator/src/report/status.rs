@@ -64,7 +64,7 @@ pub fn status(before: &ArrayJobStatus, input: &StatusInput, now: Timestamp) -> A
     // The numbers of a complete job stay; a replaced server that computes its share again does not change them.
     if let (Some(report), false) = (&input.report, matches!(super::conditions::ended(&before.conditions), Some(Ok(_)))) {
         after.phases = report.phases.iter().map(phase).collect();
-        let mut progress = progress(report, matches!(ended, Some(Ok(_))), now);
+        let mut progress = progress(report, matches!(ended, Some(Ok(_))));
         if let Some(before) =
             before.progress.as_ref().filter(|before| (before.bytes, &before.percent) == (progress.bytes, &progress.percent))
         {
@@ -113,7 +113,7 @@ fn phase(phase: &PhaseReport) -> PhaseStatus {
     }
 }
 
-fn progress(report: &Report, complete: bool, now: Timestamp) -> ProgressStatus {
+fn progress(report: &Report, complete: bool) -> ProgressStatus {
     let share = |phase: &PhaseReport| (phase.done as f64 / phase.total.max(1) as f64).min(1.0);
     let phases = report.phases.len().max(1) as f64;
     let done = if complete { 1.0 } else { report.phases.iter().map(share).sum::<f64>() / phases };
@@ -126,10 +126,8 @@ fn progress(report: &Report, complete: bool, now: Timestamp) -> ProgressStatus {
     // The rate of the current phase, or of the last phase if all phases are done.
     let rated_phase = current.or(report.phases.last());
     let rate = rated_phase.filter(|phase| phase.seconds > 0.0).map_or(0, |phase| (phase.bytes as f64 / phase.seconds) as u64);
-    let eta_seconds = report.started_ms.filter(|_| !complete && done > 0.02).map(|started| {
-        let elapsed = (now.as_millisecond() - started as i64).max(0) as f64 / 1000.0;
-        (elapsed * (1.0 - done) / done).ceil() as u64
-    });
+    let elapsed = report.work_seconds.filter(|_| !complete && done > 0.02);
+    let eta_seconds = elapsed.map(|elapsed| (elapsed * (1.0 - done) / done).ceil() as u64);
     ProgressStatus {
         // A job that is not complete shows at most 99 %.
         percent: format!("{}%", if complete { 100 } else { ((done * 100.0) as u64).min(99) }),

@@ -18,7 +18,7 @@ use operator::fleet::kubernetes::names::PEER_PORT;
 use operator::identity::MasterKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,6 +37,8 @@ pub(crate) struct FakeServers {
     cluster: Cluster,
     inner: Arc<Mutex<HashMap<String, Running>>>,
     probe: Arc<Mutex<Result<Probed, Problem>>>,
+    /// Names of pods whose servers do not start.
+    held: Arc<Mutex<HashSet<String>>>,
     /// Units of work that each server completes before it waits.
     units: Arc<AtomicU64>,
 }
@@ -74,6 +76,7 @@ impl FakeServers {
             cluster: cluster.clone(),
             inner: Arc::default(),
             probe: Arc::new(Mutex::new(probe)),
+            held: Arc::default(),
             units: Arc::new(AtomicU64::new(u64::MAX)),
         };
         let kubelet = servers.clone();
@@ -96,6 +99,11 @@ impl FakeServers {
         self.units.store(units, Ordering::Relaxed);
     }
 
+    /// The server of this pod does not start.
+    pub(crate) fn hold(&self, pod: &str) {
+        self.held.lock().unwrap().insert(pod.to_owned());
+    }
+
     /// Sets the probed first frame.
     pub(crate) fn first_frame(&self, frame: Result<FrameSpec, Problem>) {
         *self.probe.lock().unwrap() = frame.map(|frame| Probed { frame, array: None });
@@ -113,7 +121,7 @@ impl FakeServers {
         self.lock().retain(|uid, _| pods.contains_key(uid));
         for (uid, name) in pods {
             let new = self.cluster.get("pods", &name).is_some_and(|pod| pod["status"].is_null());
-            if new && !self.lock().contains_key(&uid) {
+            if new && !self.lock().contains_key(&uid) && !self.held.lock().unwrap().contains(&name) {
                 self.run(uid, &name).await;
             }
         }

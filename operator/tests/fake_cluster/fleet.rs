@@ -118,7 +118,7 @@ async fn a_pod_that_an_earlier_operator_created_is_adopted() {
 async fn a_pod_of_another_owner_is_not_deleted_and_fails_the_job() {
     let fixture = Fixture::new();
     fixture.cluster.put("pods", pod("stack-1", &json!({"app": "database"})));
-    let plan_of_three = Observed { servers: vec![Seen::Absent; 3], restarts: 0 };
+    let plan_of_three = Observed { servers: vec![Seen::Absent; 3], restarts: 0, oom_kills: 0, untrusted: 0 };
     let launch = Step::Launch((0..3).map(ServerId).collect());
     transport::crypto::install_crypto();
     let servers = Servers::new(ServerClient::new(String::new()).unwrap());

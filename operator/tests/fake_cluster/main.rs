@@ -6,6 +6,7 @@ mod api_server;
 mod operator;
 mod responses;
 
+mod children;
 mod crash;
 mod deadlines;
 mod fake_servers;

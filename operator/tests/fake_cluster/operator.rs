@@ -37,13 +37,18 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(cluster: &Cluster) -> Self {
+        Self::with_key(cluster, &KEY)
+    }
+
+    /// An operator with this key.
+    pub(crate) fn with_key(cluster: &Cluster, key: &[u8; 32]) -> Self {
         transport::crypto::install_crypto();
         let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
         health.lead();
         let (stop, stopped) = oneshot::channel::<()>();
         let options = controller::Options { settings: settings(), watch: None, instance: "test".into() };
         let shutdown = async move { drop(stopped.await) };
-        let work = controller::run(cluster.client(), options, MasterKey::new(&KEY), Arc::clone(&health), Arc::clone(&metrics), shutdown);
+        let work = controller::run(cluster.client(), options, MasterKey::new(key), Arc::clone(&health), Arc::clone(&metrics), shutdown);
         Self { task: tokio::spawn(work), stop: Some(stop), health, metrics }
     }
 

@@ -2,20 +2,24 @@
 
 use super::reconcile_context::ReconcileContext;
 use super::write_status::base_input;
-use crate::fleet::kubernetes::{KubernetesFleet, diagnose};
+use crate::fleet::kubernetes::{KubernetesFleet, diagnose, pod};
 use crate::report::conditions::{ConditionState, Facts};
 use crate::report::status::StatusInput;
 use crate::report::{Report, report};
 use crate::turn::Turn;
 use api::geometry::human_bytes;
 use api::phase::Seen;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Facts and report of a turn.
 pub(super) fn turn_input(ctx: &ReconcileContext<'_>, turn: &Turn, fleet: &KubernetesFleet) -> StatusInput {
     let report = report(turn);
     let pods = fleet.pods();
-    let stalled = diagnose::diagnose(pods.values().map(|pod| &**pod), ctx.now)
+    let stalled = diagnose::key_lost(turn.observed.untrusted)
+        .or_else(|| diagnose::diagnose(pods.values().map(|pod| &**pod), ctx.now))
         .or_else(|| ctx.cache.recent.create_error())
         .or_else(|| report.last_error.clone());
     let (up, desired) = (report.servers_up, turn.plan.partition.servers);
@@ -26,7 +30,8 @@ pub(super) fn turn_input(ctx: &ReconcileContext<'_>, turn: &Turn, fleet: &Kubern
     } else {
         ConditionState::false_because("ServerLost", format!("{up} of {desired} servers respond; the other servers are being replaced"))
     };
-    let recovering = up < desired && (work_begun(turn) || ctx.was_ready());
+    // A server that starts for the first time after another server has begun to work is not a lost one.
+    let recovering = up < desired && (ctx.was_ready() || (work_begun(turn) && has_lost_server(turn, &pods)));
     let phase = report.phases.iter().find(|phase| phase.done < phase.total).map_or("Write", |phase| phase.name.as_str());
     let working = match (&stalled, recovering, work_begun(turn)) {
         (Some(failure), _, _) if up < desired => ConditionState::false_because(&failure.reason, failure.message.clone()),
@@ -52,10 +57,18 @@ pub(super) fn work_begun(turn: &Turn) -> bool {
     })
 }
 
+/// Whether a server that does not respond was lost, or replaces a lost server.
+fn has_lost_server(turn: &Turn, pods: &BTreeMap<usize, Arc<Pod>>) -> bool {
+    turn.observed.servers.iter().enumerate().any(|(index, seen)| match seen {
+        Seen::Exited(_) | Seen::Lost(_) => true,
+        Seen::Starting => pods.get(&index).is_some_and(|pod| pod::is_replacement(pod)),
+        Seen::Absent | Seen::Up { .. } => false,
+    })
+}
+
 /// The message of the condition `Complete`.
 fn summary(ctx: &ReconcileContext<'_>, turn: &Turn, report: &Report) -> String {
-    let started = report.started_ms.unwrap_or_default() as i64;
-    let seconds = (ctx.now.as_millisecond() - started).max(0) as f64 / 1000.0;
+    let seconds = report.work_seconds.unwrap_or_default();
     let partition = &turn.plan.partition;
     format!(
         "{} frames ({}) in {seconds:.1} s with {} servers; kubectl arrayjob get {} '{}' -o result.npy reads results",

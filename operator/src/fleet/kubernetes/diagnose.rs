@@ -21,6 +21,8 @@ pub mod reason {
     pub const FORBIDDEN: &str = "Forbidden";
     /// A server used more memory than its limit.
     pub const OOM_KILLED: &str = "OOMKilled";
+    /// The servers have certificates of another key than the operator's.
+    pub const KEY_LOST: &str = "OperatorKeyLost";
     /// An object of the same name belongs to another owner.
     pub const NAME_TAKEN: &str = "NameTaken";
 }
@@ -35,6 +37,19 @@ pub fn diagnose<'a>(pods: impl IntoIterator<Item = &'a Pod>, now: Timestamp) -> 
         unschedulable = unschedulable.or_else(|| scheduling(pod));
     }
     unschedulable
+}
+
+/// Servers that another key has certified: the operator's key was lost, and the operator created another key. `None` for no such server.
+pub fn key_lost(untrusted: usize) -> Option<Failure> {
+    (untrusted > 0).then(|| Failure {
+        reason: reason::KEY_LOST.into(),
+        message: format!(
+            "{untrusted} servers have certificates of another key, so the operator cannot connect to them: the Secret {} of the operator's \
+             namespace was deleted or replaced; restore that Secret and restart the operator, or delete the job and apply it again (until \
+             then, results stay readable with the token of the job)",
+            crate::key::SECRET
+        ),
+    })
 }
 
 fn name(pod: &Pod) -> &str {

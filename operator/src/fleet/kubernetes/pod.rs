@@ -23,6 +23,8 @@ const USER: i64 = 65532;
 const TLS_DIR: &str = "/etc/arrayjob/tls";
 const SOURCE_DIR: &str = "/etc/arrayjob/source";
 const SCRATCH_DIR: &str = "/scratch";
+/// Environment variable: the end of the server that this server replaces.
+const AFTER: &str = "ARRAYJOB_AFTER";
 /// Time for responses in progress. A server has nothing to save.
 const GRACE_SECONDS: i64 = 2;
 /// Time that pods stay bound to an unreachable node. Repeating the work elsewhere is faster than waiting for the node.
@@ -188,7 +190,7 @@ fn container(job: &ArrayJob, options: &Options, size: &Size, previous_end: Optio
     env.push(("ARRAYJOB_PEER_PORT", names::PEER_PORT.to_string()));
     env.push(("ARRAYJOB_HTTP_PORT", names::HTTP_PORT.to_string()));
     env.push(("ARRAYJOB_METRICS_PORT", names::METRICS_PORT.to_string()));
-    env.extend(previous_end.map(|end| ("ARRAYJOB_AFTER", literal(end))));
+    env.extend(previous_end.map(|end| (AFTER, literal(end))));
     let mut mounts = vec![mount("tls", TLS_DIR, true), mount("scratch", SCRATCH_DIR, false)];
     if job.spec.source.secret_ref.is_some() {
         env.push(("ARRAYJOB_SOURCE_DIR", SOURCE_DIR.to_owned()));
@@ -217,6 +219,12 @@ fn container(job: &ArrayJob, options: &Options, size: &Size, previous_end: Optio
         volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+/// Whether the server in this pod replaces a lost one.
+pub fn is_replacement(pod: &Pod) -> bool {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.flat_map(|container| container.env.iter().flatten()).any(|variable| variable.name == AFTER)
 }
 
 /// Escapes the value of an environment variable: Kubernetes expands `$(NAME)`, and `$$` is a literal `$`.
