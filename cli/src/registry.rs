@@ -87,7 +87,9 @@ fn sweep(folder: &Path) {
     let Some(_lock) = lock_folder(folder) else { return };
     for name in leftovers::names(folder) {
         let path = folder.join(name);
-        if let Some(_lock) = leftovers::take_over(&path) {
+        if path.is_file()
+            && let Some(_lock) = leftovers::take_over(&path)
+        {
             leftovers::remove(&path);
         }
     }

@@ -65,7 +65,12 @@ pub trait Fleet {
         0
     }
 
-    /// Waits until a server becomes ready or ends after the last observation. A fleet without such reports never completes.
+    /// Whether [`until_changed`](Self::until_changed) completes.
+    fn reports_changes(&self) -> bool {
+        false
+    }
+
+    /// Waits until a server becomes ready or ends after the last observation. Never completes if the fleet does not report changes.
     fn until_changed(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }

@@ -7,7 +7,7 @@ use api::plan::Plan;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// After the end of another server, the observation waits at most this time for the servers that have not responded yet.
+/// While another server is missing, the observation waits at most this time for servers that do not respond.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Observes every server of the plan.
@@ -15,6 +15,11 @@ pub async fn observe(fleet: &impl Fleet, servers: &ServerClient, plan: &Plan) ->
     let states = fleet.observe(plan.partition.servers).await;
     let untrusted = AtomicUsize::new(0);
     let untrusted = &untrusted;
+    let is_missing = |state: &ServerState| match state {
+        ServerState::Absent | ServerState::Exited(_) | ServerState::Lost(_) => true,
+        ServerState::Starting | ServerState::Up(_) => false,
+    };
+    let missing = states.iter().any(is_missing);
     let observations = states.into_iter().map(|state| async move {
         match state {
             ServerState::Absent => Seen::Absent,
@@ -24,7 +29,7 @@ pub async fn observe(fleet: &impl Fleet, servers: &ServerClient, plan: &Plan) ->
             ServerState::Up(address) => tokio::select! {
                 seen = progress(fleet, servers, address, untrusted) => seen,
                 // A server that hangs does not delay the replacement of a server that ended.
-                () = changed(fleet) => Seen::Starting,
+                () = enough(fleet, missing) => Seen::Starting,
             },
         }
     });
@@ -32,8 +37,14 @@ pub async fn observe(fleet: &impl Fleet, servers: &ServerClient, plan: &Plan) ->
     Observed { servers, restarts: fleet.restarts(), oom_kills: fleet.oom_kills(), untrusted: untrusted.load(Ordering::Relaxed) }
 }
 
-async fn changed(fleet: &impl Fleet) {
-    fleet.until_changed().await;
+/// Completes some time after a server ends. `missing`: whether the observation has found such a server.
+async fn enough(fleet: &impl Fleet, missing: bool) {
+    if !fleet.reports_changes() {
+        return std::future::pending().await;
+    }
+    if !missing {
+        fleet.until_changed().await;
+    }
     tokio::time::sleep(GRACE).await;
 }
 

@@ -55,6 +55,11 @@ impl Place {
         self.folder.path().join(name)
     }
 
+    /// Every process that a command of this folder started, and that has not ended.
+    pub fn processes(&self) -> Vec<Process> {
+        Process::marked(&self.mark())
+    }
+
     fn mark(&self) -> String {
         format!("{MARK}={}", self.folder.path().display())
     }
@@ -156,7 +161,7 @@ impl Place {
     /// # Panics
     /// When a process or another file is left.
     pub fn must_leave_nothing_but(&self, except: &[&str]) {
-        let left = || Process::marked(&self.mark());
+        let left = || self.processes();
         assert!(within(std::time::Duration::from_secs(2), || left().is_empty()), "processes are left: {:?}", left());
         let names = |folder: &Path| -> Vec<String> {
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()

@@ -148,6 +148,10 @@ impl Fleet for ProcessFleet {
         self.slots().iter().flatten().map(Slot::oom_kills).max().unwrap_or(0)
     }
 
+    fn reports_changes(&self) -> bool {
+        true
+    }
+
     async fn until_changed(&self) {
         let seen = self.observed.load(Ordering::Relaxed);
         // The sender lives as long as `self`.
