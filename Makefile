@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check lint doc check-changed deny workflows examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check lint doc check-changed deny workflows audit examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ deny: ## licences, sources and advisories of all dependencies
 
 workflows: ## checks the workflows of GitHub Actions; needs Go
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 .github/workflows/*.yml
+
+audit: ## checkers of other projects: charts, objects of a job, routes of a served job; needs helm and Go
+	tests/audit/run
 
 examples: ## every example whose source is local
 	$(CARGO) build --release --locked -p cli
