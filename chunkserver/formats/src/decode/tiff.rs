@@ -1,142 +1,125 @@
-//! TIFF to gray samples: 8 and 16 bits and float32, in strips or tiles, of either byte order.
+//! TIFF to gray samples: 1, 2, 4, 8 and 16 bits, float32 and palettes, in strips or tiles, of either byte order.
 //! TIFF 6.0: <https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf>.
 //!
-//! Values are those in the file, as in tifffile and scikit-image: `WhiteIsZero` images are not inverted.
+//! Values are those in the file, as in tifffile and scikit-image: `WhiteIsZero` images are not inverted, and `Orientation` is ignored. Gray
+//! below 8 bits is scaled to 0 to 255, and a palette of grays becomes these grays, as in Pillow. Where these libraries differ, the image is
+//! refused.
 
-mod lzw;
+mod chunks;
+mod directory;
+mod frames;
+mod header;
+mod row;
+mod tag;
+mod unpack;
 
-use super::{Color, Error, ImageFormat, accept, luminance, same_shape};
-use ::tiff::decoder::{Decoder, Limits};
-use ::tiff::tags::{PhotometricInterpretation, SampleFormat, Tag};
-use ::tiff::{ColorType, TiffError};
+use super::{Color, Error, ImageFormat, luminance, same_shape};
 use api::geometry::{Dtype, FrameSpec};
-use std::io::{Cursor, ErrorKind};
+use directory::File;
+use header::{Compression, Header};
+use row::Row;
+use std::borrow::Cow;
+use unpack::Unpacker;
 
-type Input<'a> = Cursor<&'a [u8]>;
-
-/// Largest width of a tile. The decoder allocates a row of a tile, so a forged width could allocate gigabytes.
-const WIDEST_TILE: u32 = 1 << 16;
+/// Bytes that are decompressed at a time; at least one row.
+const BAND: usize = 1 << 16;
 
 pub(super) fn probe(bytes: &[u8], color: Color) -> Result<FrameSpec, Error> {
-    let mut decoder = open(bytes)?;
-    let header = header(&mut decoder, bytes)?;
+    let header = open(bytes)?;
     header.accept(color)?;
     Ok(header.spec)
 }
 
 pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut [u8], scratch: &mut Vec<u8>) -> Result<(), Error> {
-    let mut decoder = open(bytes)?;
-    let header = header(&mut decoder, bytes)?;
+    let header = open(bytes)?;
     same_shape(header.spec, expected)?;
     header.accept(color)?;
-    let mut limits = Limits::default();
-    limits.decoding_buffer_size = header.channels * expected.bytes();
-    // No strip or tile is longer than the file.
-    limits.intermediate_buffer_size = bytes.len();
-    let mut decoder = decoder.with_limits(limits);
     if header.channels == 1 {
-        pixels(&mut decoder, &header, bytes, out)?;
-        little_endian(out, expected.dtype);
-        return Ok(());
+        return pixels(&header, out);
     }
     scratch.resize(header.channels * expected.bytes(), 0);
-    pixels(&mut decoder, &header, bytes, scratch)?;
+    pixels(&header, scratch)?;
     match expected.dtype {
-        Dtype::Uint16 => luminance::from_u16(scratch, header.channels, u16::from_ne_bytes, out),
+        Dtype::Uint16 => luminance::from_u16(scratch, header.channels, u16::from_le_bytes, out),
         _ => luminance::from_u8(scratch, header.channels, out),
     }
     Ok(())
 }
 
-/// Reads all channels as in the file, in the byte order of the machine.
-fn pixels(decoder: &mut Decoder<Input<'_>>, header: &Header, bytes: &[u8], out: &mut [u8]) -> Result<(), Error> {
-    if lzw::applies(decoder, header, bytes)? {
-        return lzw::read(decoder, header, bytes, out);
-    }
-    decoder.read_image_bytes(out).map_err(|e| failed(e, bytes))?;
-    // The decoder inverts such images. `!` restores the values of the file.
-    if header.inverted {
-        out.iter_mut().for_each(|byte| *byte = !*byte);
+/// The header of the only frame.
+fn open(bytes: &[u8]) -> Result<Header<'_>, Error> {
+    let file = File::new(bytes);
+    let offset = file.first()?;
+    let directory = file.directory(offset)?;
+    frames::one_page(&file, &directory, offset)?;
+    let header = Header::read(file, &directory)?;
+    frames::one_frame(&directory, &header)?;
+    Ok(header)
+}
+
+/// Reads all channels, little endian, into `out`, which has the size of the image.
+fn pixels(header: &Header<'_>, out: &mut [u8]) -> Result<(), Error> {
+    let (row, chunks) = (Row::new(header), &header.chunks);
+    let FrameSpec { height, width, dtype } = header.spec;
+    // Bytes of a pixel in `out`, and bytes of a row in `out` and in a chunk.
+    let pixel = header.channels * dtype.size();
+    let (out_row, chunk_row) = (width * pixel, (chunks.width * header.channels * header.bits).div_ceil(8));
+    let blank = header.grays.as_ref().map_or(chunks.blank, |grays| [grays[usize::from(chunks.blank[0])], 0, 0, 0]);
+    let mut unpacker = Unpacker::new(header.compression);
+    let direct = row.in_place() && chunk_row == out_row;
+    let band_rows = (BAND / chunk_row).clamp(1, chunks.height.min(height));
+    let mut band = vec![0; if direct { 0 } else { band_rows * chunk_row }];
+    for index in 0..chunks.count {
+        let (top, left) = (index / chunks.across * chunks.height, index % chunks.across * chunks.width);
+        let rows = chunks.height.min(height - top);
+        // The last tiles extend beyond the image.
+        let kept = chunks.width.min(width - left) * pixel;
+        let size = (header.compression == Compression::None).then(|| rows.saturating_mul(chunk_row));
+        let Some(packed) = chunks.bytes(&header.file, index, size)? else {
+            for y in top..top + rows {
+                let line = &mut out[y * out_row + left * pixel..][..kept];
+                line.chunks_exact_mut(dtype.size()).for_each(|sample| sample.copy_from_slice(&blank[..dtype.size()]));
+            }
+            continue;
+        };
+        let packed = in_order(packed, header.reversed_bits);
+        let mut packed = &packed[..];
+        unpacker.begin(packed)?;
+        if direct {
+            let lines = &mut out[top * out_row..][..rows * out_row];
+            unpacker.fill(&mut packed, lines)?;
+            row.restore(lines, out_row);
+        } else {
+            for first in (0..rows).step_by(band_rows) {
+                let band = &mut band[..band_rows.min(rows - first) * chunk_row];
+                unpacker.fill(&mut packed, band)?;
+                for (i, line) in band.chunks_exact_mut(chunk_row).enumerate() {
+                    row.convert(line, &mut out[(top + first + i) * out_row + left * pixel..][..kept]);
+                }
+            }
+        }
+        // Tiles at the lower edge continue with padding, which is not read.
+        if rows == chunks.height {
+            unpacker.finish(packed)?;
+        }
     }
     Ok(())
 }
 
-struct Header {
-    spec: FrameSpec,
-    channels: usize,
-    inverted: bool,
-}
-
-impl Header {
-    fn accept(&self, color: Color) -> Result<(), Error> {
-        match self.channels {
-            1 => Ok(()),
-            3 => accept(color, ImageFormat::Tiff, "RGB"),
-            _ => accept(color, ImageFormat::Tiff, "RGBA"),
-        }
-    }
-}
-
-/// Reads the first directory. The decoder limits each table to a megabyte.
-fn open(bytes: &[u8]) -> Result<Decoder<Input<'_>>, Error> {
-    Decoder::new(Cursor::new(bytes)).map_err(|e| failed(e, bytes))
-}
-
-fn header(decoder: &mut Decoder<Input<'_>>, bytes: &[u8]) -> Result<Header, Error> {
-    let (width, height) = decoder.dimensions().map_err(|e| failed(e, bytes))?;
-    let color = decoder.colortype().map_err(|e| failed(e, bytes))?;
-    if decoder.more_images() {
-        return Err(unsupported("several pages; each frame needs its own URL"));
-    }
-    let (bits, channels) = match color {
-        ColorType::Gray(bits) => (bits, 1),
-        ColorType::RGB(bits) => (bits, 3),
-        ColorType::RGBA(bits) => (bits, 4),
-        other => return Err(unsupported(format!("{other:?} pixels"))),
-    };
-    let layout = decoder.image_buffer_layout().map_err(|e| failed(e, bytes))?;
-    let dtype = match (layout.sample_format, bits) {
-        (SampleFormat::Uint, 8) => Dtype::Uint8,
-        (SampleFormat::Uint, 16) => Dtype::Uint16,
-        (SampleFormat::IEEEFP, 32) if channels == 1 => Dtype::Float32,
-        (format, bits) => {
-            return Err(unsupported(format!("{bits}-bit {format:?} samples (uint8, uint16 and float32 are supported)")));
-        }
-    };
-    let spec = FrameSpec { height: height as usize, width: width as usize, dtype };
-    // Each colour in its own plane, or more channels than the colour type has.
-    let bytes_expected = (width as usize).checked_mul(height as usize).and_then(|pixels| pixels.checked_mul(channels * dtype.size()));
-    if layout.planes != 1 || Some(layout.complete_len) != bytes_expected {
-        return Err(unsupported("colours in separate planes, or extra channels"));
-    }
-    if decoder.chunk_dimensions().0 > width.max(WIDEST_TILE) {
-        return Err(unsupported(format!("tiles wider than {WIDEST_TILE} pixels")));
-    }
-    let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).map_err(|e| failed(e, bytes))?;
-    let inverted = photometric == Some(PhotometricInterpretation::WhiteIsZero.to_u16());
-    if inverted && dtype == Dtype::Float32 {
-        return Err(unsupported("float32 with the WhiteIsZero interpretation"));
-    }
-    Ok(Header { spec, channels, inverted })
-}
-
-/// Converts samples from the byte order of the machine.
-fn little_endian(out: &mut [u8], dtype: Dtype) {
-    if cfg!(target_endian = "big") {
-        out.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
-    }
+/// The bytes of a chunk, with the most significant bit first. As in libtiff, `FillOrder` 2 reverses the bits of every byte of the file's
+/// data, before decompression and for samples of any size.
+fn in_order(packed: &[u8], reversed: bool) -> Cow<'_, [u8]> {
+    if reversed { packed.iter().map(|byte| byte.reverse_bits()).collect::<Vec<_>>().into() } else { packed.into() }
 }
 
 fn unsupported(what: impl Into<String>) -> Error {
     Error::Unsupported { format: ImageFormat::Tiff, what: what.into() }
 }
 
-fn failed(error: TiffError, bytes: &[u8]) -> Error {
-    match error {
-        TiffError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => {
-            Error::Truncated { format: ImageFormat::Tiff, received: bytes.len() }
-        }
-        TiffError::UnsupportedError(e) => unsupported(e.to_string()),
-        other => Error::Corrupt { format: ImageFormat::Tiff, source: Box::new(other) },
-    }
+fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Corrupt { format: ImageFormat::Tiff, source: source.into() }
+}
+
+fn truncated(bytes: &[u8]) -> Error {
+    Error::Truncated { format: ImageFormat::Tiff, received: bytes.len() }
 }
