@@ -62,6 +62,32 @@ fn a_truncated_image_is_an_error() {
     }
 }
 
+/// Other decoders fill the missing part with gray.
+#[test]
+fn entropy_coded_data_that_lacks_bytes_before_the_end_marker_is_an_error() {
+    let pixels = samples(3 * H * W);
+    for progressive in [false, true] {
+        for (kind, channels) in [(jpeg_encoder::ColorType::Luma, 1), (jpeg_encoder::ColorType::Rgb, 3)] {
+            let image = jpeg(kind, progressive, &pixels[..channels * H * W]);
+            let whole = try_decode(&image, spec(Dtype::Uint8), Color::Luminance).unwrap();
+            let start = image.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+            let (mut refused, ends) = (0, start + 20..image.len() - 2);
+            for end in ends.clone() {
+                let cut = [&image[..end], &[0xff, 0xd9]].concat();
+                match try_decode(&cut, spec(Dtype::Uint8), Color::Luminance) {
+                    // Padding may be missing, and bits of the last value of an ordinary image.
+                    Ok(pixels) => {
+                        let different = pixels.iter().zip(&whole).filter(|(a, b)| a != b).count();
+                        assert!(different <= if progressive { 0 } else { 8 * 8 }, "{end} of {} bytes", image.len());
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+            assert!(refused + 3 >= ends.len(), "{refused} of {} were refused", ends.len());
+        }
+    }
+}
+
 #[test]
 fn a_flipped_bit_never_panics_and_checksums_detect_it() {
     for (image, expected) in every_kind() {
