@@ -2,7 +2,7 @@
 //! scratch memory.
 //!
 //! Gray of 1, 2 and 4 bits is scaled to 0 to 255, as in Pillow. A palette of grays becomes these grays. The decoder ignores a transparent
-//! colour (`tRNS`), gamma and colour profiles. The first frame of an animation is decoded.
+//! colour (`tRNS`), gamma and colour profiles. An animation of several frames is refused.
 
 use super::{Color, Error, ImageFormat, accept, luminance, same_shape};
 use ::png::{BitDepth, ColorType, DecodeOptions, DecodingError, Info, Limits, Reader};
@@ -37,6 +37,10 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
         accept(color, ImageFormat::Png, name(kind))?;
     }
     let mut reader = decoder.read_info().map_err(|e| failed(e, bytes))?;
+    if let Some(frames) = reader.info().animation_control().map(|control| control.num_frames).filter(|&frames| frames > 1) {
+        let what = format!("the animation states {frames} frames in one file; each frame needs its own URL");
+        return Err(Error::Unsupported { format: ImageFormat::Png, what });
+    }
     match (kind, depth) {
         (ColorType::Grayscale, BitDepth::Eight) => pixels(&mut reader, bytes, out),
         (ColorType::Grayscale, BitDepth::Sixteen) => {
