@@ -89,6 +89,12 @@ fn pixels(header: &Header<'_>, out: &mut [u8]) -> Result<(), Error> {
             let lines = &mut out[top * out_row..][..rows * out_row];
             unpacker.fill(&mut packed, lines)?;
             row.restore(lines, out_row);
+        } else if row.in_place() && header.compression == Compression::None {
+            for (y, line) in packed.chunks_exact(chunk_row).take(rows).enumerate() {
+                let out = &mut out[(top + y) * out_row + left * pixel..][..kept];
+                out.copy_from_slice(&line[..kept]);
+                row.restore(out, kept);
+            }
         } else {
             for first in (0..rows).step_by(band_rows) {
                 let band = &mut band[..band_rows.min(rows - first) * chunk_row];

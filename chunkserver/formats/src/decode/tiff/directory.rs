@@ -71,12 +71,20 @@ pub(super) struct Directory<'a> {
 impl<'a> Directory<'a> {
     /// Whether a tag is present.
     pub(super) fn contains(&self, tag: u16) -> bool {
-        self.entry(tag).is_some()
+        self.occurrences(tag).next().is_some()
     }
 
     /// The values of a tag. If a tag occurs twice, the first one counts, as in libtiff and tifffile.
     pub(super) fn table(&self, tag: u16) -> Result<Option<Table<'a>>, Error> {
-        let Some(entry) = self.entry(tag) else { return Ok(None) };
+        self.tables(tag).next().transpose()
+    }
+
+    /// The values of each occurrence of a tag.
+    pub(super) fn tables(&self, tag: u16) -> impl Iterator<Item = Result<Table<'a>, Error>> {
+        self.occurrences(tag).map(move |entry| self.values(tag, entry))
+    }
+
+    fn values(&self, tag: u16, entry: &'a [u8]) -> Result<Table<'a>, Error> {
         let (file, word) = (self.file, self.file.word() as usize);
         let kind = file.number(&entry[2..4]);
         let count = file.number(&entry[4..4 + word]);
@@ -94,7 +102,7 @@ impl<'a> Directory<'a> {
         let total = count.checked_mul(size).ok_or_else(|| truncated(file.bytes))?;
         let inline = &entry[4 + word..];
         let data = if total <= file.word() { &inline[..total as usize] } else { file.slice(file.number(inline), total)? };
-        Ok(Some(Table { file, data, size: size as usize, unsigned: matches!(kind, 1 | 3 | 4 | 13 | 16 | 18), tag }))
+        Ok(Table { file, data, size: size as usize, unsigned: matches!(kind, 1 | 3 | 4 | 13 | 16 | 18), tag })
     }
 
     /// The first value of a tag.
@@ -115,9 +123,9 @@ impl<'a> Directory<'a> {
         Ok(Some(first))
     }
 
-    fn entry(&self, tag: u16) -> Option<&'a [u8]> {
-        let size = if self.file.big { 20 } else { 12 };
-        self.entries.chunks_exact(size).find(|entry| self.file.number(&entry[..2]) == u64::from(tag))
+    fn occurrences(&self, tag: u16) -> impl Iterator<Item = &'a [u8]> {
+        let (file, size) = (self.file, if self.file.big { 20 } else { 12 });
+        self.entries.chunks_exact(size).filter(move |entry| file.number(&entry[..2]) == u64::from(tag))
     }
 }
 

@@ -53,8 +53,11 @@ pub(super) fn one_frame(directory: &Directory<'_>, header: &Header<'_>) -> Resul
     if let Some(depth) = directory.value(tag::IMAGE_DEPTH)?.filter(|&depth| depth > 1) {
         return Err(several("the tag ImageDepth", depth));
     }
-    let Some(description) = directory.table(tag::IMAGE_DESCRIPTION)? else { return Ok(()) };
-    let description = description.text();
+    // tifffile writes its own description after that of the user, with the same tag.
+    directory.tables(tag::IMAGE_DESCRIPTION).try_for_each(|description| one_described(description?.text(), header))
+}
+
+fn one_described(description: &[u8], header: &Header<'_>) -> Result<(), Error> {
     // A tool that splits a stack may copy the description to each file. Then the file has no room for a second frame.
     let room = || header.has_room_for_two_frames();
     if description.starts_with(b"ImageJ=") {

@@ -33,8 +33,8 @@ impl<'a> Row<'a> {
         if self.swapped {
             // The compiler vectorizes a swap of constant size.
             match self.bits {
-                16 => rows.as_chunks_mut::<2>().0.iter_mut().for_each(|sample| sample.reverse()),
-                _ => rows.as_chunks_mut::<4>().0.iter_mut().for_each(|sample| sample.reverse()),
+                16 => rows.as_chunks_mut::<2>().0.iter_mut().for_each(|sample| *sample = u16::from_be_bytes(*sample).to_le_bytes()),
+                _ => rows.as_chunks_mut::<4>().0.iter_mut().for_each(|sample| *sample = u32::from_be_bytes(*sample).to_le_bytes()),
             }
         }
         if self.predictor == Predictor::Horizontal {
