@@ -140,7 +140,10 @@ async fn decoded(context: &ProbeContext<'_>, zarr: &Zarr, frames: usize, frame: 
 /// The shape of the first frame: from the first bytes of the file, or else, for example if a TIFF has its directory at the end, from the whole
 /// file.
 async fn shape(client: &Source, images: &Images, frames: usize) -> Result<FrameSpec, Error> {
-    let start = image(client, images, frames, 0, Some(BodyRange::From(0, Some(HEADER)))).await?;
+    let start = match image(client, images, frames, 0, Some(BodyRange::From(0, Some(HEADER)))).await {
+        Err(Error::Fetch { source, .. }) if source.is_of_range() => image(client, images, frames, 0, None).await?,
+        start => start?,
+    };
     match start.shape() {
         Err(Error::Decode {
             source: decode::Error::Corrupt { .. } | decode::Error::Truncated { .. } | decode::Error::Unsupported { .. },

@@ -343,7 +343,7 @@ impl Target<'_> {
     fn shown(&self) -> String {
         match self {
             // Parsing would change backslashes and tabs.
-            Self::Url(url) if url.starts_with("file://") => url.to_string(),
+            Self::Url(url) if url.starts_with("file://") => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
             Self::Url(url) => redacted(url),
             Self::Object(location, key) => format!("{}/{key}", location.shown.trim_end_matches('/')),
         }

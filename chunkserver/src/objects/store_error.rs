@@ -33,19 +33,35 @@ pub fn store_error_kind(error: &Error) -> StoreErrorKind {
     StoreErrorKind::Other
 }
 
-/// The request and the response. Of a response in XML, the code and the first line of the message.
+/// Texts of the client library before the status and before the body of a response.
+const STATUS: &str = "Server returned non-2xx status code: ";
+const BODY: &str = "Server returned error response: ";
+
+/// The request and the status. Of a response in XML, also the code and the first line of the message. Any other body is omitted: the address of
+/// a store is a setting, so the body may belong to any server.
 pub fn store_message(error: &Error) -> String {
     let text = chain(error);
     // The text before the request repeats it.
     let text = text.rfind("Error performing").map_or(text.as_str(), |at| &text[at..]);
     let (request, response) = text.split_at(text.find("<?xml").or_else(|| text.find("<Error>")).unwrap_or(text.len()));
+    let request = without_body(request).trim_end_matches([':', ' ']);
     let message = match (element(response, "Code"), element(response, "Message")) {
-        (Some(code), Some(message)) => format!("{request}{code}: {message}"),
-        (Some(code), None) => format!("{request}{code}"),
-        _ => text.to_owned(),
+        (Some(code), Some(message)) => format!("{request}: {code}: {message}"),
+        (Some(code), None) => format!("{request}: {code}"),
+        _ => request.to_owned(),
     };
     let words: Vec<&str> = message.split_whitespace().collect();
     words.join(" ").trim_end_matches([':', ' ']).chars().take(MAX_LENGTH).collect()
+}
+
+fn without_body(text: &str) -> &str {
+    let after = |marker: &str| text.find(marker).map(|at| at + marker.len());
+    let end = match (after(STATUS), after(BODY)) {
+        (Some(status), _) => text[status..].find(':').map_or(text.len(), |length| status + length),
+        (None, Some(body)) => body,
+        (None, None) => text.len(),
+    };
+    &text[..end]
 }
 
 /// The first line of the content of an element.
@@ -74,6 +90,9 @@ mod tests {
                         ContainerNotFound: It is not there.";
         assert_eq!(store_message(&error), expected);
         assert_eq!(store_error_kind(&error), StoreErrorKind::Other);
+        let page =
+            generic("Error performing GET http://host/c in 3ms - Server returned non-2xx status code: 404 Not Found: {\"secret\": 1}");
+        assert_eq!(store_message(&page), "Error performing GET http://host/c in 3ms - Server returned non-2xx status code: 404 Not Found");
         assert_eq!(store_message(&generic("a\n b")), "Generic S3 error: a b");
         assert!(store_message(&generic(&"long ".repeat(1000))).len() <= MAX_LENGTH);
     }

@@ -44,6 +44,13 @@ async fn the_shape_comes_from_the_first_bytes() {
 }
 
 #[tokio::test]
+async fn an_empty_file_has_no_shape() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = with_context(async |context| describe(context, &images(file.path()), 1).await).await.unwrap_err();
+    assert_eq!(error.reason(), Some(reason::CHUNK_DECODE_FAILED), "{error}");
+}
+
+#[tokio::test]
 async fn a_peek_refuses_a_header_with_too_many_pixels() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&png_start(50_000, 50_000)).unwrap();

@@ -59,6 +59,15 @@ impl Error {
         }
     }
 
+    /// Whether only the request for a range failed: the whole object may be available.
+    pub fn is_of_range(&self) -> bool {
+        match self {
+            Self::Fetch { reason: Reason::WrongRange { .. }, .. } => true,
+            Self::Fetch { reason: Reason::Status { status }, .. } => matches!(status.as_u16(), 400 | 405 | 416 | 501),
+            Self::Fetch { .. } | Self::Header { .. } | Self::Secret { .. } | Self::Client { .. } => false,
+        }
+    }
+
     /// Whether the object ends before the requested range.
     pub fn is_beyond_the_end(&self) -> bool {
         matches!(self, Self::Fetch { reason, .. } if reason.is_beyond_the_end())

@@ -97,6 +97,7 @@ impl Request<'_> {
                 | StatusCode::METHOD_NOT_ALLOWED,
                 BodyRange::Last(length),
             ) => self.last(length, content.and_then(|content| content.total), into).await,
+            (StatusCode::NOT_IMPLEMENTED | StatusCode::METHOD_NOT_ALLOWED, BodyRange::From(..)) => self.whole(Some(range), into).await,
             _ => Err(status_failed(response).await),
         }
     }

@@ -157,7 +157,7 @@ async fn a_redirect_to_a_file_is_named() {
 async fn local_names_may_contain_escapes_backslashes_and_tabs() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().to_str().unwrap();
-    for name in ["50%20power", "back\\slash", "a\ttab", "100%", "with space", "%2e"] {
+    for name in ["50%20power", "back\\slash", "a\ttab", "100%", "with space"] {
         std::fs::create_dir(directory.path().join(name)).unwrap();
         std::fs::write(directory.path().join(name).join("0.raw"), name).unwrap();
         let given = format!("file://{root}/{name}/0.raw");

@@ -66,7 +66,12 @@ async fn no_codec_decodes_beyond_the_size_of_a_chunk() {
     let cases = [
         (v3([4, 7, 9], codec("zstd", &zstd)), CHUNK, zstd_frame(1 << 50), large),
         (v3([4, 7, 9], codec("zstd", &zstd)), CHUNK, zstd_frame(505), large),
-        (v3([4, 7, 9], codec("zstd", &zstd)), CHUNK, zstd::encode_all(&vec![0; BOMB][..], 1).unwrap(), large),
+        (
+            v3([4, 7, 9], codec("zstd", &zstd)),
+            CHUNK,
+            zstd::encode_all(&vec![0; BOMB][..], 1).unwrap(),
+            "the array's metadata state 504 bytes",
+        ),
         (v3([4, 7, 9], codec("gzip", &json!({"level": 1}))), CHUNK, gzip(BOMB), large),
         (v3([4, 7, 9], codec("blosc", &blosc)), CHUNK, header(i32::MAX as u32, 1 << 20), large),
         (v3([4, 7, 9], codec("blosc", &blosc)), CHUNK, header(504, i32::MAX as u32), large),
