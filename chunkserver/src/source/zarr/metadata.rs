@@ -114,6 +114,9 @@ impl Reader {
         let parts = if plain && self.ranges { [1, chunks[1], chunks[2]] } else { chunks };
         let plain = found["compressor"].is_null() && found["filters"].as_array().is_none_or(Vec::is_empty);
         self.fill(&mut found["fill_value"], dtype)?;
+        if found["compressor"]["id"] == "blosc" {
+            found["compressor"]["id"] = codecs::BLOSC_V2.into();
+        }
         let metadata: ArrayMetadata = serde_json::from_value(found).map_err(|error| self.wrong(error.to_string()))?;
         self.open(metadata, ArrayLayout { shape, dtype, chunks, parts }, plain)
     }
