@@ -143,6 +143,17 @@ impl Plan {
         candidates(job, servers.max(1), threads).map(|plan| counted(plan, job))
     }
 
+    /// The memory that the work of server `id` needs, counted again: [`Self::memory`] is what the planner of the assignment counted.
+    pub fn needed_memory(&self, job: &Job, id: ServerId) -> Memory {
+        memory::of(self, job, id)
+    }
+
+    /// Bytes of a server's notes of its frames, of the sums of its spectra, and of its lists of frames. They are small, except for jobs of
+    /// many tiny frames; a server takes them from the memory for readers.
+    pub fn notes_bytes(&self, job: &Job, id: ServerId) -> u64 {
+        memory::notes(self, job, id)
+    }
+
     /// All arrays that readers see of `job` under this plan.
     pub fn arrays(&self, job: &Job) -> Vec<Array> {
         catalog(job, &self.partition, &self.keep)

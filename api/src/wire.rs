@@ -3,6 +3,10 @@
 //! A body keeps its JSON field names within one [`VERSION`]. A new field has a serde default, so that servers of an earlier build can read
 //! the body, and their bodies stay readable.
 
+mod check;
+
+pub use check::Invalid;
+
 use crate::geometry::FrameSpec;
 use crate::hash::Fnv1a;
 use crate::job::{ArrayLayout, Job, Source};

@@ -14,11 +14,18 @@ use api::phase::reason;
 use api::template::{Template, TemplateError};
 use api::wire::Probed;
 use formats::decode::{self, Decoder};
+use journal::system::memory_bytes;
 use std::sync::Arc;
 use thiserror::Error;
 
 /// The largest supported frame, in bytes.
-pub const MAX_FRAME_BYTES: u64 = 4 << 30;
+const MAX_FRAME_BYTES: u64 = 4 << 30;
+
+/// The largest frame that this machine reads before a plan exists, in bytes: [`MAX_FRAME_BYTES`], or a quarter of the memory.
+pub fn most_frame_bytes() -> u64 {
+    memory_bytes().map_or(MAX_FRAME_BYTES, |bytes| (bytes / 4).min(MAX_FRAME_BYTES))
+}
+
 /// The largest frame that a peek shows, in pixels.
 pub const MAX_PEEK_PIXELS: u64 = 1 << 28;
 /// The largest chunk that is decoded for a peek, in bytes.
@@ -48,7 +55,7 @@ pub enum Error {
         #[source]
         source: decode::Error,
     },
-    #[error("frame {frame} is {spec}, more than the {MAX_PEEK_PIXELS} pixels that a peek shows")]
+    #[error("frame {frame} is {spec}, more than a peek shows: {MAX_PEEK_PIXELS} pixels, and {} here", human_bytes(most_frame_bytes()))]
     TooLarge { frame: usize, spec: FrameSpec },
     #[error("frame {frame} is part of a chunk of {}, more than the {} that a peek decodes", human_bytes(*bytes), human_bytes(MAX_PEEK_CHUNK))]
     LargeChunk { frame: usize, bytes: u64 },
@@ -160,7 +167,8 @@ fn body_limit() -> u64 {
 
 fn check_size(frame: usize, spec: FrameSpec) -> Result<(), Error> {
     let pixels = spec.height as u64 * spec.width as u64;
-    if pixels > MAX_PEEK_PIXELS { Err(Error::TooLarge { frame, spec }) } else { Ok(()) }
+    let fits = pixels <= MAX_PEEK_PIXELS && spec.bytes() as u64 <= most_frame_bytes();
+    if fits { Ok(()) } else { Err(Error::TooLarge { frame, spec }) }
 }
 
 async fn image(client: &Source, images: &Images, frames: usize, frame: usize, range: Option<BodyRange>) -> Result<Image, Error> {

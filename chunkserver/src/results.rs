@@ -14,22 +14,17 @@ mod sums;
 
 pub use content::{Content, Fragment};
 pub use deadline::{Deadline, READER_TIMEOUT};
-pub use part::own_part;
+pub use part::part_for_peer;
 pub use read::{Gathered, read, read_region, read_selected};
 pub use region::{Cube, Region};
 pub(crate) use select::{put, take};
 pub use selected::Selected;
-pub use sums::{SumsKind, own_sums};
+pub use sums::{SumsKind, sums_for_peer};
 
 use api::geometry::human_bytes;
 use api::selection;
 use thiserror::Error;
 use transport::client::PullError;
-
-/// The sums from which an array is computed.
-pub const fn source_of(array: &api::arrays::Array) -> (api::arrays::Base, SumsKind) {
-    sums::source(array.holder)
-}
 
 /// Writing fewer bytes than this takes about a millisecond and does not block an HTTP thread noticeably.
 const INLINE_WRITE_BYTES: usize = 1 << 20;

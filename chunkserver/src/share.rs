@@ -9,6 +9,7 @@ mod row_checksums;
 
 pub use counters::Counters;
 pub use frame_digests::FrameDigests;
+pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
 pub(crate) use partial_sums::ThreadSums;
 pub use partial_sums::{FrameKind, PartialSum, PartialSums};
@@ -163,7 +164,7 @@ impl Share {
             row_checksums: RowChecksums::new(&plan, frames),
             frame_digests: FrameDigests::new(plan.partition.frames),
             counters: Counters::new(frames, job.recenter.is_some(), plan.partition.exchanges.then_some(bands), plan.fft.is_some(), objects),
-            memory_budget: MemoryBudget::new(plan.spare),
+            memory_budget: MemoryBudget::new(plan.spare, plan.notes_bytes(&job, id), plan.partition.servers),
             known_peers: Mutex::new(peers::boots(&directions.peers)),
             directions: watch::Sender::new(directions),
             journal,

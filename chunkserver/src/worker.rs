@@ -12,12 +12,13 @@ use crate::objects::Access;
 use crate::share::{self, Directions, Share};
 use crate::source::{self, Secret, Source};
 use api::digest::FrameDigest;
+use api::geometry::human_bytes;
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, Writing, reason};
 use api::plan::{Plan, ServerId};
 use api::template::{Template, TemplateError};
 use api::wire::Assignment;
-use journal::system::peak_rss_bytes;
+use journal::system::{memory_bytes, peak_rss_bytes};
 use journal::{Event, Journal};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,7 +29,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use transport::client::Client;
 
-/// Concurrent peeks at single frames. The plan counts no memory for peeks.
+/// Pieces of blocks, of 1 MiB, that wait to be sent to peers. They are a part of the plan's base.
+const PIECES: usize = 8;
+/// Concurrent peeks at single frames. A peek takes memory for readers.
 const PEEKS: usize = 2;
 /// Time in which a reader must take the next piece of a response. Shorter than the wait of other readers for memory, so that these
 /// continue.
@@ -51,6 +54,19 @@ pub enum Error {
     /// The plan does not contain this server.
     #[error("server {0} is not part of the plan")]
     NoSuchServer(usize),
+    /// The assignment is not valid.
+    #[error(transparent)]
+    Invalid(#[from] api::wire::Invalid),
+    /// The work needs more memory than the machine has.
+    #[error("the work of server {server} needs {}, and this machine or its control group has {}", human_bytes(*needed), human_bytes(*available))]
+    Memory {
+        /// Number of the server.
+        server: usize,
+        /// Bytes of the server's work.
+        needed: u64,
+        /// Bytes of the machine.
+        available: u64,
+    },
     /// The plan stores arrays on disk, and the server has no scratch folder.
     #[error("the plan stores on disk, and this server has no scratch folder")]
     NoScratch,
@@ -108,6 +124,8 @@ pub struct Worker {
     damages: AtomicU32,
     /// Held while an output is written.
     writing: Semaphore,
+    /// Pieces of blocks that are cut for peers and not sent yet.
+    pub(crate) pieces: Arc<Semaphore>,
     /// Held while a reader peeks at a frame of the source.
     pub(crate) peeking: Semaphore,
     /// Time in which a reader must take the next piece of a response; tests set a shorter time.
@@ -148,6 +166,7 @@ impl Worker {
             expected: Mutex::default(),
             damages: AtomicU32::new(0),
             writing: Semaphore::new(1),
+            pieces: Arc::new(Semaphore::new(PIECES)),
             peeking: Semaphore::new(PEEKS),
             stall_timeout: OnceLock::new(),
             milestone: watch::Sender::new(0),
@@ -184,6 +203,7 @@ impl Worker {
     /// # Errors
     /// When the assignment is stale or is not usable here. Only a lack of memory or disk space ends the current share.
     pub fn assign(self: &Arc<Self>, id: ServerId, assignment: Assignment) -> Result<(), Error> {
+        assignment.check()?;
         let stamp = assignment.stamp();
         let Assignment { job, plan, peers, goal } = assignment;
         let directions = Directions { stamp, peers, goal };
@@ -264,6 +284,11 @@ impl Worker {
     fn prepare(&self, id: ServerId, job: &job::Job, plan: &Plan) -> Result<Prepared, Error> {
         if id.0 >= plan.partition.servers {
             return Err(Error::NoSuchServer(id.0));
+        }
+        let needed = plan.needed_memory(job, id).peak().saturating_add(plan.notes_bytes(job, id));
+        // The needs are an estimate, and pages of arrays are taken when they are written.
+        if let Some(available) = memory_bytes().filter(|&available| needed / 2 > available) {
+            return Err(Error::Memory { server: id.0, needed, available });
         }
         let scratch = match plan.storage {
             Storage::Disk => Some(self.environment.scratch.clone().ok_or(Error::NoScratch)?),

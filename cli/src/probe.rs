@@ -6,7 +6,7 @@ use api::job;
 use api::wire::Probed;
 use chunkserver::compute::Compute;
 use chunkserver::objects::Access;
-use chunkserver::probe::{self, MAX_FRAME_BYTES, ProbeContext};
+use chunkserver::probe::{self, ProbeContext, most_frame_bytes};
 use chunkserver::source::{Options, Source};
 
 /// What a probe of the source needs: an HTTP client, credentials from the environment, and a thread that decodes.
@@ -22,7 +22,7 @@ impl Prober {
             headers: source.headers().to_vec(),
             allow_local_files: true,
             min_bytes_per_second: source.min_bytes_per_second(),
-            max_bytes: MAX_FRAME_BYTES,
+            max_bytes: most_frame_bytes(),
             ..Options::default()
         });
         let client = client.map_err(|error| Error::Start(error.into()))?;

@@ -2,7 +2,8 @@
 
 use super::{PANEL_BYTES, Partition, Plan, ServerId};
 use crate::arrays::Array;
-use crate::job::{GROUP, Job, Kept, Output, Reduction, Storage};
+use crate::geometry::Dtype;
+use crate::job::{Color, GROUP, Images, Job, Kept, Output, Reduction, Source, Storage};
 use crate::output_grid::OutputGrid;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,12 @@ const BASE: u64 = 40 << 20;
 
 /// Copies of an output while it is written: the responses of peers, the assembled array, and its encoded form.
 const COPIES: u64 = 3;
+/// Bytes of the notes of a frame, and of its part of lists.
+const NOTE: u64 = 256;
+/// Channels of a color image with alpha.
+const CHANNELS: u64 = 4;
+/// Bytes a pixel of a progressive JPEG in color: three channels of 1 byte, and three coefficients of 2 bytes.
+const JPEG_COLORS: u64 = 9;
 
 /// Bytes of one server, each part at its own peak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +61,12 @@ impl Memory {
         self.raw + self.stack + self.rechunked + self.spectrum
     }
 
+    /// All parts.
+    pub const fn parts(&self) -> [u64; 9] {
+        let Self { base, raw, stack, load, sums, exchange, rechunked, spectrum, writing, overlap: _, on_disk: _ } = *self;
+        [base, raw, stack, load, sums, exchange, rechunked, spectrum, writing]
+    }
+
     /// Bytes of memory at the peak.
     pub fn peak(&self) -> u64 {
         let stores = if self.on_disk { 0 } else { self.stores() };
@@ -79,7 +92,7 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     let keeps_raw = has_crops && plan.keeps(Kept::Raw);
     // A frame that is kept is decoded directly into its slot.
     let decoded = if has_crops && !keeps_raw { threads * GROUP as u64 * frame_bytes } else { 0 };
-    let load = if frames == 0 { 0 } else { plan.pace.bytes(&plan.partition, job, frames) + decoded + threads * frame_bytes / 4 };
+    let load = if frames == 0 { 0 } else { plan.pace.bytes(&plan.partition, job, frames) + decoded + threads * decoder(job) };
     // One accumulator for each thread, and one for the merged result.
     let summed_pixels = frame.pixels() as u64 + if has_crops { stack.pixels() as u64 } else { 0 };
     let sums = (threads + 1) * accumulator_bytes(&job.reduce) * summed_pixels;
@@ -101,6 +114,26 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     }
 }
 
+/// Bytes of a server's notes: values of each frame, and the sums of spectra of each pixel and of each bin.
+pub(super) fn notes(plan: &Plan, job: &Job, id: ServerId) -> u64 {
+    let frames = plan.frames_of(id).len() as u64;
+    let spectra = if job.fft.is_some_and(|fft| fft.output.element().is_real()) { accumulator_bytes(&job.reduce) } else { 0 };
+    // Of each band that is being transformed or merged, and of all bands. Sums of bins are two float64.
+    let bins = (plan.threads as u64 + 1) * plan.bins as u64 * 2;
+    frames * NOTE + spectra * (plan.pixels_of(id).len() as u64 + bins)
+}
+
+/// Bytes of a decoder's scratch: rows of a gray image, or all channels of a color image before their conversion.
+fn decoder(job: &Job) -> u64 {
+    let frame = job.frame.bytes() as u64;
+    let colors = match (&job.source, job.frame.dtype) {
+        (Source::Images(Images { color: Color::Luminance, .. }), Dtype::Uint8) => JPEG_COLORS,
+        (Source::Images(Images { color: Color::Luminance, .. }), Dtype::Uint16) => CHANNELS,
+        _ => 0,
+    };
+    frame / 4 + colors * frame
+}
+
 /// Bytes of the largest output while it is written: a whole file, or the objects of a Zarr array that one server writes at a time.
 fn writing(plan: &Plan, job: &Job) -> u64 {
     let arrays = plan.arrays(job);
@@ -111,6 +144,11 @@ fn writing(plan: &Plan, job: &Job) -> u64 {
 fn output_bytes(output: &Output, arrays: &[Array], partition: &Partition) -> Option<u64> {
     let grid = OutputGrid::new(output, arrays, partition).ok()?;
     let (whole, object) = (grid.bytes(), grid.object_bytes());
+    let extension = output.path().extension().map(|extension| extension.to_ascii_lowercase());
+    if extension.is_some_and(|extension| extension == "json" || extension == "csv") {
+        let text = whole / grid.array.element.size().max(1) * grid.array.element.text_bytes();
+        return Some((COPIES - 1) * whole as u64 + text as u64);
+    }
     // An object at the edge has the full size too.
     let written = if output.is_zarr() { whole.max(object).min(object * grid.at_once()) } else { whole };
     Some(COPIES * written as u64)

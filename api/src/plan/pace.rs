@@ -15,6 +15,8 @@ const SMALLER: usize = 8;
 const FEWER: usize = 4;
 /// Copies of a piece during its decode: as fetched, as decoded, and one intermediate result between codecs.
 const COPIES: u64 = 3;
+/// Frames whose memory holds one response in any case: color and alpha of a frame, which does not compress.
+const FEWEST_FRAMES: u64 = 4;
 
 /// The pace at which one server loads frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +59,13 @@ impl Pace {
     }
 
     /// Bytes of fetched and partly decoded frames on a server with `frames` frames: groups, and the pieces that are decoded for them.
-    pub(super) fn bytes(&self, partition: &Partition, job: &Job, frames: u64) -> u64 {
+    pub fn bytes(&self, partition: &Partition, job: &Job, frames: u64) -> u64 {
         let frame_bytes = partition.frame.bytes() as u64;
         let in_flight = ((self.groups * self.group) as u64).min(frames);
         match &job.source {
-            // Fetched bytes; an encoded frame is rarely larger than the decoded frame.
-            Source::Images(images) => in_flight * (frame_bytes + images.depth as u64),
+            // Fetched bytes; an encoded frame is rarely larger than the decoded frame. Servers fetch fewer frames at a time if bodies are
+            // larger, and a body may have color and alpha.
+            Source::Images(images) => in_flight.max(FEWEST_FRAMES) * (frame_bytes + images.depth as u64),
             Source::Zarr(zarr) => {
                 let piece = zarr.layout.map_or(0, |layout| layout.piece_bytes(self.group)) as u64;
                 in_flight * frame_bytes + self.requests as u64 * COPIES * piece

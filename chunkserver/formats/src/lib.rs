@@ -6,6 +6,7 @@
 pub mod decode;
 
 pub mod encode;
+pub mod scratch;
 
 pub mod aspect;
 

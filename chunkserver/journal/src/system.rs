@@ -54,6 +54,17 @@ pub fn memory_limit_bytes() -> u64 {
     *LIMIT.get_or_init(|| groups_here().iter().map(|group| group.limit).min().unwrap_or(0))
 }
 
+/// The memory of the machine, or the limit of the process's control groups if it is smaller, in bytes; `None` where `/proc` is missing.
+pub fn memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024;
+    Some(match memory_limit_bytes() {
+        0 => total,
+        limit => limit.min(total),
+    })
+}
+
 /// Memory that the process's control groups still allow, in bytes: the least of limit minus usage; `None` without a limit.
 pub fn memory_left_bytes() -> Option<u64> {
     groups_here().iter().map(|group| group.limit.saturating_sub(group.used)).min()

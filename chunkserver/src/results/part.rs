@@ -5,7 +5,7 @@ use super::deadline::unless_failed;
 use super::frame_bytes::frame_bytes;
 use super::region::{Cube, Extent, Region};
 use super::{Error, filled};
-use crate::share::Share;
+use crate::share::{Share, with_permit};
 use api::arrays::{Array, Holder};
 use bytes::Bytes;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the job has failed before the part is computed.
-pub async fn own_part(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Bytes, Error> {
+pub(super) async fn own_part(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Bytes, Error> {
     let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Bytes::new()) };
     until_ready(share, array.holder, &region.cube).await?;
     let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
@@ -37,6 +37,24 @@ pub async fn own_part(share: &Arc<Share>, array: &Array, region: &Region) -> Res
         }
         _ => Ok(Bytes::new()),
     }
+}
+
+/// This server's part of `region` for the reader of a peer. A copy of elements holds memory for parts until it is sent.
+///
+/// # Errors
+/// As [`own_part`].
+pub async fn part_for_peer(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Bytes, Error> {
+    let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Bytes::new()) };
+    // Elements that are not computed yet take no memory.
+    until_ready(share, array.holder, &region.cube).await?;
+    if let (Holder::Frames(base), Extent::Times(times)) = (array.holder, &extent)
+        && let Some(bytes) = frame_bytes(share, base, region, times)
+    {
+        return Ok(bytes);
+    }
+    let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
+    let permit = share.memory_budget.acquire_part(bytes as u64).await;
+    Ok(with_permit(own_part(share, array, region).await?, permit))
 }
 
 /// Waits until this server's part of `cube` is computed.

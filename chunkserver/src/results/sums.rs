@@ -2,9 +2,10 @@
 
 use super::Error;
 use super::deadline::unless_failed;
-use crate::share::{FrameNotes, Share};
-use api::arrays::{Base, Holder};
+use crate::share::{FrameNotes, Share, with_permit};
+use api::arrays::{Array, Base, Holder};
 use api::geometry::FrameSpec;
+use bytes::Bytes;
 use kernels::reduce::{FrameStat, FrameSums};
 use kernels::spectrum::BandSums;
 use std::sync::PoisonError;
@@ -24,6 +25,9 @@ pub enum SumsKind {
     BandSums,
 }
 
+/// Copies of a server's values while a small array is computed.
+const COPIES: u64 = 4;
+
 /// The sums from which an array is computed.
 pub(super) const fn source(holder: Holder) -> (Base, SumsKind) {
     match holder {
@@ -39,8 +43,20 @@ pub(super) const fn source(holder: Holder) -> (Base, SumsKind) {
 ///
 /// # Errors
 /// When the job has failed before that.
-pub async fn own_sums(share: &Share, base: Base, kind: SumsKind) -> Result<Vec<u8>, Error> {
+pub(super) async fn own_sums(share: &Share, base: Base, kind: SumsKind) -> Result<Vec<u8>, Error> {
     unless_failed(share, sums(share, base, kind)).await
+}
+
+/// As [`own_sums`], for the reader of a peer: the bytes hold memory for parts until they are sent.
+///
+/// # Errors
+/// As [`own_sums`].
+pub async fn sums_for_peer(share: &Share, array: &Array) -> Result<Bytes, Error> {
+    let (base, kind) = source(array.holder);
+    let summed = async { if kind == SumsKind::BandSums { until_bands_summed(share).await } else { until_summed(share).await } };
+    unless_failed(share, summed).await?;
+    let permit = share.memory_budget.acquire_part(gathered_bytes(share, array.holder) / COPIES).await;
+    Ok(with_permit(own_sums(share, base, kind).await?, permit))
 }
 
 async fn sums(share: &Share, base: Base, kind: SumsKind) -> Vec<u8> {
@@ -63,10 +79,8 @@ async fn sums(share: &Share, base: Base, kind: SumsKind) -> Vec<u8> {
             .await
         }
         SumsKind::BandSums => {
-            if let Some(store) = &share.spectrum {
-                store.until_ready(0..store.count()).await;
-            }
-            until_band_sums(share).await
+            until_bands_summed(share).await;
+            share.band_sums.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(BandSums::to_bytes).unwrap_or_default()
         }
     }
 }
@@ -79,11 +93,13 @@ async fn until_summed(share: &Share) {
     let _ = summed.wait_for(|summed| summed.frames).await;
 }
 
-async fn until_band_sums(share: &Share) -> Vec<u8> {
+async fn until_bands_summed(share: &Share) {
+    if let Some(store) = &share.spectrum {
+        store.until_ready(0..store.count()).await;
+    }
     let bands = share.bands().len();
     let mut summed = share.summed.subscribe();
     let _ = summed.wait_for(|summed| summed.bands == bands).await;
-    share.band_sums.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(BandSums::to_bytes).unwrap_or_default()
 }
 
 async fn notes(share: &Share, write: impl Fn(&FrameNotes, &mut Vec<u8>)) -> Vec<u8> {
@@ -97,7 +113,6 @@ async fn notes(share: &Share, write: impl Fn(&FrameNotes, &mut Vec<u8>)) -> Vec<
 /// Most bytes that a server holds while it computes a small array: its own values, those of one other server as received and as parsed, and
 /// the merged values.
 pub(super) fn gathered_bytes(share: &Share, holder: Holder) -> u64 {
-    const COPIES: u64 = 4;
     let partition = &share.plan.partition;
     let (frames, pixels) = (partition.frames as u64, |spec: FrameSpec| spec.pixels() as u64);
     let of = |wanted: bool, bytes: u64| if wanted { bytes } else { 0 };

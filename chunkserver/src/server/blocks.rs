@@ -17,6 +17,7 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The current share, if the request names it.
 pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>, Problem> {
@@ -33,6 +34,18 @@ pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>
         return Err(stale("generation"));
     }
     Ok(share)
+}
+
+/// A piece of a block, which holds its permit until it is sent.
+struct Piece {
+    bytes: Vec<u8>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,12 +84,14 @@ pub(super) async fn block(
         let (worker, share) = (Arc::clone(&worker), Arc::clone(&share));
         async move {
             share.stack.until_ready(frames.clone()).await;
+            // Fails only if the semaphore is closed, which never happens.
+            let permit = Arc::clone(&worker.pieces).acquire_owned().await.ok();
             let cut = {
                 let share = Arc::clone(&share);
                 tokio::task::spawn_blocking(move || own_piece(&share, band, frames, checks)).await
             };
             match cut {
-                Ok(Ok(piece)) => Ok(Bytes::from(piece)),
+                Ok(Ok(bytes)) => Ok(Bytes::from_owner(Piece { bytes, _permit: permit })),
                 Ok(Err(error)) => {
                     if let OwnError::Damaged { .. } = error {
                         worker.load_again(&share, &error.to_string());
@@ -121,7 +136,7 @@ pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<P
     let region = aspect.zip(shape).map(|(aspect, shape)| Region { cube, shape, aspect }).filter(Region::fits);
     let wrong = "the shape is smaller than the counts of the axes, or the aspect is unknown";
     let region = region.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, wrong))?;
-    results::own_part(&share, array, &region).await.map_err(to_peer)
+    results::part_for_peer(&share, array, &region).await.map_err(to_peer)
 }
 
 /// The response to a peer. Between servers, failed work is 410, because 409 is a stale request.
@@ -152,11 +167,10 @@ pub(super) struct SumsQuery {
 }
 
 /// This server's sums, from which a small array is computed.
-pub(super) async fn sums(State(worker): State<Arc<Worker>>, Query(sums): Query<SumsQuery>, headers: HeaderMap) -> Result<Vec<u8>, Problem> {
+pub(super) async fn sums(State(worker): State<Arc<Worker>>, Query(sums): Query<SumsQuery>, headers: HeaderMap) -> Result<Bytes, Problem> {
     let share = current(&worker, &headers)?;
     let array = share.array(&sums.array).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {}", sums.array)))?;
-    let (base, kind) = results::source_of(array);
-    results::own_sums(&share, base, kind).await.map_err(to_peer)
+    results::sums_for_peer(&share, array).await.map_err(to_peer)
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stalled_reader_frees_its_memory_and_gets_a_truncated_response() {
-        let budget = MemoryBudget::new(0);
+        let budget = MemoryBudget::new(0, 0, 1);
         let mut stalled = holding(&budget, 10).await;
         assert_eq!(stalled.next().await.unwrap().unwrap().len(), PIECE_BYTES);
         // The next reader waits for the timeout of the stalled reader, and no longer.
@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_a_piece_in_time_gets_everything() {
-        let budget = MemoryBudget::new(0);
+        let budget = MemoryBudget::new(0, 0, 1);
         let mut slow = holding(&budget, 10).await;
         let mut received = 0;
         while let Some(piece) = slow.next().await {
@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_closed_connection_frees_its_memory_at_once() {
-        let budget = MemoryBudget::new(0);
+        let budget = MemoryBudget::new(0, 0, 1);
         let closed = holding(&budget, 10).await;
         drop(closed);
         let next = tokio::time::timeout(STALL / 2, budget.acquire(budget.bytes())).await;

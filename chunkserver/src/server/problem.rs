@@ -104,7 +104,9 @@ impl From<worker::Error> for Problem {
         let (status, reason) = match &error {
             worker::Error::Stale { .. } => (StatusCode::CONFLICT, None),
             // The operator's validation excludes these errors.
-            worker::Error::NoSuchServer(_) | worker::Error::Template(_) => (StatusCode::BAD_REQUEST, Some(reason::INTERNAL_ERROR)),
+            worker::Error::NoSuchServer(_) | worker::Error::Template(_) | worker::Error::Invalid(_) | worker::Error::Memory { .. } => {
+                (StatusCode::BAD_REQUEST, Some(reason::INTERNAL_ERROR))
+            }
             worker::Error::Source(_) => (StatusCode::BAD_REQUEST, Some(reason::SOURCE_UNAVAILABLE)),
             worker::Error::Store(store::Error::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::DISK_FULL)),
             worker::Error::Store(store::Error::FileSizeLimit { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::FILE_SIZE_LIMIT)),

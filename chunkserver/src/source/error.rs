@@ -51,6 +51,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the body is larger than the limit.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Fetch { reason: Reason::TooLarge { .. }, .. })
+    }
+
     /// Whether a retry cannot succeed.
     pub fn is_final(&self) -> bool {
         match self {

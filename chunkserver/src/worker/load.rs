@@ -2,6 +2,7 @@
 //! compute thread, and the threads' sums are merged after the last group.
 
 mod batch;
+mod bodies;
 mod error;
 mod frame_source;
 mod tasks;
@@ -13,7 +14,7 @@ use api::job::{GROUP, Job, Source};
 use api::words::chain;
 use batch::Scratch;
 use error::FrameError;
-use frame_source::{Delivery, FrameSource};
+use frame_source::{Delivery, Fetched, FrameSource};
 use futures_util::StreamExt as _;
 use kernels::reduce::FrameSums;
 use std::ops::Range;
@@ -75,7 +76,19 @@ impl Loader {
 
     /// Fetches a group of frames and computes it on the pool.
     async fn group(self: Arc<Self>, group: Range<usize>) -> Result<(), FrameError> {
-        let deliveries = self.source.fetch(&self.worker, &self.share, group.clone()).await?;
+        let mut rest = group;
+        while !rest.is_empty() {
+            rest = Arc::clone(&self).part(rest).await?;
+        }
+        Ok(())
+    }
+
+    /// Fetches and computes the first frames of a group. Returns the other frames.
+    async fn part(self: Arc<Self>, group: Range<usize>) -> Result<Range<usize>, FrameError> {
+        let fetched = self.source.fetch(&self.worker, &self.share, group.clone()).await?;
+        let _decoder = self.source.decoder(&self.share, &fetched).await;
+        let Fetched { deliveries, admitted: _admitted } = fetched;
+        let end = deliveries.last().map_or(group.end, |last| last.frames.end);
         // All threads share a large group.
         let each = deliveries.len().div_ceil(self.worker.compute.threads()).next_multiple_of(GROUP);
         let mut work = Vec::new();
@@ -89,7 +102,8 @@ impl Loader {
             work.push(self.worker.compute.run(move || this.compute(some)));
         }
         let done = futures_util::future::join_all(work).await;
-        done.into_iter().try_for_each(|done| done.unwrap_or(Err(FrameError::Panicked { frame: group.start })))
+        done.into_iter().try_for_each(|done| done.unwrap_or(Err(FrameError::Panicked { frame: group.start })))?;
+        Ok(end..group.end)
     }
 
     /// Computes deliveries on a compute thread, in batches.

@@ -66,6 +66,7 @@ pub(super) const PEEK: Route = Route {
         RouteResponse { status: 200, description: "The frame.", body: ResponseBody::Bytes(PICTURES_AND_BYTES) },
         RouteResponse { status: 400, description: "The format is unknown or does not support the elements.", body: PROBLEM },
         RouteResponse { status: 404, description: "The job has no frame with this number.", body: PROBLEM },
+        OVER_BUDGET,
         RouteResponse {
             status: 422,
             description: "The source does not deliver the frame (`SourceUnavailable`), or the frame is not decodable (`ChunkDecodeFailed`).",

@@ -119,3 +119,65 @@ async fn the_protocol_version_is_checked_before_the_body_is_parsed() {
     let (status, reason, error) = cluster.command(0, put(VERSION)).await.problem();
     assert_eq!((status, reason.as_deref()), (400, Some(reason::INTERNAL_ERROR)), "{error}");
 }
+
+/// The value of a field is replaced: sizes, counts and memory that do not fit each other.
+#[tokio::test]
+async fn a_corrupted_assignment_is_refused_and_the_server_serves_the_next_one() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    let job = job(&frames);
+    let plan = Plan::new(&job, Some(1), &Budget { memory: Allowance::PerServer(2 << 30), cores: 2 }).unwrap();
+    let valid = serde_json::to_value(Assignment { job: job.clone(), plan, peers: cluster.table(), goal: Phase::Fft }).unwrap();
+    let fields = [
+        "/job/frames",
+        "/job/frame/height",
+        "/job/frame/width",
+        "/job/slab_frames",
+        "/job/concurrency",
+        "/job/source/Images/depth",
+        "/job/source/Images/step",
+        "/plan/servers",
+        "/plan/frames",
+        "/plan/slab_frames",
+        "/plan/band_pixels",
+        "/plan/bins",
+        "/plan/window",
+        "/plan/threads",
+        "/plan/chunks/0",
+        "/plan/chunks/2",
+        "/plan/pace/group",
+        "/plan/pace/groups",
+        "/plan/pace/requests",
+        "/plan/memory/0/stack",
+        "/plan/frame/width",
+        "/plan/stack/height",
+    ];
+    for field in fields {
+        for value in [0, 1_000_000_000, u64::MAX] {
+            let mut changed = valid.clone();
+            *changed.pointer_mut(field).unwrap() = value.into();
+            // A large number of memory or of a step is harmless.
+            let harmless =
+                (field == "/plan/memory/0/stack" && value < u64::MAX) || (field == "/job/source/Images/step" && value < u64::MAX);
+            if harmless {
+                continue;
+            }
+            let response = cluster.assign_json(0, &changed).await;
+            let (status, _, error) = response.problem();
+            assert_eq!(status, 400, "{field} = {value}: {error}");
+        }
+    }
+    // Consistent, but too large for any machine of the tests: 10^8 frames of 2 GiB.
+    let mut huge = valid.clone();
+    for (field, value) in
+        [("/job/frames", 100_000_000_u64), ("/plan/frames", 100_000_000), ("/plan/bins", 50_000_001), ("/job/frame/width", 20_000_000)]
+    {
+        *huge.pointer_mut(field).unwrap() = value.into();
+    }
+    for field in ["/plan/frame/width", "/plan/stack/width"] {
+        *huge.pointer_mut(field).unwrap() = 20_000_000.into();
+    }
+    let (status, _, error) = cluster.assign_json(0, &huge).await.problem();
+    assert!(status == 400 && error.contains("this machine or its control group has"), "{status} {error}");
+    assert_eq!(cluster.assign(&job).await[0].status, 200);
+    cluster.until_computed().await;
+}

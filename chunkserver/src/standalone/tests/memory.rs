@@ -53,7 +53,7 @@ async fn a_selection_beyond_the_memory_for_readers_is_sent_in_blocks_or_refused(
     let (status, _, error) = cluster.read(0, "/slice/raw?format=tiff").await.problem();
     assert_eq!(status, 413, "{error}");
     let expected = "of this server's memory for readers, which is 64.0 MiB; a selection of shape [";
-    assert!(error.starts_with("the read needs 308.") && error.contains(expected), "{error}");
+    assert!(error.starts_with("the read needs 232.") && error.contains(expected), "{error}");
     // The stated shape fits.
     let frames: usize = error.split_once("shape [").unwrap().1.split(',').next().unwrap().parse().unwrap();
     let fits = cluster.read(0, &format!("/slice/raw?sel=:{frames}&format=tiff")).await;
@@ -89,4 +89,42 @@ async fn a_stalled_reader_is_aborted_and_the_next_reader_continues() {
     // The end of the connection, or its reset.
     let _ = first.read_to_end(&mut rest).await;
     assert!(rest.len() < 8 * LARGE.bytes(), "the response of the stalled reader is truncated");
+}
+
+/// RGBA pictures whose pixels do not compress are four times as large as their frames. The job has memory for as many bodies as frames.
+#[tokio::test]
+async fn frames_with_large_bodies_are_fetched_in_smaller_parts() {
+    const SMALL: FrameSpec = FrameSpec { height: 100, width: 100, dtype: Dtype::Uint8 };
+    let picture = |index: usize| {
+        let mut state = index as u32;
+        let pixels: Vec<u8> = (0..4 * SMALL.pixels())
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        let mut png = Vec::new();
+        let mut encoder = png::Encoder::new(&mut png, SMALL.width as u32, SMALL.height as u32);
+        encoder.set_color(png::ColorType::Rgba);
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        png
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/{{index}}", listener.local_addr().unwrap());
+    let router = Router::new().route("/{index}", get(move |Path(index): Path<usize>| async move { picture(index) }));
+    tokio::spawn(transport::listen::serve(listener, router, std::future::pending()));
+    let cluster = Cluster::start(1, &[]);
+    let mut job = job_of_raw_frames(url, SMALL, 40);
+    let api::job::Source::Images(images) = &mut job.source else { panic!() };
+    images.color = api::job::Color::Luminance;
+    cluster.assign_exactly(&job).await;
+    cluster.until_computed().await;
+    let all = cluster.read(0, "/slice/raw?format=raw").await.body;
+    let mut decoder = formats::decode::Decoder::new();
+    for index in 0..40 {
+        let mut frame = vec![0; SMALL.bytes()];
+        decoder.decode(&picture(index), SMALL, api::job::Color::Luminance, &mut frame).unwrap();
+        assert!(all[index * SMALL.bytes()..][..SMALL.bytes()] == frame, "frame {index}");
+    }
+    assert_eq!(cluster.progress(0).await.phases[0].retries, 0, "a larger body is no failure of the source");
 }

@@ -270,6 +270,11 @@ impl Cluster {
     }
 
     pub(super) async fn assign_one(&self, server: usize, assignment: &Assignment) -> HttpResponse {
+        self.assign_json(server, &serde_json::to_value(assignment).unwrap()).await
+    }
+
+    /// Assigns work that may not be valid.
+    pub(super) async fn assign_json(&self, server: usize, assignment: &serde_json::Value) -> HttpResponse {
         let body = serde_json::to_vec(assignment).unwrap();
         let put = |client: &reqwest::Client, url: String| {
             let request = client.put(format!("{url}{}?server={server}", route::ASSIGNMENT)).header(VERSION_HEADER, VERSION);

@@ -2,6 +2,7 @@
 
 use crate::source::{self, zarr};
 use api::digest::SourceChanged;
+use api::geometry::human_bytes;
 use api::phase::reason;
 use api::template::TemplateError;
 use std::sync::Arc;
@@ -16,6 +17,12 @@ pub(super) enum FrameError {
         #[source]
         source: Arc<source::Error>,
     },
+    #[error(
+        "cannot fetch frame {frame}: the response ({url}) is larger than {}, the memory for responses in this server's plan; use a server with \
+         more frames or smaller responses",
+        human_bytes(*limit)
+    )]
+    Memory { frame: usize, url: String, limit: u64 },
     #[error("cannot decode frame {frame} ({url})")]
     Decode {
         frame: usize,
@@ -71,7 +78,7 @@ impl FrameError {
             Self::Open(source) => source.reason(),
             Self::Array { source, .. } => source.reason(),
             Self::Template(_) => reason::INVALID_SPEC,
-            Self::Fetch { .. } | Self::Secret(_) => reason::SOURCE_UNAVAILABLE,
+            Self::Fetch { .. } | Self::Memory { .. } | Self::Secret(_) => reason::SOURCE_UNAVAILABLE,
             Self::Decode { .. } | Self::Volume { .. } => reason::CHUNK_DECODE_FAILED,
             Self::Changed { .. } | Self::Vanished { .. } => reason::SOURCE_CHANGED,
             Self::SlotRefused { .. } | Self::Panicked { .. } => reason::INTERNAL_ERROR,

@@ -1,5 +1,6 @@
 //! The source of a share's frames: responses with images, or the chunks of a Zarr array.
 
+use super::bodies::{Admitted, Bodies};
 use super::error::FrameError;
 use crate::compute::Pool;
 use crate::share::{FrameDigests, Share};
@@ -12,12 +13,37 @@ use formats::decode::Decoder;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::MutexGuard;
 
 /// Frames that arrived together.
 pub(super) struct Delivery {
     /// Numbers of the frames in the job.
     pub(super) frames: Range<usize>,
     payload: Payload,
+}
+
+/// Frames of a group that arrived together, and their memory.
+pub(super) struct Fetched {
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) admitted: Option<Admitted>,
+}
+
+impl Delivery {
+    /// The body of a response.
+    fn body(&self) -> Option<&[u8]> {
+        match &self.payload {
+            Payload::Response { body: Ok(body), .. } => Some(body),
+            Payload::Response { body: Err(_), .. } | Payload::Pixels(_) => None,
+        }
+    }
+
+    /// The first frame and the URL of a response that is larger than the limit.
+    fn too_large(&self) -> Option<(usize, &str)> {
+        match &self.payload {
+            Payload::Response { url, body: Err(error) } if error.is_too_large() => Some((self.frames.start, url)),
+            Payload::Response { .. } | Payload::Pixels(_) => None,
+        }
+    }
 }
 
 enum Payload {
@@ -42,6 +68,8 @@ pub(super) struct FrameSource {
     backend: Backend,
     /// Fetches, and records each request in the journal.
     source: source::Source,
+    /// Memory of responses; `None` for an array, whose pieces the plan counts.
+    bodies: Option<Bodies>,
     /// Buffers of responses and frames, reused.
     buffers: Pool<Vec<u8>>,
     /// Fetches for compute threads.
@@ -67,34 +95,77 @@ impl FrameSource {
                 Backend::Array(zarr.clone(), Arc::new(array))
             }
         };
-        Ok(Self { backend, source, buffers: Pool::default(), runtime: Handle::current() })
+        let bodies = match &backend {
+            Backend::Images(images, _) => Some(Bodies::new(share, images, super::largest_body(&share.job))),
+            Backend::Array(..) => None,
+        };
+        Ok(Self { backend, source, bodies, buffers: Pool::default(), runtime: Handle::current() })
     }
 
-    /// Fetches the frames `group` concurrently.
-    pub(super) async fn fetch(&self, worker: &Worker, share: &Share, group: Range<usize>) -> Result<Vec<Delivery>, FrameError> {
-        match &self.backend {
-            Backend::Images(images, template) => {
-                let responses = api::geometry::cut(group.len(), images.depth).map(|part| group.start + part.start..group.start + part.end);
-                Ok(futures_util::future::join_all(responses.map(|frames| self.response(share, images, template, frames))).await)
+    /// Fetches the first frames of `group` concurrently: all of them, or as many as fit the memory for responses.
+    pub(super) async fn fetch(&self, worker: &Worker, share: &Share, group: Range<usize>) -> Result<Fetched, FrameError> {
+        match (&self.backend, &self.bodies) {
+            (Backend::Images(images, template), Some(bodies)) => self.responses(share, (images, template), bodies, group).await,
+            (Backend::Array(zarr, array), _) => {
+                Ok(Fetched { deliveries: self.chunks(worker, share, (zarr, array), group).await?, admitted: None })
             }
-            Backend::Array(zarr, array) => self.chunks(worker, share, (zarr, array), group).await,
+            (Backend::Images(..), None) => Ok(Fetched { deliveries: Vec::new(), admitted: None }),
         }
     }
 
     /// Fetches the response of a delivery once more, while the compute thread waits. `None` for a Zarr array.
     pub(super) fn fetch_again(&self, share: &Share, delivery: &Delivery) -> Option<Delivery> {
-        match &self.backend {
-            Backend::Images(images, template) => {
-                Some(self.runtime.block_on(self.response(share, images, template, delivery.frames.clone())))
+        match (&self.backend, &self.bodies) {
+            (Backend::Images(images, template), Some(bodies)) => {
+                Some(self.runtime.block_on(self.response(share, (images, template), delivery.frames.clone(), bodies.largest())))
             }
-            Backend::Array(..) => None,
+            (Backend::Images(..), None) | (Backend::Array(..), _) => None,
         }
     }
 
-    async fn response(&self, share: &Share, images: &Images, template: &Template, frames: Range<usize>) -> Delivery {
+    /// Fetches responses with the memory for the largest body so far. If a body is larger, more memory is reserved before the next attempt:
+    /// a response does not wait for memory while others hold theirs.
+    async fn responses(
+        &self,
+        share: &Share,
+        source: (&Images, &Template),
+        bodies: &Bodies,
+        group: Range<usize>,
+    ) -> Result<Fetched, FrameError> {
+        let depth = source.0.depth;
+        loop {
+            let admitted = bodies.admit(group.len().div_ceil(depth)).await;
+            let some = group.start..group.end.min(group.start + admitted.responses * depth);
+            let parts = api::geometry::cut(some.len(), depth).map(|part| some.start + part.start..some.start + part.end);
+            let deliveries = futures_util::future::join_all(parts.map(|frames| self.response(share, source, frames, admitted.each))).await;
+            let too_large = deliveries.iter().find_map(Delivery::too_large);
+            if too_large.is_none() || !bodies.expect_larger(admitted.each) {
+                return match too_large {
+                    Some((frame, url)) if bodies.largest() < super::largest_body(&share.job) => {
+                        Err(FrameError::Memory { frame, url: crate::objects::redacted(url), limit: bodies.largest() })
+                    }
+                    _ => Ok(Fetched { deliveries, admitted: Some(admitted) }),
+                };
+            }
+        }
+    }
+
+    /// Waits until the scratch of a decoder of `fetched` fits the memory for responses.
+    pub(super) async fn decoder(&self, share: &Share, fetched: &Fetched) -> Option<MutexGuard<'_, ()>> {
+        let (bodies, admitted) = self.bodies.as_ref().zip(fetched.admitted.as_ref())?;
+        let received = fetched.deliveries.iter().filter_map(Delivery::body);
+        let (mut bytes, mut scratch) = (0, 0);
+        for body in received {
+            bytes += body.len() as u64;
+            scratch = scratch.max(formats::scratch::beyond_plan(body, share.plan.partition.frame));
+        }
+        bodies.decoder(admitted, bytes, scratch).await
+    }
+
+    async fn response(&self, share: &Share, (images, template): (&Images, &Template), frames: Range<usize>, most: u64) -> Delivery {
         let url = template.url(images.index(frames.start), frames.len());
         let mut body = self.buffers.take().unwrap_or_default();
-        let fetched = self.source.of_frame(frames.start).fetch(&url, &mut body).await;
+        let fetched = self.source.of_frame(frames.start).at_most(most).fetch(&url, &mut body).await;
         let body = match fetched {
             Ok(fetched) => {
                 share.counters.load.retried(u64::from(fetched.retries));
@@ -174,7 +245,9 @@ impl FrameSource {
     pub(super) fn reuse(&self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
             if let Payload::Response { body: Ok(body), .. } | Payload::Pixels(Ok(body)) = delivery.payload {
-                self.buffers.put(body);
+                if self.bodies.as_ref().is_none_or(|bodies| bodies.keeps(body.capacity())) {
+                    self.buffers.put(body);
+                }
             }
         }
     }
