@@ -60,9 +60,10 @@ fn write_or_finish(job: &Job, plan: &Plan, observed: &Observed) -> Step {
     let mut not_started = Vec::new();
     let mut all_written = true;
     for (output, wanted) in job.outputs.iter().enumerate() {
-        // A server that has written objects found the array open. The server that opened the array may have been replaced since, and a
-        // second Open would delete the objects.
-        let is_open = observed.progress().any(|(_, p)| p.written.contains(&Writing { output, stage: Stage::Part }));
+        // A server that writes or has written objects found the array open, or closed with all objects. The server that opened the array
+        // may have been replaced since. A second Open would start an array without these objects.
+        let part = Writing { output, stage: Stage::Part };
+        let is_open = observed.progress().any(|(_, p)| p.written.contains(&part) || p.writing.contains(&part));
         for (stage, writers) in stages(output, wanted, plan) {
             if stage == Stage::Open && is_open {
                 continue;

@@ -9,7 +9,7 @@ use crate::outcome::Outcome;
 use crate::paste::Readable;
 use crate::progress::Progress;
 use crate::reader::Reader;
-use crate::signals::interrupted;
+use crate::signals::Signals;
 use crate::{budget, manifest};
 use api::job::{Job, Output, Storage};
 use api::phase::{Failure, reason};
@@ -74,6 +74,8 @@ pub(crate) async fn run_manifest(
         budget.memory = Allowance::Shared(bytes);
     }
     let (mut job, mut plan) = prepare(&manifest, &budget, Platform::Local).map_err(invalid)?;
+    // Before the first file is created.
+    let signals = Signals::register();
     // Dropped after `out`: the lock is the mark of an incomplete output.
     let _locks = OutputLocks::new(&job.uid, output_folders(&job, settings.out.as_deref()));
     let out = settings.out.as_deref().map(|folder| Out::new(folder, &job)).transpose()?;
@@ -95,7 +97,7 @@ pub(crate) async fn run_manifest(
     print_plan(&local.progress, &job, &plan);
     let result = tokio::select! {
         result = execute(&mut local, &settings, out.as_ref(), check) => result,
-        () = interrupted() => Err(Error::Interrupted),
+        () = signals.received() => Err(Error::Interrupted),
     };
     local.progress.end();
     local.processes.fleet.remove().await;

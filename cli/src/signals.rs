@@ -2,14 +2,29 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::select_all;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for the first of SIGINT (Ctrl-C), SIGTERM and SIGHUP.
-pub(crate) async fn interrupted() {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-    if signals.is_empty() {
-        std::future::pending::<()>().await;
+/// SIGINT (Ctrl-C), SIGTERM and SIGHUP. From the registration on, they do not end the process.
+#[derive(Debug)]
+pub(crate) struct Signals(Vec<Signal>);
+
+impl Signals {
+    /// Registers the signals. A command registers them before it creates files that a signal must remove.
+    pub(crate) fn register() -> Self {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
     }
-    select_all(signals.into_iter().map(|mut signal| async move { signal.recv().await }.boxed())).await;
+
+    /// Waits for the first signal since the registration.
+    pub(crate) async fn received(mut self) {
+        if self.0.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        select_all(self.0.iter_mut().map(|signal| async move { signal.recv().await }.boxed())).await;
+    }
+}
+
+/// Waits for the first signal.
+pub(crate) async fn interrupted() {
+    Signals::register().received().await;
 }

@@ -110,11 +110,13 @@ impl World {
             let of = Writing { stage, ..writing };
             self.observed.progress().filter(|(_, progress)| progress.written.contains(&of)).count()
         };
+        let part = Writing { stage: Stage::Part, ..writing };
+        let begun = written(Stage::Part) > 0 || self.observed.progress().any(|(_, progress)| progress.writing.contains(&part));
         match writing.stage {
             Stage::Whole => true,
             // A second Open deletes the objects that servers have written.
-            Stage::Open => written(Stage::Part) == 0,
-            Stage::Part => written(Stage::Open) == 1 || written(Stage::Part) > 0,
+            Stage::Open => !begun,
+            Stage::Part => written(Stage::Open) == 1 || begun,
             Stage::Close => written(Stage::Part) == 3,
         }
     }
@@ -247,6 +249,23 @@ fn a_server_that_restarts_in_place_is_assigned_again_and_its_peers_get_its_boot_
     assert_eq!(ids.len(), 3);
     let (_, progress) = world.observed.progress().nth(1).unwrap();
     assert_eq!(assignment.peers[1].as_ref().unwrap().boot, progress.boot);
+}
+
+#[test]
+fn an_array_is_not_opened_again_while_a_server_writes_its_part() {
+    let (job, mut world) = (job(), World::new());
+    let plan = plan(&job);
+    while !matches!(next_step(&job, &plan, &world.observed), Step::Write(_)) {
+        world.carry_out(&next_step(&job, &plan, &world.observed));
+        world.work();
+    }
+    // The array may be closed: all servers were replaced after its end, and server 1 finds nothing to write.
+    let part = Writing { output: 0, stage: Stage::Part };
+    let Seen::Up { progress, .. } = &mut world.observed.servers[1] else { panic!("server 1 is not up") };
+    progress.writing.push(part);
+    let Step::Write(writes) = next_step(&job, &plan, &world.observed) else { panic!("nothing to write") };
+    assert!(!writes.iter().any(|(_, writing)| writing.stage == Stage::Open), "{writes:?}");
+    assert!(writes.contains(&(ServerId(0), part)) && writes.contains(&(ServerId(2), part)), "{writes:?}");
 }
 
 #[test]

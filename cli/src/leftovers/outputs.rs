@@ -84,9 +84,9 @@ fn sweep(folder: &Path) {
             continue;
         }
         let partial = format!(".partial-{uid}");
-        let outputs = names.iter().filter(|name| name.starts_with('.') && name.ends_with(&partial));
-        // All of them are removed before the mark is.
-        if outputs.map(|name| remove(&folder.join(name))).fold(true, |all, removed| all && removed) {
+        let mut outputs = names.iter().filter(|name| name.starts_with('.') && name.ends_with(&partial));
+        // The mark stays until every output is removed.
+        if outputs.all(|name| remove(&folder.join(name))) {
             remove(&path);
         }
     }
