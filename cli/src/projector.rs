@@ -54,7 +54,7 @@ pub(crate) fn movie(frames: usize) -> Result<Movie, Error> {
 /// Serves frames, each after `delay`, until the future is dropped.
 pub(crate) async fn show(movie: Arc<Movie>, listener: TcpListener, delay: Duration) {
     let router = Router::new().route("/{frame}", get(frame)).with_state((movie, delay));
-    transport::listen::serve(listener, router, std::future::pending()).await;
+    transport::listen::serve_public(listener, router, std::future::pending()).await;
 }
 
 async fn frame(State((movie, delay)): State<(Arc<Movie>, Duration)>, Path(name): Path<String>) -> Response {

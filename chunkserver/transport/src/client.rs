@@ -32,7 +32,7 @@ pub struct Client {
 
 #[derive(Clone)]
 enum Proof {
-    /// On loopback: the key of the run, in each request.
+    /// On loopback: the command key of the run, in each request.
     Key(String),
     /// On a cluster: the certificate, in each connection.
     Certificate,
@@ -89,7 +89,7 @@ fn builder() -> reqwest::ClientBuilder {
 }
 
 impl Client {
-    /// A client for a run on loopback, with the key of the run.
+    /// A client for a run on loopback, with the command key of the run.
     ///
     /// # Errors
     /// When the HTTP library refuses the configuration.
