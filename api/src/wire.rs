@@ -26,7 +26,7 @@ pub const GENERATION_HEADER: &str = "x-arrayjob-generation";
 pub const BOOT_HEADER: &str = "x-arrayjob-boot";
 /// Header of a block: present if checksums and digests follow the rows of each piece.
 pub const BLOCK_CHECKS_HEADER: &str = "x-arrayjob-checks";
-/// Name of the cookie and of the query that contain the key of the run, for browsers.
+/// Name of the query that contains the read key of the run.
 pub const TOKEN: &str = "token";
 
 /// Routes of a server. The documentation of each route lists the names of its query.
@@ -159,8 +159,11 @@ pub struct Ready {
 /// the end of its parent process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Startup {
-    /// Key of the run. The server refuses requests without the key.
+    /// Read key of the run: it opens the routes for readers. URLs, browsers and the registry contain this key.
     pub key: String,
+    /// Command key of the run: it opens all routes. Only the loop and the servers have this key. An empty key opens nothing.
+    #[serde(default)]
+    pub command_key: String,
     /// Compute threads.
     pub threads: usize,
     /// Folder for scratch files; `None` if the plan stores arrays in memory.

@@ -1,7 +1,7 @@
-//! A server as a separate process on loopback. The process reads its settings and key from standard input, and ends when standard input ends.
+//! A server as a separate process on loopback. The process reads its settings and keys from standard input, and ends when standard input ends.
 
 use crate::compute::Compute;
-use crate::server::{self, Key};
+use crate::server::{self, Key, Keys};
 use crate::worker::{Environment, Worker};
 use crate::{clock, limits};
 use api::phase::BootId;
@@ -56,16 +56,21 @@ pub fn run() -> Result<(), Error> {
     transport::crypto::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build().map_err(Error::Runtime)?;
     let compute = Compute::new(startup.threads)?;
-    let environment =
-        Environment { scratch: startup.scratch.map(PathBuf::from), local_files: true, secret: None, restart_reason: startup.after };
-    let worker = Worker::new(boot_id(), compute, Client::new(startup.key.clone())?, environment);
-    let served = runtime.block_on(serve(Arc::new(worker), Key::new(startup.key)));
+    let environment = Environment {
+        scratch: startup.scratch.map(PathBuf::from),
+        local_files: true,
+        secret: None,
+        restart_reason: startup.after,
+    };
+    let worker = Worker::new(boot_id(), compute, Client::new(startup.command_key.clone())?, environment);
+    let keys = Keys::loopback(Key::new(startup.key), Key::new(startup.command_key), &worker.boot);
+    let served = runtime.block_on(serve(Arc::new(worker), keys));
     // Does not wait for running computations, whose results are no longer needed.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(worker: Arc<Worker>, key: Key) -> Result<(), Error> {
+async fn serve(worker: Arc<Worker>, keys: Keys) -> Result<(), Error> {
     let _signal = limits::survive_large_files();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Runtime)?;
     let address = listener.local_addr().map_err(Error::Runtime)?.to_string();
@@ -73,7 +78,7 @@ async fn serve(worker: Arc<Worker>, key: Key) -> Result<(), Error> {
     let mut line = serde_json::to_string(&ready).map_err(Error::Startup)?;
     line.push('\n');
     std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush()).map_err(Error::Pipe)?;
-    transport::listen::serve(listener, server::router(worker, key), parent_ended()).await;
+    transport::listen::serve(listener, server::router(worker, keys), parent_ended()).await;
     Ok(())
 }
 

@@ -8,10 +8,13 @@ mod control;
 mod cors;
 mod dvid;
 mod events;
+mod extract;
+mod keys;
 mod login;
 mod monitor;
 mod openapi;
 mod page;
+mod prefix;
 mod preview;
 mod probe;
 mod problem;
@@ -21,18 +24,19 @@ mod request_cache;
 mod routes;
 mod status;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod traces;
 mod zarr;
 
-pub use auth::Key;
+pub use keys::{Key, Keys};
 
 pub use openapi::document as openapi;
 
 use crate::worker::Worker;
-use api::wire::route;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::Next;
-use axum::routing::{get, post, put};
+use axum::routing::get;
 use axum::{Extension, Router};
 use std::sync::Arc;
 use transport::traffic::Traffic;
@@ -40,22 +44,22 @@ use transport::traffic::Traffic;
 /// The largest command, an assignment with its plan, in bytes.
 const COMMAND_BYTES: usize = 16 << 20;
 
-/// All routes of a server on loopback. Every request needs the run's key.
-pub fn router(worker: Arc<Worker>, key: Key) -> Router {
+/// All routes of a server on loopback. Every request needs a key.
+pub fn router(worker: Arc<Worker>, keys: Keys) -> Router {
     let traffic = Arc::clone(&worker.client.traffic);
-    counted(guarded(peer_routes().merge(routes::router()).with_state(worker), key), traffic)
+    counted(guarded(peer_routes().merge(routes::router()).with_state(worker), keys), traffic)
 }
 
 /// Routes for the operator and for peers of a server of a cluster. The listener checks certificates.
 pub fn peers(worker: Arc<Worker>) -> Router {
     let traffic = Arc::clone(&worker.client.traffic);
-    counted(peer_routes().with_state(worker), traffic)
+    counted(peer_routes().with_state(worker).layer(Extension(keys::Access::Command)), traffic)
 }
 
 /// Routes for readers of a server of a cluster. Every request needs the token.
-pub fn readers(worker: Arc<Worker>, token: Key) -> Router {
+pub fn readers(worker: Arc<Worker>, keys: Keys) -> Router {
     let traffic = Arc::clone(&worker.client.traffic);
-    counted(guarded(routes::router().with_state(worker), token), traffic)
+    counted(guarded(routes::router().with_state(worker), keys), traffic)
 }
 
 /// Probes and metrics.
@@ -68,19 +72,7 @@ pub fn monitor(worker: Arc<Worker>) -> Router {
 }
 
 fn peer_routes() -> Router<Arc<Worker>> {
-    Router::new()
-        .route(route::PROGRESS, get(control::progress))
-        .route(route::ASSIGNMENT, put(control::assign))
-        .route(route::DIGESTS, get(control::digests).put(control::expect))
-        .route(route::WRITE, post(control::write))
-        .route(route::PROBE, post(probe::probe))
-        .route(route::BLOCK, get(blocks::block))
-        .route(route::PART, get(blocks::part))
-        .route(route::SUMS, get(blocks::sums))
-        .route(route::TASKS, get(tasks::own))
-        .route(route::PREVIEW, get(preview::own).layer(Extension(Arc::new(request_cache::RequestCache::default()))))
-        .route(route::TRACES, get(traces::own))
-        .layer(DefaultBodyLimit::max(COMMAND_BYTES))
+    routes::commands().layer(DefaultBodyLimit::max(COMMAND_BYTES))
 }
 
 /// Counts the bytes of all responses.
@@ -91,10 +83,10 @@ fn counted(routes: Router, traffic: Arc<Traffic>) -> Router {
     routes.layer(axum::middleware::from_fn_with_state(traffic, count))
 }
 
-/// Requires the key. The check precedes the routing, because the key may be in front of the path.
-fn guarded(routes: Router, key: Key) -> Router {
+/// Requires a key. The check precedes the routing, because a secret may be in front of the path.
+fn guarded(routes: Router, keys: Keys) -> Router {
     Router::new()
         .fallback_service(routes)
-        .layer(axum::middleware::from_fn_with_state(key, auth::check))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(keys), auth::check))
         .layer(axum::middleware::from_fn(cors::allow))
 }

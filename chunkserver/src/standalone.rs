@@ -9,7 +9,7 @@ pub use settings::{Ports, Settings, SettingsError};
 use crate::compute::Compute;
 use crate::limits;
 use crate::process::boot_id;
-use crate::server::{self, Key};
+use crate::server::{self, Key, Keys};
 use crate::worker::{Environment, Worker};
 use api::phase::BootId;
 use std::future::Future;
@@ -133,7 +133,7 @@ impl Server {
         // One task for each port, so that no port waits for another. Dropping the set ends the tasks.
         let mut ports = tokio::task::JoinSet::new();
         ports.spawn(transport::listen::serve_secured(peers, tls, server::peers(Arc::clone(&worker)), forever()));
-        ports.spawn(transport::listen::serve(readers, server::readers(Arc::clone(&worker), token), forever()));
+        ports.spawn(transport::listen::serve(readers, server::readers(Arc::clone(&worker), Keys::readers(token)), forever()));
         ports.spawn(transport::listen::serve(metrics, server::monitor(worker), forever()));
         shutdown.await;
     }

@@ -70,7 +70,7 @@ impl Error {
 }
 
 impl ServerClient {
-    /// A client for servers on loopback. Requests carry the key of the run.
+    /// A client for servers on loopback. Requests carry the command key of the run.
     ///
     /// # Errors
     /// If the HTTP library fails to initialize.
@@ -86,11 +86,6 @@ impl ServerClient {
     pub fn with_tls(tls: rustls::ClientConfig) -> Result<Self, Error> {
         let http = client().tls_backend_preconfigured(tls).build().map_err(Error::Client)?;
         Ok(Self { http, scheme: "https", key: String::new() })
-    }
-
-    /// The key of the run; empty with TLS.
-    pub fn key(&self) -> &str {
-        &self.key
     }
 
     /// The progress of a server. With `wait`, the server responds when its milestone exceeds the number, or after the duration.

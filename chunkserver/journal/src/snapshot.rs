@@ -14,7 +14,7 @@ pub struct SnapshotQuery {
     /// The `next` of the last snapshot: the snapshot contains what is newer. It contains everything if `log` is not the current log.
     pub after: u64,
     /// Neighbouring tasks that together span at most this time are merged, in microseconds; 0: no merge.
-    pub resolution: f64,
+    pub resolution: u64,
 }
 
 impl SnapshotQuery {
@@ -35,7 +35,7 @@ pub struct SnapshotResponse {
     pub(super) epoch_us: u64,
     /// Microseconds since the start of the journal.
     pub(super) now: f64,
-    pub(super) resolution: f64,
+    pub(super) resolution: u64,
 }
 
 /// The line before the records.
@@ -66,8 +66,8 @@ impl SnapshotResponse {
     pub fn into_bytes(self) -> Vec<u8> {
         let Snapshot { version, next, lanes, mut records, finished, marks, samples } = self.snapshot;
         let running = records.split_off(finished);
-        if self.resolution > 0.0 {
-            merge(&mut records, self.resolution);
+        if self.resolution > 0 {
+            merge(&mut records, self.resolution as f64);
         }
         let header = Header {
             server: self.server,
@@ -118,9 +118,9 @@ mod tests {
 
     #[test]
     fn a_query_is_written_as_it_was_read() {
-        let query = SnapshotQuery { log: Some("1f-2".into()), after: 7, resolution: 2.5 };
-        assert_eq!(query.query(), "after=7&resolution=2.5&log=1f-2");
+        let query = SnapshotQuery { log: Some("1f-2".into()), after: 7, resolution: 2 };
+        assert_eq!(query.query(), "after=7&resolution=2&log=1f-2");
         // A text that is no name of a log is dropped.
-        assert_eq!(SnapshotQuery { log: Some("a&b=c".into()), ..query }.query(), "after=7&resolution=2.5");
+        assert_eq!(SnapshotQuery { log: Some("a&b=c".into()), ..query }.query(), "after=7&resolution=2");
     }
 }

@@ -29,7 +29,7 @@ fn cancelled_tasks_are_not_recorded() {
     let now = header["now_us"].as_u64().unwrap();
     assert!((header["epoch_us"].as_u64().unwrap()..=header["epoch_us"].as_u64().unwrap() + 60_000_000).contains(&now));
     drop(running);
-    let query = SnapshotQuery { log: header["log"].as_str().map(str::to_owned), after: header["next"].as_u64().unwrap(), resolution: 0.0 };
+    let query = SnapshotQuery { log: header["log"].as_str().map(str::to_owned), after: header["next"].as_u64().unwrap(), resolution: 0 };
     assert_eq!(journal.snapshot(&query, 3, "b").records(), 0);
     assert_eq!(Journal::new(1).snapshot(&query, 3, "b").records(), 0, "another journal is empty");
     let other = Journal::new(1);

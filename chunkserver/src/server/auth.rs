@@ -1,106 +1,109 @@
-//! The run's key. A request carries the key in a header, a cookie, `?token=` (the names are those of Jupyter Server), as the password of HTTP
-//! Basic, or in front of the path. Other requests are refused.
+//! Checks the key of each request. A request carries a key in a header, in `?token=` (the name is that of Jupyter Server), as the password
+//! of HTTP Basic, or in front of the path; the page carries a secret path and a cookie. Other requests are refused. Each route states the
+//! access that it needs.
 
+use super::keys::{Access, Keys};
+use super::prefix::{self, Prefix};
 use super::problem::Problem;
-use super::{login, page};
+use super::{login, routes};
 use api::wire::TOKEN;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use std::fmt;
+use std::sync::Arc;
+use transport::listen::Connection;
 
-/// The run's key.
-#[derive(Clone)]
-pub struct Key(String);
-
-impl fmt::Debug for Key {
-    /// Does not show the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key")
+/// Passes requests with a key on, with their [`Access`], and removes secrets from their path.
+pub(super) async fn check(State(keys): State<Arc<Keys>>, mut request: Request, next: Next) -> Response {
+    let (prefix, path) = prefix::split(request.uri().path());
+    if path == "/"
+        && in_query(&keys, request.uri()) >= Access::Read
+        && let Some(redirect) = login::redirect(prefix, &keys)
+    {
+        return redirect;
     }
-}
-
-impl Key {
-    /// A key from its text.
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// Whether `offered` equals the key, in a time that does not depend on the number of equal bytes.
-    fn matches(&self, offered: &str) -> bool {
-        let (own, offered) = (self.0.as_bytes(), offered.as_bytes());
-        own.len() == offered.len() && own.iter().zip(offered).fold(0, |different, (a, b)| different | (a ^ b)) == 0
-    }
-}
-
-/// Prefix of a path with the key, as in `/t/{key}/slice/power`: for clients that only append names to an address.
-const PREFIX: &str = "/t/";
-
-/// Passes requests with the key on, and removes the key from their path.
-pub(super) async fn check(State(key): State<Key>, mut request: Request, next: Next) -> Response {
-    let allowed = match key_in_path(request.uri()) {
-        // A key in the path takes precedence.
-        Some((offered, rest)) => {
-            let equal = key.matches(offered);
-            if equal {
-                *request.uri_mut() = rest;
-            }
-            equal
-        }
-        None => has_key(&key, &request),
+    let granted = match prefix {
+        // A secret in the path takes precedence.
+        Prefix::Token(offered) => keys.reading(offered),
+        Prefix::Page(offered) if keys.is_page(offered) && has_cookie(&keys, request.headers()) => Access::Read,
+        Prefix::Page(_) => Access::Public,
+        Prefix::Absent => in_header(&keys, request.headers()).max(in_query(&keys, request.uri())),
     };
-    let path = request.uri().path();
-    if allowed {
-        if path == "/"
-            && in_query(&key, request.uri())
-            && let Some(redirect) = login::redirect_with_cookie(request.headers(), &key.0)
-        {
-            return redirect;
+    if granted < Access::Read && !routes::is_public(&path) {
+        return if login::is_browser(&path, request.headers()) { login::form() } else { unauthorized() };
+    }
+    if prefix != Prefix::Absent
+        && let Some(uri) = prefix::with_path(request.uri(), &path)
+    {
+        *request.uri_mut() = uri;
+    }
+    if granted >= Access::Read
+        && let Some(connection) = request.extensions().get::<Connection>()
+    {
+        connection.trust();
+    }
+    request.extensions_mut().insert(granted);
+    next.run(request).await
+}
+
+/// Passes requests with at least the access of the route on. A layer of every route.
+pub(super) async fn enforce(State(needed): State<Access>, request: Request, next: Next) -> Response {
+    let granted = request.extensions().get::<Access>().copied().unwrap_or(Access::Public);
+    if granted >= needed {
+        return next.run(request).await;
+    }
+    match granted {
+        Access::Public => unauthorized(),
+        Access::Read | Access::Command => {
+            let sentence =
+                "the token opens the routes for readers only; this route needs the command key, which only servers and the loop have";
+            Problem::new(StatusCode::FORBIDDEN, sentence).into_response()
         }
-        return next.run(request).await;
     }
-    if page::PUBLIC.contains(&path) {
-        return next.run(request).await;
-    }
-    if login::is_browser(path, request.headers()) {
-        return login::form();
-    }
-    let sentence = "the request needs the run's token: in a header, a cookie, ?token=, or as /t/TOKEN/ in front of the path";
+}
+
+fn unauthorized() -> Response {
+    let sentence = "the request needs the run's token: in a header, ?token=, or as /t/TOKEN/ in front of the path";
     // The challenge does not mention Basic, which is accepted too: browsers would open their own password dialog.
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"arrayjob\"")];
     (challenge, Problem::new(StatusCode::UNAUTHORIZED, sentence)).into_response()
 }
 
-/// The key in front of a path, and the address without the key.
-fn key_in_path(uri: &Uri) -> Option<(&str, Uri)> {
-    let path = uri.path().strip_prefix(PREFIX)?;
-    let (offered, rest) = path.split_once('/').unwrap_or((path, ""));
-    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    Some((offered, Uri::try_from(format!("/{rest}{query}")).ok()?))
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether a request has the key in a header, a cookie or its query.
-fn has_key(key: &Key, request: &Request) -> bool {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let authorization = text(header::AUTHORIZATION).and_then(|value| value.split_once(' ')).is_some_and(|(scheme, value)| {
-        if scheme.eq_ignore_ascii_case("basic") {
-            password(value).is_some_and(|password| key.matches(&password))
-        } else {
-            (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")) && key.matches(value.trim())
-        }
-    });
-    let cookie = text(header::COOKIE).is_some_and(|cookies| {
-        pairs(cookies, ';').any(|(name, value)| (name == TOKEN || name.starts_with(login::COOKIE)) && key.matches(value))
-    });
-    authorization || cookie || in_query(key, request.uri())
+/// The access of the `Authorization` header.
+fn in_header(keys: &Keys, headers: &HeaderMap) -> Access {
+    let Some((scheme, value)) = text(headers, header::AUTHORIZATION).and_then(|value| value.split_once(' ')) else {
+        return Access::Public;
+    };
+    if scheme.eq_ignore_ascii_case("basic") {
+        password(value).map_or(Access::Public, |password| keys.reading(&password))
+    } else if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
+        keys.bearer(value.trim())
+    } else {
+        Access::Public
+    }
 }
 
-/// Whether the query of an address contains the key.
-fn in_query(key: &Key, uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| pairs(query, '&').any(|(name, value)| name == TOKEN && key.matches(value)))
+/// Whether a request has the page's cookie.
+fn has_cookie(keys: &Keys, headers: &HeaderMap) -> bool {
+    // HTTP/1.1 permits several headers (RFC 9112 does not forbid them, some proxies send them).
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|cookies| pairs(cookies, ';').any(|(name, value)| name == login::COOKIE && keys.is_cookie(value)))
+}
+
+/// The access of the query of an address.
+fn in_query(keys: &Keys, uri: &Uri) -> Access {
+    let offered = |query| pairs(query, '&').filter(|(name, _)| *name == TOKEN).map(|(_, value)| keys.reading(value)).max();
+    uri.query().and_then(offered).unwrap_or(Access::Public)
 }
 
 fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, &str)> {
@@ -115,57 +118,47 @@ fn password(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::Key;
     use super::*;
+    use api::phase::BootId;
+    use axum::http::HeaderValue;
 
-    #[test]
-    fn only_the_exact_key_is_accepted() {
-        let key = Key::new("secret".into());
-        assert!(key.matches("secret"));
-        assert!(!key.matches("secre") && !key.matches("secret2") && !key.matches("") && !key.matches("Secret"));
-        assert_eq!(format!("{key:?}"), "Key");
+    fn keys() -> Keys {
+        Keys::loopback(Key::new("secret".into()), Key::new("command".into()), &BootId("b".into()))
+    }
+
+    fn granted(authorization: &str) -> Access {
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_str(authorization).unwrap())]);
+        in_header(&keys(), &headers)
     }
 
     #[test]
-    fn a_key_in_front_of_a_path_is_removed() {
-        let of = |uri: &'static str| {
-            let uri = Uri::from_static(uri);
-            key_in_path(&uri).map(|(key, rest)| (key.to_owned(), rest.to_string()))
-        };
-        let some = |key: &str, rest: &str| Some((key.to_owned(), rest.to_owned()));
-        assert_eq!(of("/t/secret/slice/power?sel=0,1&x=%20"), some("secret", "/slice/power?sel=0,1&x=%20"));
-        assert_eq!(of("/t/secret/arrays.zarr/power%401%2C2/"), some("secret", "/arrays.zarr/power%401%2C2/"));
-        assert_eq!(of("/t/secret"), some("secret", "/"));
-        assert_eq!(of("/t/secret/"), some("secret", "/"));
-        assert_eq!(of("/t//x"), some("", "/x"));
-        assert_eq!(of("/t/secret/t/other/x"), some("secret", "/t/other/x"));
-        assert_eq!(of("/t"), None);
-        assert_eq!(of("/slice/t/x"), None);
-    }
-
-    #[test]
-    fn a_cookie_of_another_port_is_ignored() {
-        let allowed = |cookies: &str| {
-            let request = Request::builder().uri("/").header(header::COOKIE, cookies).body(axum::body::Body::empty()).unwrap();
-            has_key(&Key::new("secret".into()), &request)
-        };
-        assert!(allowed("token=secret") && allowed("token-127-0-0-1-80=other; token-127-0-0-1-81=secret; x=y"));
-        assert!(!allowed("token-127-0-0-1-80=other") && !allowed("tokens=secret") && !allowed("x=secret") && !allowed(""));
-    }
-
-    #[test]
-    fn a_header_carries_the_key_in_several_forms() {
-        let key = Key::new("secret".into());
-        let allowed = |value: &str| {
-            let request = Request::builder().uri("/").header(header::AUTHORIZATION, value).body(axum::body::Body::empty()).unwrap();
-            has_key(&key, &request)
-        };
+    fn a_header_carries_the_read_key_in_several_forms() {
         let basic = |pair: &str| format!("Basic {}", BASE64.encode(pair));
-        assert!(allowed("Bearer secret") && allowed("token secret") && allowed("bearer secret"));
-        assert!(allowed(&basic("anyone:secret")) && allowed(&basic(":secret")));
+        for right in ["Bearer secret", "token secret", "bearer secret", &basic("anyone:secret"), &basic(":secret")] {
+            assert_eq!(granted(right), Access::Read, "{right}");
+        }
         for wrong in
             ["secret", "Bearer", "Bearer other", "Basic secret", "Basic !", &basic("secret"), &basic("secret:"), &basic("a:b:secret")]
         {
-            assert!(!allowed(wrong), "{wrong}");
+            assert_eq!(granted(wrong), Access::Public, "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_command_key_has_one_form() {
+        assert_eq!(granted("Bearer command"), Access::Command);
+        assert_eq!(granted(&format!("Basic {}", BASE64.encode("a:command"))), Access::Public);
+        assert_eq!(in_query(&keys(), &Uri::from_static("/v1/progress?token=command")), Access::Public);
+        assert_eq!(in_query(&keys(), &Uri::from_static("/slice/raw?sel=0&token=secret")), Access::Read);
+    }
+
+    #[test]
+    fn only_the_cookie_of_the_page_is_accepted() {
+        let keys = keys();
+        let has = |cookies: String| has_cookie(&keys, &HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(&cookies).unwrap())]));
+        let right = format!("{}={}", login::COOKIE, keys.cookie());
+        assert!(has(right.clone()) && has(format!("a=b; {right}; c=d")));
+        assert!(!has(format!("token={}", keys.cookie())) && !has(format!("{}=secret", login::COOKIE)) && !has("token=secret".into()));
     }
 }

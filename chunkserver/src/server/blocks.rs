@@ -1,5 +1,6 @@
 //! Routes for peers: blocks, parts of selections, and sums. Each request names the job, its generation and the boot id of the receiver.
 
+use super::extract::Query;
 use super::problem::Problem;
 use crate::exchange::{Checks, OwnError, own_piece, pieces};
 use crate::results::{self, Cube, Region};
@@ -8,7 +9,7 @@ use crate::worker::Worker;
 use api::selection::Axis;
 use api::wire::{BLOCK_CHECKS_HEADER, BOOT_HEADER, GENERATION_HEADER, UID_HEADER};
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;

@@ -1,5 +1,6 @@
 //! Commands of the operator, and the progress that the operator observes.
 
+use super::extract::Query;
 use super::problem::Problem;
 use crate::worker::Worker;
 use api::digest;
@@ -8,7 +9,7 @@ use api::plan::ServerId;
 use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, VERSION, VERSION_HEADER};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Cross-origin requests: pages of other origins, for example viewers, may read. They may not send commands, and browsers add no cookies to their
 //! requests.
 
+use super::prefix::{self, Prefix};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -19,9 +20,17 @@ const PREFLIGHT: [(HeaderName, &str); 4] = [
     (PRIVATE_NETWORK, "true"),
 ];
 
+/// Whether pages of other origins may read a path. The path behind a token decides. Paths of the page are for the page alone.
+fn is_shared(path: &str) -> bool {
+    match prefix::split(path) {
+        (Prefix::Page(_), _) => false,
+        (Prefix::Absent | Prefix::Token(_), path) => !path.starts_with(INTERNAL),
+    }
+}
+
 /// Answers preflight requests without a token, because browsers send none, and permits pages to read all responses for readers, including errors.
 pub(super) async fn allow(request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with(INTERNAL) {
+    if !is_shared(request.uri().path()) {
         return next.run(request).await;
     }
     let mut response =

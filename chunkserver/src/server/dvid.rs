@@ -1,6 +1,7 @@
 //! The API of DVID (<https://github.com/janelia-flyem/dvid>, data type imageblk) for the job's arrays: planes as pictures, subvolumes as raw
 //! voxels. Sizes and offsets are (x, y, t), the order of DVID.
 
+use super::extract::Path;
 use super::problem::Problem;
 use super::readers::{Slice, Values};
 use crate::results::Selected;
@@ -9,7 +10,7 @@ use crate::worker::Worker;
 use api::arrays::Array;
 use api::selection::Item;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use formats::encode::Format;

@@ -1,11 +1,15 @@
-//! Login of a browser. The first address contains the token; a redirect moves the token into a cookie and removes it from the address.
+//! Login of a browser. The first address contains the token. Redirects lead to a secret path with a cookie that is valid on that path of this
+//! server only, and remove the token from the address. Neither the path nor the cookie contains the token.
 
+use super::keys::Keys;
 use super::page::with_security_headers;
+use super::prefix::Prefix;
+use api::wire::TOKEN;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
-/// Prefix of the names of cookies with a token. Cookies are not separated by port, so the name contains the port.
-pub(super) const COOKIE: &str = "token-";
+/// Name of the page's cookie.
+pub(super) const COOKIE: &str = "page";
 
 const FORM: &str = r#"<!doctype html>
 <html lang="en">
@@ -26,19 +30,37 @@ const FORM: &str = r#"<!doctype html>
 </html>
 "#;
 
-/// A redirect to the same address without the token, which sets the token as a cookie. `None` if the token is not a valid cookie value.
-pub(super) fn redirect_with_cookie(headers: &HeaderMap, token: &str) -> Option<Response> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let host: String = host.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
-    // Lax: with Strict, the browser would not send the new cookie to a page that a link of another site opened.
-    let cookie = HeaderValue::try_from(format!("{COOKIE}{host}={token}; HttpOnly; SameSite=Lax")).ok()?;
+/// The redirect of a request for the page with the token in its query. The last redirect removes the token from the address. `None` behind
+/// `/t/TOKEN/`, where the page works without a cookie.
+///
+/// The cookie has no `Path`, so browsers limit it to the folder of the address that sets it
+/// ([RFC 6265, section 5.1.4](https://www.rfc-editor.org/rfc/rfc6265#section-5.1.4)): to `/p/SECRET/`, also behind a proxy that adds a prefix.
+/// Cookies are not separated by port. A listener on another port of this host does not know the secret path, so browsers do not send the
+/// cookie there.
+pub(super) fn redirect(prefix: Prefix<'_>, keys: &Keys) -> Option<Response> {
+    let page = keys.page();
+    let (to, cookie) = match prefix {
+        Prefix::Token(_) => return None,
+        Prefix::Absent => (format!("p/{page}/"), None),
+        Prefix::Page(offered) if keys.is_page(offered) => {
+            // Lax: with Strict, the browser would not send the new cookie to a page that a link of another site opened.
+            ("./".to_owned(), Some(format!("{COOKIE}={}; HttpOnly; SameSite=Lax", keys.cookie())))
+        }
+        // The address of an earlier start.
+        Prefix::Page(_) => (format!("../{page}/"), None),
+    };
+    // The address that sets the cookie needs the token too.
+    let to = if cookie.is_some() { to } else { format!("{to}?{TOKEN}={}", keys.read()) };
     let headers = [
-        (header::LOCATION, HeaderValue::from_static("./")),
-        (header::SET_COOKIE, cookie),
+        (header::LOCATION, HeaderValue::try_from(to).ok()?),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    Some((StatusCode::SEE_OTHER, headers).into_response())
+    let mut response = (StatusCode::SEE_OTHER, headers).into_response();
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(header::SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
+    }
+    Some(response)
 }
 
 /// Whether a refused request comes from a browser.

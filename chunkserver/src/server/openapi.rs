@@ -1,15 +1,14 @@
 //! The OpenAPI 3.1 document (<https://spec.openapis.org/oas/v3.1.0>) of the table of routes.
 
-use super::page;
-use super::routes::{Parameter, ParameterKind, ParameterLocation, READERS, ResponseBody, Route, RouteResponse};
+use super::routes::{Access, Parameter, ParameterKind, ParameterLocation, READERS, ResponseBody, Route, RouteResponse};
 use super::status::Status;
 use api::wire::TOKEN;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-const ABOUT: &str = "Every server of a job serves every reader. Five ways to send the token are equal: `Authorization: Bearer TOKEN`, HTTP \
-                     Basic with any user and the token as password, a cookie, a query parameter, and the path prefix `/t/TOKEN/`. The \
-                     prefix is for programs that accept only a URL.";
+const ABOUT: &str = "Every server of a job serves every reader. Four ways to send the token are equal: `Authorization: Bearer TOKEN`, HTTP \
+                     Basic with any user and the token as password, a query parameter, and the path prefix `/t/TOKEN/`. The prefix is \
+                     for programs that accept only a URL.";
 
 /// The document.
 pub fn document() -> Value {
@@ -27,7 +26,7 @@ pub fn document() -> Value {
             {"url": "/"},
             {"url": "/t/{token}", "description": "The token in the path.", "variables": {"token": {"default": "TOKEN"}}},
         ],
-        "security": [{"bearer": []}, {"basic": []}, {"cookie": []}, {"query": []}],
+        "security": [{"bearer": []}, {"basic": []}, {"query": []}],
         "paths": paths,
         "components": {"schemas": schemas(), "securitySchemes": security()},
     })
@@ -40,10 +39,14 @@ pub(super) fn documented(path: &str) -> String {
 
 fn operation(route: &Route) -> Value {
     let mut responses: Map<String, Value> = route.responses.iter().map(|of| (of.status.to_string(), response(of))).collect();
-    let public = page::PUBLIC.contains(&route.path);
+    let public = route.access == Access::Public;
     if !public {
         let refused = RouteResponse { status: 401, description: "The token is missing or wrong.", body: ResponseBody::Json("Problem") };
         responses.insert(refused.status.to_string(), response(&refused));
+    }
+    if !route.parameters.is_empty() {
+        let unreadable = RouteResponse { status: 400, description: "A parameter is not readable.", body: ResponseBody::Json("Problem") };
+        responses.entry(unreadable.status.to_string()).or_insert_with(|| response(&unreadable));
     }
     let mut operation = json!({
         "summary": route.summary,
@@ -99,7 +102,6 @@ fn security() -> Value {
     json!({
         "bearer": {"type": "http", "scheme": "bearer"},
         "basic": {"type": "http", "scheme": "basic", "description": "Any user, with the token as password."},
-        "cookie": {"type": "apiKey", "in": "cookie", "name": TOKEN},
         "query": {"type": "apiKey", "in": "query", "name": TOKEN},
     })
 }

@@ -8,9 +8,6 @@ const INDEX: &str = include_str!("../../../dashboard/dist/index.html");
 const SCRIPT: &str = include_str!("../../../dashboard/dist/app.js");
 const STYLE: &str = include_str!("../../../dashboard/dist/app.css");
 
-/// Paths that need no token: the page's script and style, which every copy of this program contains.
-pub(super) const PUBLIC: [&str; 2] = ["/app.js", "/app.css"];
-
 /// The content security policy: pages load from this server only, without inline scripts and styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'self'";

@@ -1,6 +1,7 @@
 //! The mean of the frames loaded so far, reduced in size.
 
 use super::blocks::current;
+use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::request_cache::RequestCache;
 use crate::share::{FrameKind, PartialSum, Share};
@@ -9,7 +10,7 @@ use api::geometry::FrameSpec;
 use api::plan::ServerId;
 use api::wire::route;
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;

@@ -1,5 +1,6 @@
 //! Frames directly from the source: the shape of the first frame for the operator, before the plan exists, and any frame for readers.
 
+use super::extract::{self, Path, Query};
 use super::problem::Problem;
 use crate::probe::{self, ProbeContext, most_frame_bytes};
 use crate::source;
@@ -10,7 +11,7 @@ use api::phase::reason;
 use api::wire::{ProbeRequest, Probed};
 use api::words::chain;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use formats::encode::{ArrayRef, Format, encode};
@@ -26,7 +27,10 @@ const HEADER_BYTES: u64 = 1 << 20;
 const PEEK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Height, width and element type of the source's first frame; for an array, also its layout in the store.
-pub(super) async fn probe(State(worker): State<Arc<Worker>>, Json(request): Json<ProbeRequest>) -> Result<Json<Probed>, Problem> {
+pub(super) async fn probe(
+    State(worker): State<Arc<Worker>>,
+    extract::Json(request): extract::Json<ProbeRequest>,
+) -> Result<Json<Probed>, Problem> {
     let source = worker.source(&request.source, source::Options { max_bytes: most_frame_bytes(), ..source::Options::default() })?;
     let access = worker.environment.access()?;
     let context = ProbeContext { client: &source, access: &access, compute: &worker.compute };

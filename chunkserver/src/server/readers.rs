@@ -1,13 +1,14 @@
 //! Slices of arrays, in a format that the reader chooses.
 
 use super::body::{self, Pieces, produced};
+use super::extract::{Path, Query};
 use super::problem::Problem;
 use crate::results::{Deadline, Gathered, READER_TIMEOUT, Selected, read_selected};
 use crate::share::Share;
 use crate::worker::Worker;
 use api::geometry::Element;
 use api::selection::parse_items;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;

@@ -1,5 +1,6 @@
 //! The page as one file that needs no server. The file contains every response that the page requests, as far as the response is available.
 
+use super::keys::Access;
 use super::page::with_security_headers;
 use super::problem::Problem;
 use crate::worker::Worker;
@@ -61,7 +62,7 @@ pub(super) async fn report(State(worker): State<Arc<Worker>>, Extension(Routes(r
     let name = format!("attachment; filename=\"{}.html\"", share.job.name);
     drop(share);
     // The report requests the same routes as the page.
-    let router = routes().with_state(worker);
+    let router = routes().with_state(worker).layer(Extension(Access::Read));
     let status = fetch(&router, route::STATUS).await.ok_or_else(Problem::replaced)?;
     let known: Value = serde_json::from_slice(&status.1).unwrap_or_default();
     let mut responses = Map::new();

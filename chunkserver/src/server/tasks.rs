@@ -1,12 +1,13 @@
 //! The tasks of each server; any server responds for all.
 
 use super::blocks::current;
+use super::extract::{Path, Query};
 use super::problem::Problem;
 use crate::share::Share;
 use crate::worker::Worker;
 use api::plan::ServerId;
 use api::wire::route;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use journal::{SnapshotQuery, SnapshotResponse};

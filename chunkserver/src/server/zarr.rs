@@ -2,12 +2,13 @@
 
 use super::body::produced;
 use super::conditional::{Decision, Representation, Tag, document};
+use super::extract::Path;
 use super::problem::Problem;
 use crate::results::{Content, Deadline, READER_TIMEOUT, read_region};
 use crate::share::Share;
 use crate::worker::Worker;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use formats::zarr::{Chunk, Document, Hierarchy, Node, Origin, frequencies};

@@ -18,8 +18,8 @@ use std::path::Path;
 pub(crate) struct Processes {
     pub(crate) fleet: ProcessFleet,
     pub(super) servers: Servers,
-    /// The token of the job.
-    key: String,
+    /// The read key of the job. URLs contain this key.
+    read_key: String,
     /// The folder of scratch files, removed on drop.
     _scratch: Option<Scratch>,
 }
@@ -39,22 +39,23 @@ impl Processes {
         if let Some(folder) = &scratch {
             check_disk(plan, folder.path())?;
         }
-        let key = new_key().map_err(failed)?;
+        let (read_key, command_key) = (new_key().map_err(failed)?, new_key().map_err(failed)?);
         let fleet = ProcessFleet::new(Options {
             command: vec![program, "chunk-server".into()],
-            key: key.clone(),
+            key: read_key.clone(),
+            command_key: command_key.clone(),
             threads: plan.threads,
             scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
             planned_bytes: plan.peak_bytes(),
         });
-        let servers = Servers::new(ServerClient::new(key.clone()).map_err(|error| Error::Start(error.into()))?);
-        Ok(Self { fleet, servers, key, _scratch: scratch })
+        let servers = Servers::new(ServerClient::new(command_key).map_err(|error| Error::Start(error.into()))?);
+        Ok(Self { fleet, servers, read_key, _scratch: scratch })
     }
 
     /// The URL of the first server that is up. Any server serves all arrays.
     pub(crate) fn url(&self, turn: &Turn) -> Option<String> {
         turn.observed.servers.iter().find_map(|seen| match seen {
-            Seen::Up { address, .. } => Some(format!("http://{address}/?{}={}", api::wire::TOKEN, self.key)),
+            Seen::Up { address, .. } => Some(format!("http://{address}/?{}={}", api::wire::TOKEN, self.read_key)),
             _ => None,
         })
     }

@@ -9,6 +9,11 @@ const SIZES: Readonly<Record<string, number>> = { uint8: 1, uint16: 2, int32: 4,
 // A download above this size is probably a mistake, so the table has no download link.
 const MOST_BYTES = 2e9;
 
+/** The address for programs. The page's own path is valid with its cookie only. */
+function forPrograms(address: string): string {
+  return address.replace(/\/p\/[0-9a-f]+\//, "/t/TOKEN/");
+}
+
 /** The table of arrays. */
 export class Arrays {
   private readonly root: HTMLElement;
@@ -27,17 +32,17 @@ export class Arrays {
     const now = JSON.stringify(status.arrays);
     if (now === this.shown) return;
     this.shown = now;
-    setText(this.note, `axes (t, y, x)${this.source.recorded ? "" : "; the token that let this page in is what these lines need too"}`);
+    setText(this.note, `axes (t, y, x)${this.source.recorded ? "" : "; these lines need the job's token"}`);
     const head = h("tr", {}, ...["Name", "Shape", "Type", "Chunks", "Size", ...(this.source.recorded ? [] : ["Get"])].map((name) => h("th", { scope: "col" }, name)));
     this.root.replaceChildren(h("table", { class: "grid" }, h("thead", {}, head), h("tbody", {}, ...status.arrays.map((array) => this.row(array)))));
     const first = status.arrays.find((array) => array.shape.length === 3);
     if (this.source.recorded || first === undefined) return;
     const lines = [
       "import zarr",
-      `${first.name} = zarr.open("${new URL("arrays.zarr/", document.baseURI).href}${first.name}", mode="r")`,
+      `${first.name} = zarr.open("${forPrograms(new URL("arrays.zarr/", document.baseURI).href)}${first.name}", mode="r")`,
       `print(${first.name}[:, ${Math.floor((first.shape[1] ?? 0) / 2)}, ${Math.floor((first.shape[2] ?? 0) / 2)}])`,
     ];
-    const words = "In Python. Where the address holds no token, put /t/TOKEN in front of its path; the command that printed this page's address prints whole lines.";
+    const words = "In Python. Replace TOKEN by the job's token; the command that printed this page's address prints whole lines.";
     this.root.append(h("details", { class: "paste" }, h("summary", {}, "Lines to paste"), h("p", { class: "note" }, words), h("pre", { testid: "paste" }, lines.join("\n"))));
   }
 

@@ -1,4 +1,4 @@
-//! Chunk servers as processes on loopback. A server reads the key of the run from its standard input. When this process ends, the input is
+//! Chunk servers as processes on loopback. A server reads the keys of the run from its standard input. When this process ends, the input is
 //! closed, and the server ends too.
 
 mod end;
@@ -27,8 +27,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Options {
     /// Program and arguments of a chunk server.
     pub command: Vec<PathBuf>,
-    /// The key of the run.
+    /// The read key of the run.
     pub key: String,
+    /// The command key of the run.
+    pub command_key: String,
     /// Compute threads of each server.
     pub threads: usize,
     /// Folder for scratch files.
@@ -100,6 +102,7 @@ impl ProcessFleet {
         let before = slots[id.0].as_ref();
         let startup = Startup {
             key: self.options.key.clone(),
+            command_key: self.options.command_key.clone(),
             threads: self.options.threads,
             scratch: self.options.scratch.as_ref().map(|folder| folder.to_string_lossy().into_owned()),
             after: before.map(|slot| match slot.server.life() {

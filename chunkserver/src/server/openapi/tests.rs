@@ -49,6 +49,22 @@ fn the_http_api_document_describes_every_route() {
 }
 
 #[test]
+fn the_http_api_document_states_the_protocol_version() {
+    let text = include_str!("../../../../docs/http-api.md");
+    let stated = format!("Header `X-Arrayjob-Version: {}`,", api::wire::VERSION);
+    assert!(text.contains(&stated), "docs/http-api.md lacks '{stated}'");
+}
+
+#[test]
+fn every_route_with_parameters_documents_an_unreadable_one() {
+    let document = document();
+    for route in READERS.iter().filter(|route| !route.parameters.is_empty()) {
+        let response = &document["paths"][documented(route.path)]["get"]["responses"]["400"];
+        assert_eq!(response["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Problem", "{}", route.path);
+    }
+}
+
+#[test]
 fn every_referenced_schema_exists() {
     fn named<'a>(value: &'a Value, into: &mut BTreeSet<&'a str>) {
         match value {

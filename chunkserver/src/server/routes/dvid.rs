@@ -1,7 +1,7 @@
 //! Routes that DVID clients use.
 
 use super::shared::{ARRAY, FAILED, LATER, NO_JOB, OVER_BUDGET, PROBLEM};
-use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
+use super::{Access, Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::dvid;
 use axum::routing::get;
 
@@ -11,6 +11,7 @@ const ABOUT: &str = "Arrays of three axes; of complex arrays the magnitudes. Pla
 
 pub(super) const REGION: Route = Route {
     path: "/api/node/{job}/{array}/raw/{shape}/{size}/{offset}",
+    access: Access::Read,
     handler: || get(dvid::raw),
     summary: "A plane as PNG or a subvolume as raw voxels, as in DVID",
     description: ABOUT,
@@ -31,6 +32,7 @@ pub(super) const REGION: Route = Route {
 
 pub(super) const PICTURE: Route = Route {
     path: "/api/node/{job}/{array}/raw/{shape}/{size}/{offset}/{format}",
+    access: Access::Read,
     handler: || get(dvid::raw),
     summary: "A plane as PNG or JPEG, as in DVID",
     description: ABOUT,
@@ -59,6 +61,7 @@ pub(super) const PICTURE: Route = Route {
 
 pub(super) const INFO: Route = Route {
     path: "/api/node/{job}/{array}/info",
+    access: Access::Read,
     handler: || get(dvid::info),
     summary: "Extents, block size and element type of an array, as in DVID",
     description: "Points are (x, y, t), inclusive. Complex arrays are described as float32, the type of their magnitudes.",

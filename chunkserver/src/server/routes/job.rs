@@ -1,7 +1,7 @@
 //! Routes that describe the whole job.
 
 use super::shared::{NO_JOB, PROBLEM};
-use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
+use super::{Access, Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::{events, status, tasks};
 use axum::Extension;
 use axum::routing::get;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 pub(super) const STATUS: Route = Route {
     path: api::wire::route::STATUS,
+    access: Access::Read,
     handler: || get(status::status),
     summary: "The status of the whole job",
     description: "Requests the progress of every server. A server that does not respond within a second is marked as such.",
@@ -18,6 +19,7 @@ pub(super) const STATUS: Route = Route {
 
 pub(super) const EVENTS: Route = Route {
     path: "/api/v1/events",
+    access: Access::Read,
     handler: || get(events::events).layer(Extension(Arc::new(events::StatusBroadcaster::default()))),
     summary: "The status, sent when it changes",
     description: "Events named `status` with an increasing id: the first at once, then one for each change of the status, at most four a \
@@ -28,6 +30,7 @@ pub(super) const EVENTS: Route = Route {
 
 pub(super) const TASKS: Route = Route {
     path: "/api/v1/servers/{server}/tasks",
+    access: Access::Read,
     handler: || get(tasks::tasks),
     summary: "The tasks of a server",
     description: "A line of JSON, padded with spaces to a multiple of 8 bytes, then records of 32 bytes: finished tasks first, then running \

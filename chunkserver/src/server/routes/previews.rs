@@ -1,7 +1,7 @@
 //! Routes of preliminary results while frames are loaded.
 
 use super::shared::{NO_JOB, PROBLEM};
-use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
+use super::{Access, Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::request_cache::RequestCache;
 use crate::server::{preview, traces};
 use axum::Extension;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 pub(super) const PREVIEW: Route = Route {
     path: "/api/v1/preview/{array}",
+    access: Access::Read,
     handler: || get(preview::preview).layer(Extension(Arc::new(RequestCache::default()))),
     summary: "The mean of the frames loaded so far, reduced in size",
     description: "A line of JSON, padded with spaces to a multiple of 8 bytes, then float32 in C order: every k-th pixel of the mean over \
@@ -38,6 +39,7 @@ pub(super) const PREVIEW: Route = Route {
 
 pub(super) const TRACES: Route = Route {
     path: "/api/v1/traces",
+    access: Access::Read,
     handler: || get(traces::traces).layer(Extension(Arc::new(RequestCache::default()))),
     summary: "Values of each frame loaded so far",
     description: "A line of JSON, padded with spaces to a multiple of 8 bytes, then columns of float32, one value per frame: NaN where the \

@@ -1,5 +1,6 @@
 //! The types of the table of routes.
 
+use crate::server::keys::Access;
 use crate::worker::Worker;
 use axum::routing::MethodRouter;
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 pub(in crate::server) struct Route {
     /// The path in axum's syntax: `{name}` is one segment, `{*name}` all remaining segments.
     pub(in crate::server) path: &'static str,
+    /// The access that a request needs.
+    pub(in crate::server) access: Access,
     /// The handler.
     pub(in crate::server) handler: fn() -> MethodRouter<Arc<Worker>>,
     /// One line.
@@ -18,6 +21,16 @@ pub(in crate::server) struct Route {
     pub(in crate::server) parameters: &'static [Parameter],
     /// Possible responses.
     pub(in crate::server) responses: &'static [RouteResponse],
+}
+
+/// A route for the loop and for peers.
+pub(in crate::server) struct CommandRoute {
+    /// The path.
+    pub(in crate::server) path: &'static str,
+    /// The access that a request needs.
+    pub(in crate::server) access: Access,
+    /// The handler.
+    pub(in crate::server) handler: fn() -> MethodRouter<Arc<Worker>>,
 }
 
 /// A parameter of a request.

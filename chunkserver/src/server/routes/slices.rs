@@ -1,13 +1,14 @@
 //! Routes that return elements of arrays and frames of the source, in a chosen format.
 
 use super::shared::{ARRAY, FAILED, LATER, OVER_BUDGET, PICTURES_AND_BYTES, PROBLEM};
-use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
+use super::{Access, Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::{probe, readers};
 use axum::routing::get;
 use formats::encode::Format;
 
 pub(super) const SLICE: Route = Route {
     path: "/slice/{array}",
+    access: Access::Read,
     handler: || get(readers::slice),
     summary: "A selection of an array, in a chosen format",
     description: "Waits for elements that are still being computed. The status lists the arrays.",
@@ -45,6 +46,7 @@ pub(super) const SLICE: Route = Route {
 
 pub(super) const PEEK: Route = Route {
     path: "/api/v1/peek/{index}",
+    access: Access::Read,
     handler: || get(probe::peek),
     summary: "One frame as the source has it now",
     description: "The server fetches the frame from the source, also when the frame is loaded. A server fetches two frames at a time.",

@@ -1,12 +1,13 @@
 //! Routes of the Zarr group.
 
 use super::shared::{LATER, NO_JOB, OVER_BUDGET, PROBLEM, UNCHANGED, ZARR_LISTING};
-use super::{Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
+use super::{Access, Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 use crate::server::zarr;
 use axum::routing::get;
 
 pub(super) const ROOT: Route = Route {
     path: "/arrays.zarr",
+    access: Access::Read,
     handler: || get(zarr::root),
     summary: "The arrays as one Zarr group: a listing",
     description: "Links relative to this address, for programs that list folders.",
@@ -16,6 +17,7 @@ pub(super) const ROOT: Route = Route {
 
 pub(super) const FOLDER: Route = Route {
     path: "/arrays.zarr/",
+    access: Access::Read,
     handler: || get(zarr::folder),
     summary: "The same listing as a folder",
     description: "Links relative to this address, for programs that list folders.",
@@ -25,6 +27,7 @@ pub(super) const FOLDER: Route = Route {
 
 pub(super) const KEY: Route = Route {
     path: "/arrays.zarr/{*key}",
+    access: Access::Read,
     handler: || get(zarr::key),
     summary: "Metadata and chunks of the arrays, in Zarr v3 and v2",
     description: "The key may contain slashes. v3: `zarr.json`, `{array}/zarr.json`, `{array}/c/i/j/k`; the group's metadata contain the \

@@ -1,12 +1,12 @@
 //! The port for peers: certificates, and probes.
 
 use super::source::{FrameServer, SECRET};
-use super::support::{Authority, Cluster, FRAME, FRAMES, HttpResponse, ServerFolders, TOKEN, builder, client_of, source_of};
+use super::support::{Authority, Cluster, FRAME, FRAMES, HttpResponse, ServerFolders, TOKEN, builder, client_of, job, source_of};
 use crate::standalone::Server;
 use api::geometry::FrameSpec;
 use api::job::{Images, Source};
 use api::phase::reason;
-use api::wire::{ProbeRequest, route};
+use api::wire::{BOOT_HEADER, GENERATION_HEADER, ProbeRequest, UID_HEADER, route};
 use transport::client::Client;
 use transport::tls::{Identity, SERVER_NAME};
 
@@ -89,4 +89,29 @@ async fn an_invalid_secret_header_is_named_without_its_value() {
     let (status, reason, error) = probe(&cluster, source_of(frames.url("frame/{index}"))).await.problem();
     assert_eq!((status, reason.as_deref()), (422, Some(reason::SOURCE_UNAVAILABLE)));
     assert!(error.contains("\"X-Api-Key\" is not valid") && !error.contains('\u{1}'), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_about_another_job_or_start_is_refused() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::start(1, &[("X-Api-Key", SECRET)]));
+    cluster.assign(&job(&frames)).await;
+    cluster.until_computed().await;
+    let boot = cluster.workers[0].boot.0.clone();
+    let check = async |boot: &str, uid: &str, generation: &str, band: usize, status: u16, word: &str| {
+        let response = cluster.command(0, |client, url| {
+            let request = client.get(format!("{url}{}?band={band}", route::BLOCK)).header(BOOT_HEADER, boot);
+            request.header(UID_HEADER, uid).header(GENERATION_HEADER, generation)
+        });
+        let response = response.await;
+        assert!(response.status == status && response.text().contains(word), "{boot} {uid}: {} {}", response.status, response.text());
+    };
+    check("another", "u", "1", 0, 409, "boot id").await;
+    check(&boot, "another", "1", 0, 409, "job").await;
+    check(&boot, "u", "7", 0, 409, "generation").await;
+    check(&boot, "u", "1", 100_000, 404, "band").await;
+    let block = cluster.command(0, |client, url| {
+        let request = client.get(format!("{url}{}?band=0", route::BLOCK)).header(BOOT_HEADER, &boot);
+        request.header(UID_HEADER, "u").header(GENERATION_HEADER, "1")
+    });
+    assert_eq!(block.await.status, 200);
 }

@@ -47,7 +47,7 @@ async fn readers_need_the_token() {
     let url = cluster.reader_url(0, route::STATUS);
     assert_eq!(cluster.get(format!("{url}?token={TOKEN}")).await.status, 503);
     let client = builder().build().unwrap();
-    assert_eq!(HttpResponse::to(client.get(&url).header("cookie", format!("a=b; token={TOKEN}"))).await.unwrap().status, 503);
+    assert_eq!(HttpResponse::to(client.get(&url).header("cookie", format!("a=b; token={TOKEN}"))).await.unwrap().status, 401);
     assert_eq!(HttpResponse::to(client.get(&url).bearer_auth(TOKEN)).await.unwrap().status, 503);
 }
 

@@ -141,7 +141,7 @@ async fn every_server_records_its_frames_and_bands() {
         let newer = Tasks::request(&cluster, 1, id.0, &all.newer()).await;
         assert_eq!((newer.finished.len(), newer.running.len(), &newer.header["log"]), (0, 0, &all.header["log"]));
         // Merged records have the same totals.
-        let coarse = Tasks::request(&cluster, 0, id.0, "?resolution=1e9").await;
+        let coarse = Tasks::request(&cluster, 0, id.0, "?resolution=1000000000").await;
         let sum = |tasks: &Tasks, of: fn(&Record) -> f64| tasks.finished.iter().map(of).sum::<f64>();
         assert!(coarse.finished.len() < all.finished.len() && coarse.finished.iter().any(|record| record.count > 8));
         let amounts: [fn(&Record) -> f64; 3] = [|r| f64::from(r.count), |r| f64::from(r.busy), |r| f64::from(r.bytes)];
