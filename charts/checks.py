@@ -28,6 +28,8 @@ EVERYTHING = {
         "imagePullSecrets": [{"name": "one"}, {"name": "two"}],
         "serviceAccountName": "servers",
         "networkPolicies": False,
+        "egress": {"deny": ["10.0.0.0/8", "fd00::/8", "*.internal"], "allow": ["10.1.0.0/16", "images.example.org"]},
+        "sourceSecrets": ["camera", "images-*"],
     },
     "serviceAccount": {"name": "images", "annotations": {"a": "b"}},
     "replicas": 3,
@@ -67,6 +69,7 @@ RENDERINGS = {
     "monitors and dashboard": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
     "no policies": {"networkPolicy": {"enabled": False}, "servers": {"networkPolicies": False}, "podDisruptionBudget": {"enabled": False}},
     "permissions from elsewhere": {"rbac": {"create": False}, "serviceAccount": {"create": False, "name": "theirs"}},
+    "no secrets and few addresses": {"servers": {"egress": {"deny": ["0.0.0.0/0", "::/0"], "allow": ["192.0.2.7"]}, "sourceSecrets": []}},
     "no roles for users": {"rbac": {"userRoles": False}},
     "user ids from the cluster": {"podSecurityContext": {"runAsUser": None, "runAsGroup": None}},
     "as a dependency": {"global": {"anything": True}},
@@ -86,6 +89,12 @@ REFUSALS = [
     (OPERATOR, {"servers": {"resources": {"memory": "much"}}}, "memory"),
     (OPERATOR, {"servers": {"resources": {"cpu": 0}}}, "cpu"),
     (OPERATOR, {"servers": {"imagePullSecrets": [{"nam": "x"}]}}, "name"),
+    (OPERATOR, {"servers": {"egress": {"deny": ["10.0.0/8"]}}}, "deny"),
+    (OPERATOR, {"servers": {"egress": {"deny": ["http://host/"]}}}, "deny"),
+    (OPERATOR, {"servers": {"egress": {"allow": ["a b"]}}}, "allow"),
+    (OPERATOR, {"servers": {"egress": {"only": ["10.0.0.0/8"]}}}, "only"),
+    (OPERATOR, {"servers": {"sourceSecrets": ["a,b"]}}, "sourceSecrets"),
+    (OPERATOR, {"servers": {"sourceSecrets": "camera"}}, "sourceSecrets"),
     (OPERATOR, {"rbac": {"scope": "galaxy"}}, "scope"),
     (OPERATOR, {"watchNamespace": "lab"}, "rbac.scope=namespace"),
     (OPERATOR, {"rbac": {"scope": "namespace"}, "watchNamespace": "Lab_1"}, "watchNamespace"),
@@ -333,6 +342,7 @@ def the_defaults_install_a_restricted_operator_for_all_namespaces():
         "--server-image-pull-policy=IfNotPresent",
         "--server-cpu=1",
         "--server-memory=2Gi",
+        "--source-secrets=*",
     ], arguments(objects)
     environment = {one["name"] for one in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert environment == {"POD_NAMESPACE", "POD_NAME", "RUST_LOG"}
@@ -355,6 +365,12 @@ def every_value_has_an_effect():
         "--server-image-pull-secret=one",
         "--server-image-pull-secret=two",
         "--server-service-account=servers",
+        "--egress-deny=10.0.0.0/8",
+        "--egress-deny=fd00::/8",
+        "--egress-deny=*.internal",
+        "--egress-allow=10.1.0.0/16",
+        "--egress-allow=images.example.org",
+        "--source-secrets=camera,images-*",
         "--no-network-policies",
         "--another={{ brace }}",
     ], arguments(objects)
@@ -377,6 +393,12 @@ def every_value_has_an_effect():
     assert only(objects, "ServiceMonitor")["metadata"]["labels"]["release"] == "prometheus"
     assert len(only(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]["relabelings"]) == 2
     assert only(objects, "ConfigMap")["metadata"]["namespace"] == "grafana"
+
+
+def the_installation_may_close_all_addresses_and_secrets():
+    given = arguments(render(OPERATOR, RENDERINGS["no secrets and few addresses"]))
+    for expected in ("--egress-deny=0.0.0.0/0", "--egress-deny=::/0", "--egress-allow=192.0.2.7", "--source-secrets="):
+        assert expected in given, given
 
 
 def one_namespace_needs_no_cluster_wide_object():
@@ -549,6 +571,7 @@ STATEMENTS = [
     the_permissions_of_the_operator_are_exact,
     the_defaults_install_a_restricted_operator_for_all_namespaces,
     every_value_has_an_effect,
+    the_installation_may_close_all_addresses_and_secrets,
     one_namespace_needs_no_cluster_wide_object,
     without_leader_election_an_update_stops_the_operator_first,
     servers_run_the_selected_image,

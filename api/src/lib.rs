@@ -4,21 +4,23 @@
 //!
 //! 1. [`words`], an error and its causes as one sentence
 //! 2. [`hash`], FNV-1a
-//! 3. [`geometry`], element types, shapes of frames, ranges
-//! 4. [`template`], URL templates of frames
-//! 5. [`selection`], NumPy's basic slicing
-//! 6. [`job`], a valid job
-//! 7. [`partition`], which server owns which frames and pixels
-//! 8. [`arrays`], the arrays that readers see
-//! 9. [`output_grid`], the objects of an output, and the server that writes each object
-//! 10. [`plan`], the partition, with storage and memory
-//! 11. [`phase`], the progress of servers, and of the whole job
-//! 12. [`digest`], which bytes the source sent for each frame
-//! 13. [`wire`], routes, headers and bodies between programs
-//! 14. [`mod@next_step`], the decision of the loop
+//! 3. [`egress`], the addresses that jobs on a cluster may reach
+//! 4. [`geometry`], element types, shapes of frames, ranges
+//! 5. [`template`], URL templates of frames
+//! 6. [`selection`], NumPy's basic slicing
+//! 7. [`job`], a valid job
+//! 8. [`partition`], which server owns which frames and pixels
+//! 9. [`arrays`], the arrays that readers see
+//! 10. [`output_grid`], the objects of an output, and the server that writes each object
+//! 11. [`plan`], the partition, with storage and memory
+//! 12. [`phase`], the progress of servers, and of the whole job
+//! 13. [`digest`], which bytes the source sent for each frame
+//! 14. [`wire`], routes, headers and bodies between programs
+//! 15. [`mod@next_step`], the decision of the loop
 
 pub mod arrays;
 pub mod digest;
+pub mod egress;
 #[cfg(test)]
 mod fixture;
 pub mod geometry;

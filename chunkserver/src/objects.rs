@@ -6,6 +6,8 @@ mod store_error;
 
 pub use store_error::{StoreErrorKind, store_error_kind, store_message};
 
+use crate::egress::Connector;
+use api::egress::EgressPolicy;
 #[cfg(feature = "object-stores")]
 use object_store::aws::AmazonS3Builder;
 #[cfg(feature = "object-stores")]
@@ -31,6 +33,10 @@ const ALIASES: [(&str, &str); 2] =
 /// Time limit of the retries of a request.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Longest time of a request and of a connection attempt where the library's own defaults do not apply; the same values.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why a store cannot be opened.
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
@@ -55,6 +61,8 @@ pub enum Error {
 pub struct Access {
     keys: Vec<(String, String)>,
     local_files: bool,
+    /// The addresses that are reachable; `None` on one machine, where all are.
+    egress: Option<Arc<EgressPolicy>>,
 }
 
 impl fmt::Debug for Access {
@@ -75,7 +83,13 @@ impl Access {
     /// Keys of the environment; keys of the secret override them.
     pub fn new(secret: impl IntoIterator<Item = (String, String)>, local_files: bool) -> Self {
         let own = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self { keys: own.chain(secret).filter(|(name, _)| is_key(name)).collect(), local_files }
+        Self { keys: own.chain(secret).filter(|(name, _)| is_key(name)).collect(), local_files, egress: None }
+    }
+
+    /// The same access, which reaches only the addresses that the policy permits.
+    #[must_use]
+    pub fn with_egress(self, egress: Option<Arc<EgressPolicy>>) -> Self {
+        Self { egress, ..self }
     }
 
     /// Opens the store of `url` without connecting to it.
@@ -86,6 +100,7 @@ impl Access {
         let settings = ClientSettings {
             retry: RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() },
             client: ClientOptions::new().with_allow_http(true),
+            connector: self.connector(Some(REQUEST_TIMEOUT)),
         };
         self.open_as(url, &settings)
     }
@@ -98,8 +113,14 @@ impl Access {
         let settings = ClientSettings {
             retry: RetryConfig { max_retries: 0, ..RetryConfig::default() },
             client: ClientOptions::new().with_allow_http(true).with_timeout_disabled(),
+            connector: self.connector(None),
         };
         self.open_as(url, &settings)
+    }
+
+    /// The connector that applies the policy; `None` without a policy.
+    fn connector(&self, timeout: Option<Duration>) -> Option<Connector> {
+        self.egress.as_ref().map(|policy| Connector::new(Arc::clone(policy), timeout, CONNECT_TIMEOUT))
     }
 
     fn open_as(&self, url: &str, settings: &ClientSettings) -> Result<Location, Error> {
@@ -119,6 +140,10 @@ impl Access {
                 let origin = &parsed[..url::Position::BeforePath];
                 let builder =
                     HttpBuilder::new().with_url(origin).with_retry(settings.retry.clone()).with_client_options(settings.client.clone());
+                let builder = match &settings.connector {
+                    Some(connector) => builder.with_http_connector(connector.clone()),
+                    None => builder,
+                };
                 builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             }
             #[cfg(not(feature = "object-stores"))]
@@ -136,6 +161,10 @@ impl Access {
         let builder =
             AmazonS3Builder::new().with_url(url.as_str()).with_retry(settings.retry.clone()).with_client_options(settings.client.clone());
         let builder = self.with_keys(builder, AmazonS3Builder::with_config);
+        let builder = match &settings.connector {
+            Some(connector) => builder.with_http_connector(connector.clone()),
+            None => builder,
+        };
         Ok(Arc::new(builder.build()?))
     }
 
@@ -145,6 +174,10 @@ impl Access {
             .with_url(url.as_str())
             .with_retry(settings.retry.clone())
             .with_client_options(settings.client.clone());
+        let builder = match &settings.connector {
+            Some(connector) => builder.with_http_connector(connector.clone()),
+            None => builder,
+        };
         Ok(Arc::new(self.with_keys(builder, GoogleCloudStorageBuilder::with_config).build()?))
     }
 
@@ -154,6 +187,10 @@ impl Access {
             .with_url(url.as_str())
             .with_retry(settings.retry.clone())
             .with_client_options(settings.client.clone());
+        let builder = match &settings.connector {
+            Some(connector) => builder.with_http_connector(connector.clone()),
+            None => builder,
+        };
         Ok(Arc::new(self.with_keys(builder, MicrosoftAzureBuilder::with_config).build()?))
     }
 
@@ -175,6 +212,8 @@ impl Access {
 struct ClientSettings {
     retry: RetryConfig,
     client: ClientOptions,
+    /// Replaces `client` where a policy limits connections.
+    connector: Option<Connector>,
 }
 
 /// An object, or the prefix of several objects, in a store.

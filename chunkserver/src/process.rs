@@ -61,6 +61,7 @@ pub fn run() -> Result<(), Error> {
         local_files: true,
         secret: None,
         restart_reason: startup.after,
+        egress: None,
     };
     let worker = Worker::new(boot_id(), compute, Client::new(startup.command_key.clone())?, environment);
     let keys = Keys::loopback(Key::new(startup.key), Key::new(startup.command_key), &worker.boot);

@@ -19,7 +19,9 @@ pub mod zarr;
 pub use error::{Attempts, Cause, Error, Reason};
 pub use secret::{Secret, secret};
 
+use crate::egress;
 use crate::objects::{Location, redacted};
+use api::egress::EgressPolicy;
 use body::Limits;
 use error::Failure;
 use journal::{Event, Journal, Kind};
@@ -55,6 +57,8 @@ pub struct Options {
     pub max_bytes: u64,
     /// Whether `file://` is permitted. Not on a cluster, where local files belong to the server and not to the author of the manifest.
     pub allow_local_files: bool,
+    /// The addresses that are reachable; `None` on one machine, where all are.
+    pub egress: Option<Arc<EgressPolicy>>,
     /// Counts the bytes.
     pub traffic: Arc<Traffic>,
 }
@@ -72,6 +76,7 @@ impl Default for Options {
             connections: 16,
             max_bytes: 1 << 30,
             allow_local_files: false,
+            egress: None,
             traffic: Arc::default(),
         }
     }
@@ -92,6 +97,7 @@ impl fmt::Debug for Options {
             .field("connections", &self.connections)
             .field("max_bytes", &self.max_bytes)
             .field("allow_local_files", &self.allow_local_files)
+            .field("egress", &self.egress)
             .finish_non_exhaustive()
     }
 }
@@ -313,7 +319,10 @@ impl Source {
         let Inner { options, client, .. } = &*self.inner;
         match (url, target) {
             (None, Target::Object(location, key)) => object::get(location, key, range, limits, into).await,
-            (Some(url), _) if ["http", "https"].contains(&url.scheme()) => http::get(client, url, range, limits, into).await,
+            (Some(url), _) if ["http", "https"].contains(&url.scheme()) => {
+                egress::check(&url, options.egress.as_ref()).map_err(|blocked| Reason::Blocked { blocked })?;
+                http::get(client, url, range, limits, into).await
+            }
             (Some(url), Target::Url(given)) if url.scheme() == "file" && options.allow_local_files => {
                 file::read(&url, given, range, limits.max_bytes, into).await
             }

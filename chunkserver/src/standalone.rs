@@ -106,6 +106,7 @@ impl Server {
             local_files: false,
             secret: settings.source.clone(),
             restart_reason: settings.after.clone(),
+            egress: Some(Arc::new(settings.egress.clone())),
         };
         let worker = Arc::new(Worker::new(boot_id(), compute, client, environment));
         let listen = |what, port| transport::bind::listen(port).map_err(|source| Error::Listen { what, port, source });

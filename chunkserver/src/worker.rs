@@ -12,6 +12,7 @@ use crate::objects::Access;
 use crate::share::{self, Directions, Share};
 use crate::source::{self, Secret, Source};
 use api::digest::FrameDigest;
+use api::egress::EgressPolicy;
 use api::geometry::human_bytes;
 use api::job::{self, Storage};
 use api::phase::{BootId, Failure, Progress, Writing, reason};
@@ -92,6 +93,8 @@ pub struct Environment {
     pub secret: Option<PathBuf>,
     /// Why the previous start of this server ended; `None` for the first start.
     pub restart_reason: Option<String>,
+    /// The addresses that sources and outputs may reach; `None` on one machine, where all are reachable.
+    pub egress: Option<Arc<EgressPolicy>>,
 }
 
 impl Environment {
@@ -105,7 +108,7 @@ impl Environment {
     /// # Errors
     /// When the secret cannot be read.
     pub fn access(&self) -> Result<Access, source::Error> {
-        Ok(Access::new(self.secret()?.keys, self.local_files))
+        Ok(Access::new(self.secret()?.keys, self.local_files).with_egress(self.egress.clone()))
     }
 }
 
@@ -312,10 +315,12 @@ impl Worker {
         headers.retain(|(name, _)| !secret.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         headers.extend(secret);
         let traffic = Arc::clone(&self.client.traffic);
+        let egress = self.environment.egress.clone();
         Source::new(source::Options {
             headers,
             allow_local_files: self.environment.local_files,
             min_bytes_per_second: wanted.min_bytes_per_second(),
+            egress,
             traffic,
             ..options
         })

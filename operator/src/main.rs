@@ -1,8 +1,10 @@
 //! The operator: reconciles the ArrayJobs of a cluster or of one namespace.
 
+use api::egress::{EgressPolicy, Rule};
 use clap::Parser;
 use operator::controller::{self, Settings};
 use operator::fleet::kubernetes::pod;
+use operator::fleet::kubernetes::secret_names::SecretNames;
 use operator::health::{self, Health};
 use operator::key;
 use operator::lease::Election;
@@ -47,6 +49,15 @@ struct Flags {
     /// Memory of a chunk server if the manifest states none
     #[arg(long, default_value = "2Gi")]
     server_memory: String,
+    /// A network or host name that jobs may not reach: 10.0.0.0/8, db.example.org, *.internal; may be repeated
+    #[arg(long, value_name = "RULE")]
+    egress_deny: Vec<Rule>,
+    /// A network or host name that jobs may reach although another rule closes it; may be repeated
+    #[arg(long, value_name = "RULE")]
+    egress_allow: Vec<Rule>,
+    /// Secrets that source.secretRef may name, separated by commas; a `*` at the end is any text
+    #[arg(long, value_name = "NAMES", default_value = "*")]
+    source_secrets: SecretNames,
     /// Address of /livez, /readyz and /metrics
     #[arg(long, default_value = "[::]:8080")]
     listen: SocketAddr,
@@ -115,6 +126,8 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
                 service_account: flags.server_service_account,
                 cpu: flags.server_cpu,
                 memory: flags.server_memory,
+                egress: EgressPolicy { deny: flags.egress_deny, allow: flags.egress_allow },
+                source_secrets: flags.source_secrets,
             },
             network_policies: !flags.no_network_policies,
             namespace: flags.namespace,

@@ -1,5 +1,6 @@
 //! Why a fetch failed. Messages use the names of the manifest's fields.
 
+use api::egress::Blocked;
 use api::geometry::human_bytes;
 use reqwest::StatusCode;
 use std::fmt;
@@ -217,6 +218,12 @@ pub enum Reason {
         /// Largest body, in bytes.
         limit: u64,
     },
+    /// The installation closes the address.
+    #[error("{blocked}")]
+    Blocked {
+        /// The destination and the rule.
+        blocked: Blocked,
+    },
     /// Too many redirects, or a redirect of secret headers to another server.
     #[error("the redirect is not followed: more than {} in a row, or to another server while the source has secret headers", REDIRECTS)]
     Redirect,
@@ -252,6 +259,7 @@ impl Reason {
             | Self::Refused { .. }
             | Self::File { .. }
             | Self::TooLarge { .. }
+            | Self::Blocked { .. }
             | Self::Encoding { .. }
             | Self::WrongRange { .. }
             | Self::Html

@@ -7,6 +7,7 @@ pub(super) use get::get;
 
 use super::Options;
 use super::error::{Cause, Error, Failure, REDIRECTS, Reason};
+use crate::egress;
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
@@ -55,11 +56,17 @@ pub(super) fn client(options: &Options) -> Result<Client, Error> {
 fn builder(options: &Options, headers: HeaderMap) -> ClientBuilder {
     // The library removes Authorization and Cookie from redirects to other servers, but not other secret headers.
     let secrets = headers.keys().any(|name| name != AUTHORIZATION && name != COOKIE);
-    let policy = Policy::custom(move |attempt| match not_followed(attempt.previous(), attempt.url(), secrets) {
-        Some(refused) => attempt.error(refused),
-        None => attempt.follow(),
+    let egress = options.egress.clone();
+    let policy = Policy::custom(move |attempt| {
+        if let Err(blocked) = egress::check(attempt.url(), egress.as_ref()) {
+            return attempt.error(blocked);
+        }
+        match not_followed(attempt.previous(), attempt.url(), secrets) {
+            Some(refused) => attempt.error(refused),
+            None => attempt.follow(),
+        }
     });
-    Client::builder()
+    let builder = Client::builder()
         .user_agent(concat!("arrayjob/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
         .redirect(policy)
@@ -69,7 +76,8 @@ fn builder(options: &Options, headers: HeaderMap) -> ClientBuilder {
         .http1_only()
         .tcp_nodelay(true)
         .connect_timeout(options.connect_timeout)
-        .pool_max_idle_per_host(options.connections)
+        .pool_max_idle_per_host(options.connections);
+    egress::restrict(builder, options.egress.as_ref())
 }
 
 fn headers(options: &Options) -> Result<HeaderMap, Error> {
@@ -89,7 +97,9 @@ fn headers(options: &Options) -> Result<HeaderMap, Error> {
 fn request_failed(error: reqwest::Error, address: String, silence: Duration) -> Failure {
     // Removes the URL from the error, because its query may be secret.
     let error = error.without_url();
-    let reason = if error.is_redirect() {
+    let reason = if let Some(blocked) = egress::blocked(&error) {
+        Reason::Blocked { blocked }
+    } else if error.is_redirect() {
         match std::error::Error::source(&error).and_then(|source| source.downcast_ref()) {
             Some(NotFollowed::Unencrypted) => Reason::Unencrypted,
             Some(NotFollowed::Scheme(scheme)) => Reason::RedirectScheme { scheme: scheme.clone() },

@@ -3,6 +3,7 @@
 use super::body::{Limits, Reader};
 use super::error::{Failure, Reason};
 use super::{BodyRange, Got, encoding};
+use crate::egress;
 use crate::objects::{Location, StoreErrorKind, store_error_kind, store_message};
 use futures_util::{Stream, StreamExt as _};
 use object_store::path::Path;
@@ -87,6 +88,12 @@ fn failed(error: Error) -> Failure {
     let message = || store_message(&error);
     match &error {
         Error::NotFound { .. } => Reason::NoObject.into(),
+        // The library tries the metadata service of the machine only if there are no other keys.
+        _ if store_error_kind(&error) != StoreErrorKind::MissingKeys
+            && let Some(blocked) = egress::blocked(&error) =>
+        {
+            Reason::Blocked { blocked }.into()
+        }
         // Retried: a cloud may provide the machine's keys later.
         Error::Generic { .. } if store_error_kind(&error) == StoreErrorKind::MissingKeys => {
             Reason::MissingKeys { message: message() }.into()

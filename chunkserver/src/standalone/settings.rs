@@ -1,5 +1,6 @@
 //! Reads and checks the settings in the environment.
 
+use api::egress::{EgressPolicy, Rule};
 use std::num::NonZero;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub threads: usize,
     /// `ARRAYJOB_AFTER`: why the previous start of this server ended; `None` for the first start.
     pub after: Option<String>,
+    /// `ARRAYJOB_EGRESS_DENY` and `ARRAYJOB_EGRESS_ALLOW`: rules, separated by commas, in addition to the networks that are always closed.
+    pub egress: EgressPolicy,
     /// The ports.
     pub ports: Ports,
 }
@@ -71,6 +74,11 @@ impl Settings {
                 _ => return Err(SettingsError { name: "ARRAYJOB_THREADS", value, rule: "a number of threads from 1 to 4096" }),
             },
         };
+        let rules = |name| -> Result<Vec<Rule>, SettingsError> {
+            let value = given(name).unwrap_or_default();
+            let parsed = value.split(',').filter(|rule| !rule.trim().is_empty()).map(str::parse).collect::<Result<_, _>>();
+            parsed.map_err(|_| SettingsError { name, value, rule: "networks and host names, separated by commas" })
+        };
         let ports = Ports::default();
         Ok(Some(Self {
             tls,
@@ -78,6 +86,7 @@ impl Settings {
             scratch: given("ARRAYJOB_SCRATCH_DIR").map(PathBuf::from),
             threads,
             after: given("ARRAYJOB_AFTER"),
+            egress: EgressPolicy { deny: rules("ARRAYJOB_EGRESS_DENY")?, allow: rules("ARRAYJOB_EGRESS_ALLOW")? },
             ports: Ports {
                 peers: port("ARRAYJOB_PEER_PORT", ports.peers)?,
                 readers: port("ARRAYJOB_HTTP_PORT", ports.readers)?,
@@ -111,6 +120,8 @@ mod tests {
             ("ARRAYJOB_SCRATCH_DIR", "/scratch"),
             ("ARRAYJOB_THREADS", "3"),
             ("ARRAYJOB_AFTER", "exit code 1"),
+            ("ARRAYJOB_EGRESS_DENY", "10.0.0.0/8, *.internal"),
+            ("ARRAYJOB_EGRESS_ALLOW", "10.1.0.0/16"),
             ("ARRAYJOB_PEER_PORT", "1"),
             ("ARRAYJOB_HTTP_PORT", "0"),
             ("ARRAYJOB_METRICS_PORT", "65535"),
@@ -121,6 +132,10 @@ mod tests {
             scratch: Some("/scratch".into()),
             threads: 3,
             after: Some("exit code 1".into()),
+            egress: EgressPolicy {
+                deny: vec!["10.0.0.0/8".parse().unwrap(), "*.internal".parse().unwrap()],
+                allow: vec!["10.1.0.0/16".parse().unwrap()],
+            },
             ports: Ports { peers: 1, readers: 0, metrics: 65535 },
         };
         assert_eq!(of(&all), Ok(Some(expected)));
@@ -132,6 +147,8 @@ mod tests {
         assert_eq!(refusal("ARRAYJOB_HTTP_PORT", "65536"), "ARRAYJOB_HTTP_PORT is '65536' and must be a port: a number from 0 to 65535");
         assert!(refusal("ARRAYJOB_PEER_PORT", "https").contains("ARRAYJOB_PEER_PORT is 'https'"));
         assert!(refusal("ARRAYJOB_METRICS_PORT", "-1").contains("a port"));
+        let rules = refusal("ARRAYJOB_EGRESS_DENY", "10.0.0.0/8,a b");
+        assert_eq!(rules, "ARRAYJOB_EGRESS_DENY is '10.0.0.0/8,a b' and must be networks and host names, separated by commas");
         assert!(refusal("ARRAYJOB_THREADS", "0").contains("from 1 to 4096"));
     }
 }

@@ -8,10 +8,12 @@ pub mod names;
 pub mod pod;
 pub mod pod_state;
 mod recent_writes;
+pub mod secret_names;
 
 pub use recent_writes::RecentWrites;
 
 use super::{Error, Fleet, NO_RESPONSE, ServerState};
+use crate::validate::Invalid;
 use api::phase::{Failure, Seen, reason};
 use api::plan::ServerId;
 use crds::ArrayJob;
@@ -134,9 +136,20 @@ impl KubernetesFleet {
             return Ok(());
         }
         let start = pod::Start { index: id.0, counts: self.recent.counts(), previous_end };
-        let pod = pod::build(&self.job, &self.template, start)
-            .map_err(|invalid| Error::Refused(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }))?;
+        let pod = self.check_identities().and_then(|()| pod::build(&self.job, &self.template, start));
+        let pod = pod.map_err(|invalid| Error::Refused(Failure { reason: reason::INVALID_SPEC.into(), message: invalid.to_string() }))?;
         self.create(id, &name, &pod).await
+    }
+
+    /// Checks that the source's Secret is not the identity of a job, which would leave the cluster as a header.
+    fn check_identities(&self) -> Result<(), Invalid> {
+        let Some(secret) = self.job.spec.source.secret_ref.as_ref().map(|secret| &secret.name) else { return Ok(()) };
+        let is_identity = |job: &ArrayJob| job.namespace() == self.job.namespace() && names::own(job) == *secret;
+        if *secret != crate::key::SECRET && self.jobs.find(is_identity).is_none() {
+            return Ok(());
+        }
+        let rule = format!("the Secret '{secret}' holds keys of ArrayJob, which no job may send");
+        Err(Invalid { field: "spec.source.secretRef".into(), rule })
     }
 
     /// Creates the pod of server `id`. A temporary refusal is recorded, and the next turn retries.

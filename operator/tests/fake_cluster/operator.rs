@@ -1,6 +1,7 @@
 //! An operator that runs on the fake cluster, and helper functions for jobs and pods.
 
 use crate::api_server::{Cluster, NAMESPACE};
+use api::egress::EgressPolicy;
 use crds::{ArrayJob, ArrayJobStatus};
 use operator::controller::{self, Settings};
 use operator::fleet::kubernetes::pod;
@@ -23,6 +24,8 @@ pub(crate) fn settings() -> Settings {
         service_account: None,
         cpu: "1".into(),
         memory: "1Gi".into(),
+        egress: EgressPolicy::default(),
+        source_secrets: "*".parse().unwrap(),
     };
     Settings { servers, network_policies: true, namespace: "arrayjob-system".into() }
 }

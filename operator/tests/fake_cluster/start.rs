@@ -3,6 +3,7 @@
 use crate::api_server::{Cluster, Request};
 use crate::operator::{Operator, container, ended, pod, unschedulable};
 use crate::responses::Refused;
+use operator::fleet::kubernetes::names;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -264,4 +265,19 @@ async fn pods_of_other_owners_are_not_deleted() {
     cluster.delete("arrayjobs", "stack");
     sleep(Duration::from_secs(10)).await;
     assert_eq!(cluster.names("pods"), ["database-0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_may_not_send_the_keys_of_arrayjob() {
+    for own in [true, false] {
+        let cluster = Cluster::default();
+        cluster.apply(&json!({}));
+        let secret = if own { names::own(&cluster.job()) } else { "arrayjob-operator-key".to_owned() };
+        cluster.edit("arrayjobs", "stack", |job| job["spec"]["source"]["secretRef"] = json!({"name": secret}));
+        let _operator = Operator::start(&cluster);
+        cluster.until_phase("Failed").await;
+        assert_eq!(cluster.condition("Failed").1, "InvalidSpec");
+        assert!(cluster.message("Failed").contains("holds keys of ArrayJob, which no job may send"), "{}", cluster.message("Failed"));
+        assert!(cluster.names("pods").is_empty());
+    }
 }

@@ -3,6 +3,7 @@
 use super::super::{Addresses, Ports, Server, Settings};
 use super::source::FrameServer;
 use crate::worker::Worker;
+use api::egress::EgressPolicy;
 use api::geometry::{Dtype, FrameSpec};
 use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Output, Reduction, Source, Storage, Window};
 use api::phase::{Phase, Progress};
@@ -85,6 +86,8 @@ impl ServerFolders {
             scratch: None,
             threads: 2,
             after: None,
+            // The sources of the tests listen on loopback.
+            egress: EgressPolicy { deny: vec![], allow: vec!["127.0.0.0/8".parse().unwrap()] },
             ports: Ports { peers: 0, readers: 0, metrics: 0 },
         }
     }

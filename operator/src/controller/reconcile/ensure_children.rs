@@ -57,7 +57,7 @@ async fn ensure(ctx: &ReconcileContext<'_>, first: bool) -> Result<(), StepError
     let created = create(&secrets, children::secret(job, &ctx.cache.identities)).await?;
     if ctx.shared.settings.network_policies {
         let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), &namespace);
-        apply(&policies, children::network_policy(job, &ctx.shared.settings.namespace)).await?;
+        apply(&policies, children::network_policy(job, &ctx.shared.settings.namespace, &ctx.shared.settings.servers.egress)).await?;
     }
     if !first && (missing || created) {
         tracing::warn!(job = job.name_any(), service = missing, secret = created, "deleted objects of a working job are created again");

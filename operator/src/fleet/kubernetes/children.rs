@@ -1,7 +1,10 @@
 //! The objects of a job that are not pods: the Secret with certificates and token, the Service for readers, and the NetworkPolicy. Pure.
 
+mod egress;
+
 use super::names;
 use crate::identity::Identities;
+use api::egress::EgressPolicy;
 use crds::ArrayJob;
 use k8s_openapi::api::core::v1::{Secret, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
@@ -49,9 +52,9 @@ pub fn service(job: &ArrayJob) -> Service {
     }
 }
 
-/// Allowed connections: peers and the operator to the port for peers, pods of the namespace to the port for readers, all pods of the
-/// cluster to the port for metrics.
-pub fn network_policy(job: &ArrayJob, operator_namespace: &str) -> NetworkPolicy {
+/// Allowed connections to the pods: peers and the operator to the port for peers, pods of the namespace to the port for readers, all pods
+/// of the cluster to the port for metrics. Allowed connections from the pods: [`egress::rules`].
+pub fn network_policy(job: &ArrayJob, operator_namespace: &str, egress: &EgressPolicy) -> NetworkPolicy {
     let labels = |labels: BTreeMap<String, String>| LabelSelector { match_labels: Some(labels), match_expressions: None };
     let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let port = |name: &str| NetworkPolicyPort { port: Some(IntOrString::String(name.into())), ..NetworkPolicyPort::default() };
@@ -70,9 +73,9 @@ pub fn network_policy(job: &ArrayJob, operator_namespace: &str) -> NetworkPolicy
         metadata: metadata(job, names::own(job), "network-policy"),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels(names::selector(job))),
-            policy_types: Some(vec!["Ingress".into()]),
+            policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
             ingress: Some(vec![rule(&["peers"], vec![peers, operator]), rule(&["http"], vec![namespace]), rule(&["metrics"], vec![])]),
-            egress: None,
+            egress: Some(egress::rules(job, egress)),
         }),
     }
 }

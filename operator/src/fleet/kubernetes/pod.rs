@@ -2,7 +2,9 @@
 //! fixed. Pure.
 
 use super::names;
+use super::secret_names::SecretNames;
 use crate::validate::{Invalid, parse_bytes};
+use api::egress::{EgressPolicy, Rule};
 use crds::ArrayJob;
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, LocalObjectReference, Pod,
@@ -45,6 +47,10 @@ pub struct Options {
     pub cpu: String,
     /// Memory of a server if the manifest states none, as a quantity.
     pub memory: String,
+    /// Addresses and hosts that servers may reach.
+    pub egress: EgressPolicy,
+    /// Secrets that `source.secretRef` may name.
+    pub source_secrets: SecretNames,
 }
 
 /// The resources of one server.
@@ -94,6 +100,14 @@ pub fn size(job: &ArrayJob, options: &Options) -> Result<Size, Invalid> {
     })
 }
 
+/// Checks that the installation permits the Secret of the source.
+fn check_secret(job: &ArrayJob, options: &Options) -> Result<(), Invalid> {
+    let secret = job.spec.source.secret_ref.as_ref().map(|secret| &secret.name);
+    let Some(secret) = secret.filter(|name| !options.source_secrets.permit(name)) else { return Ok(()) };
+    let rule = format!("this cluster does not permit jobs to send the Secret '{secret}'; permitted: {}", options.source_secrets);
+    Err(Invalid { field: "spec.source.secretRef".into(), rule })
+}
+
 /// CPUs of a quantity: `8`, `500m`, `1.5`.
 fn cores(text: &str) -> Option<f64> {
     let (number, scale) = text.trim().strip_suffix('m').map_or((text.trim(), 1.0), |milli| (milli, 1e-3));
@@ -115,9 +129,10 @@ pub struct Start<'a> {
 /// The pod of a server.
 ///
 /// # Errors
-/// If tolerations, affinity or spread constraints are not valid fields of a pod.
+/// If tolerations, affinity or spread constraints are not valid fields of a pod, or jobs may not send the Secret of the source.
 pub fn build(job: &ArrayJob, template: &Template, start: Start<'_>) -> Result<Pod, Invalid> {
     let Template { options, size, scratch_bytes } = template;
+    check_secret(job, options)?;
     let Start { index, counts, previous_end } = start;
     let servers = job.spec.servers.clone().unwrap_or_default();
     let mut labels = servers.labels;
@@ -191,6 +206,11 @@ fn container(job: &ArrayJob, options: &Options, size: &Size, previous_end: Optio
     env.push(("ARRAYJOB_HTTP_PORT", names::HTTP_PORT.to_string()));
     env.push(("ARRAYJOB_METRICS_PORT", names::METRICS_PORT.to_string()));
     env.extend(previous_end.map(|end| (AFTER, literal(end))));
+    for (name, rules) in [("ARRAYJOB_EGRESS_DENY", &options.egress.deny), ("ARRAYJOB_EGRESS_ALLOW", &options.egress.allow)] {
+        if !rules.is_empty() {
+            env.push((name, rules.iter().map(Rule::to_string).collect::<Vec<_>>().join(",")));
+        }
+    }
     let mut mounts = vec![mount("tls", TLS_DIR, true), mount("scratch", SCRATCH_DIR, false)];
     if job.spec.source.secret_ref.is_some() {
         env.push(("ARRAYJOB_SOURCE_DIR", SOURCE_DIR.to_owned()));

@@ -9,6 +9,8 @@ fn options() -> Options {
         service_account: Some("arrayjob-server".into()),
         cpu: "1".into(),
         memory: "2Gi".into(),
+        egress: EgressPolicy::default(),
+        source_secrets: "*".parse().unwrap(),
     }
 }
 
@@ -250,4 +252,36 @@ fn servers_are_told_what_the_plan_reckoned_with() {
     assert_eq!(env["ARRAYJOB_PEER_PORT"], names::PEER_PORT.to_string());
     let tls = spec.volumes.unwrap().into_iter().find(|volume| volume.name == "tls").unwrap().secret.unwrap();
     assert_eq!(tls.secret_name, Some("stack-0a1b2c3d".into()), "the uid is in its name");
+}
+
+#[test]
+fn the_environment_states_the_rules_of_the_installation() {
+    let variables = |options: Options| {
+        let job = job("");
+        let template = Template { size: size(&job, &options).unwrap(), options, scratch_bytes: 0 };
+        let pod = build(&job, &template, Start::default()).unwrap();
+        let variables = pod.spec.unwrap().containers.remove(0).env.unwrap().into_iter();
+        variables
+            .filter(|variable| variable.name.contains("EGRESS"))
+            .map(|variable| (variable.name, variable.value.unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(variables(options()), []);
+    let rules = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let egress = EgressPolicy { deny: rules(&["10.0.0.0/8", "*.internal"]), allow: rules(&["10.1.0.0/16"]) };
+    let expected = [("ARRAYJOB_EGRESS_DENY", "10.0.0.0/8,*.internal"), ("ARRAYJOB_EGRESS_ALLOW", "10.1.0.0/16")];
+    assert_eq!(variables(Options { egress, ..options() }), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn only_permitted_secrets_are_mounted() {
+    let job = job_of("", ", secretRef: {name: camera}");
+    let of = |names: &str| {
+        let options = Options { source_secrets: names.parse().unwrap(), ..options() };
+        build(&job, &Template { size: size(&job, &options).unwrap(), options, scratch_bytes: 0 }, Start::default()).map(|_| ())
+    };
+    assert!(of("*").is_ok() && of("camera").is_ok() && of("other,cam*").is_ok());
+    let refusal = of("microscope").unwrap_err().to_string();
+    assert!(refusal.contains("spec.source.secretRef") && refusal.contains("'camera'; permitted: microscope"), "{refusal}");
+    assert!(of("").unwrap_err().to_string().contains("permitted: no Secret"));
 }
