@@ -160,9 +160,17 @@ async fn shape(client: &Source, images: &Images, frames: usize) -> Result<FrameS
     }
 }
 
-/// The largest body that a probe holds: at most half of the memory that the process may still use.
+/// The largest body that a probe holds: at most half of the memory that the control groups and the machine still have.
 fn body_limit() -> u64 {
-    journal::system::memory_left_bytes().map_or(MAX_FRAME_BYTES, |left| MAX_FRAME_BYTES.min(left / 2))
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
+    let left = journal::system::memory_left_bytes().into_iter().chain(machine).min();
+    left.map_or(MAX_FRAME_BYTES, |left| MAX_FRAME_BYTES.min(left / 2))
+}
+
+/// `MemAvailable` of `/proc/meminfo`, in bytes: <https://docs.kernel.org/filesystems/proc.html#meminfo>.
+fn available(meminfo: &str) -> Option<u64> {
+    let kilobytes = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().strip_suffix("kB")?;
+    Some(kilobytes.trim().parse::<u64>().ok()? << 10)
 }
 
 fn check_size(frame: usize, spec: FrameSpec) -> Result<(), Error> {

@@ -18,6 +18,12 @@ pub(super) struct Limits {
     pub(super) window: Duration,
 }
 
+/// Whether a `Content-Type` is that of a page.
+pub(super) fn is_html(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml"].iter().any(|html| media_type.eq_ignore_ascii_case(html))
+}
+
 /// Watches a body while it arrives.
 pub(super) struct Reader<'a> {
     limits: &'a Limits,

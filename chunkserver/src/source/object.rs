@@ -1,6 +1,6 @@
 //! One GET of an object of a store.
 
-use super::body::{Limits, Reader};
+use super::body::{Limits, Reader, is_html};
 use super::error::{Failure, Reason};
 use super::{BodyRange, Got, encoding};
 use crate::egress;
@@ -34,6 +34,7 @@ pub(super) async fn get(
         // Bytes of a range of an encoded object are not bytes of the object.
         response = timeout(limits.silence, location.store.get_opts(&path, request(None))).await.map_err(|_| silent())?.map_err(failed)?;
     }
+    let html = response.attributes.get(&Attribute::ContentType).is_some_and(|value| is_html(value));
     let total = encodings.is_empty().then_some(response.meta.size);
     let expected = response.range.end - response.range.start;
     if expected > limits.max_bytes {
@@ -55,8 +56,7 @@ pub(super) async fn get(
     if let Some(range) = cut {
         range.cut(into);
     }
-    // A page in the place of an object is an error of the store's client.
-    Ok(Got { exact: cut.is_none(), total, html: false })
+    Ok(Got { exact: cut.is_none(), total, html })
 }
 
 /// The content encodings of an object.

@@ -2,7 +2,7 @@
 
 use super::content_range::ContentRange;
 use super::request_failed;
-use crate::source::body::{Limits, Reader};
+use crate::source::body::{Limits, Reader, is_html};
 use crate::source::error::{Failure, Reason};
 use crate::source::{BodyRange, Got, backoff, encoding};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
@@ -60,7 +60,7 @@ impl Request<'_> {
     }
 
     async fn whole_body(&self, response: Response, cut: Option<BodyRange>, into: &mut Vec<u8>) -> Result<Got, Failure> {
-        let (encodings, html) = (encoding::parse(response.headers().get_all(CONTENT_ENCODING))?, is_html(response.headers()));
+        let (encodings, html) = (encoding::parse(response.headers().get_all(CONTENT_ENCODING))?, has_html(response.headers()));
         let expected = response.content_length();
         // Later bytes are not needed.
         let enough = match cut {
@@ -104,7 +104,7 @@ impl Request<'_> {
 
     /// Reads the body of a response with status 206.
     async fn part(&self, response: Response, range: BodyRange, into: &mut Vec<u8>) -> Result<Got, Failure> {
-        let html = is_html(response.headers());
+        let html = has_html(response.headers());
         let content = ContentRange::of(response.headers());
         let length = content.and_then(|content| content.length(range));
         let (Some(content), Some(length)) = (content, length) else {
@@ -192,10 +192,8 @@ fn is_whole(status: StatusCode) -> bool {
     status == StatusCode::OK || status == StatusCode::NON_AUTHORITATIVE_INFORMATION
 }
 
-fn is_html(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    ["text/html", "application/xhtml+xml"].iter().any(|html| media_type.eq_ignore_ascii_case(html))
+fn has_html(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_html)
 }
 
 /// The value of the `Range` header.
