@@ -59,6 +59,13 @@ impl Job {
         self
     }
 
+    /// Converts color images to their luminance.
+    #[must_use]
+    pub fn luminance(mut self) -> Self {
+        self.spec["source"]["images"]["color"] = json!("Luminance");
+        self
+    }
+
     /// Replaces a failed frame with zeros.
     #[must_use]
     pub fn blank(self) -> Self {

@@ -44,6 +44,11 @@ impl Process {
         all().filter(carries).filter_map(Self::of).collect()
     }
 
+    /// The process id.
+    pub const fn id(self) -> u32 {
+        self.id
+    }
+
     /// Whether the process has not ended.
     pub fn is_alive(self) -> bool {
         Self::of(self.id) == Some(self)

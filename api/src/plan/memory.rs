@@ -6,6 +6,7 @@ use crate::geometry::Dtype;
 use crate::job::{Color, GROUP, Images, Job, Kept, Output, Reduction, Source, Storage};
 use crate::output_grid::OutputGrid;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 
 /// Bytes of an idle server: code, runtime threads, connections.
 const BASE: u64 = 40 << 20;
@@ -144,7 +145,7 @@ fn writing(plan: &Plan, job: &Job) -> u64 {
 fn output_bytes(output: &Output, arrays: &[Array], partition: &Partition) -> Option<u64> {
     let grid = OutputGrid::new(output, arrays, partition).ok()?;
     let (whole, object) = (grid.bytes(), grid.object_bytes());
-    let extension = output.path().extension().map(|extension| extension.to_ascii_lowercase());
+    let extension = output.path().extension().map(OsStr::to_ascii_lowercase);
     if extension.is_some_and(|extension| extension == "json" || extension == "csv") {
         let text = whole / grid.array.element.size().max(1) * grid.array.element.text_bytes();
         return Some((COPIES - 1) * whole as u64 + text as u64);

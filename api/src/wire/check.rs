@@ -5,7 +5,7 @@ use super::Assignment;
 use crate::geometry::FrameSpec;
 use crate::job::{ArrayLayout, Images, Job, Source, Zarr};
 use crate::output_grid::OutputGrid;
-use crate::plan::Plan;
+use crate::plan::{Memory, Plan};
 use thiserror::Error;
 
 /// Most frames of a job, and most bytes of a frame, of all frames, and of a chunk: the rules of a manifest. Memory counts of these numbers fit
@@ -117,7 +117,7 @@ fn plan_fits(plan: &Plan, job: &Job) -> Result<(), Invalid> {
     rule((1..=plan.bands().max(1)).contains(&plan.bands_in_flight), "window is from 1 to the number of bands")?;
     let most_group = job.frames.max(MOST_CONCURRENT).saturating_mul(2).max(longest_chunk(job));
     rule((1..=most_group).contains(&plan.pace.group), "a group has more frames than the job")?;
-    let parts = plan.memory.iter().flat_map(|memory| memory.parts()).chain([plan.spare, plan.decoded_frames]);
+    let parts = plan.memory.iter().flat_map(Memory::parts).chain([plan.spare, plan.decoded_frames]);
     rule(parts.into_iter().all(|bytes| u128::from(bytes) <= MOST_BYTES), "a part of a server has more than 256 PiB")
 }
 

@@ -244,10 +244,10 @@ impl FrameSource {
     /// Keeps the buffers of decoded deliveries for later ones.
     pub(super) fn reuse(&self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
-            if let Payload::Response { body: Ok(body), .. } | Payload::Pixels(Ok(body)) = delivery.payload {
-                if self.bodies.as_ref().is_none_or(|bodies| bodies.keeps(body.capacity())) {
-                    self.buffers.put(body);
-                }
+            if let Payload::Response { body: Ok(body), .. } | Payload::Pixels(Ok(body)) = delivery.payload
+                && self.bodies.as_ref().is_none_or(|bodies| bodies.keeps(body.capacity()))
+            {
+                self.buffers.put(body);
             }
         }
     }
