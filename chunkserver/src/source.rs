@@ -115,8 +115,6 @@ pub struct Source {
     journal: Option<Arc<Journal>>,
     /// The first frame of the fetches, for the journal.
     frame: usize,
-    /// Largest body, in bytes.
-    max_bytes: u64,
 }
 
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "an example prints, and ends at the first error")]
 
+use api::egress::EgressPolicy;
+use operator::fleet::kubernetes::SecretNames;
 use operator::fleet::kubernetes::children;
 use operator::fleet::kubernetes::pod::{Options, Start, Template, build, size};
 use operator::identity::MasterKey;
@@ -23,6 +25,8 @@ fn main() {
         service_account: None,
         cpu: "1".into(),
         memory: "2Gi".into(),
+        egress: EgressPolicy::default(),
+        source_secrets: SecretNames::default(),
     };
     let size = size(&job, &options).expect("the quantities are valid");
     let template = Template { options, size, scratch_bytes: 1 << 30 };
@@ -30,7 +34,7 @@ fn main() {
     let objects: [Result<Value, _>; 4] = [
         to_value(build(&job, &template, Start::default()).expect("the fields for the scheduler are valid")),
         to_value(children::service(&job)),
-        to_value(children::network_policy(&job, "arrayjob-system")),
+        to_value(children::network_policy(&job, "arrayjob-system", &EgressPolicy::default())),
         to_value(children::secret(&job, &identities)),
     ];
     for object in objects {

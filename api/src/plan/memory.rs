@@ -63,9 +63,9 @@ impl Memory {
     }
 
     /// All parts.
-    pub const fn parts(&self) -> [u64; 9] {
-        let Self { base, raw, stack, load, sums, exchange, rechunked, spectrum, writing, overlap: _, on_disk: _ } = *self;
-        [base, raw, stack, load, sums, exchange, rechunked, spectrum, writing]
+    pub const fn parts(&self) -> [u64; 10] {
+        let Self { base, raw, stack, load, sums, exchange, rechunked, spectrum, checksums, writing, overlap: _, on_disk: _ } = *self;
+        [base, raw, stack, load, sums, exchange, rechunked, spectrum, checksums, writing]
     }
 
     /// Bytes of memory at the peak.

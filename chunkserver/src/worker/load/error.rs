@@ -66,7 +66,7 @@ impl FrameError {
             Self::Decode { source, .. } => source.is_damage(),
             Self::Volume { .. } => true,
             // The source and the array's reader have retried where a retry may help.
-            Self::Fetch { .. } | Self::Array { .. } => false,
+            Self::Fetch { .. } | Self::Array { .. } | Self::Memory { .. } => false,
             Self::Open(_) | Self::Template(_) | Self::Secret(_) => false,
             Self::Changed { .. } | Self::Vanished { .. } => false,
             Self::SlotRefused { .. } | Self::Panicked { .. } => false,
