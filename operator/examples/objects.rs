@@ -4,7 +4,6 @@
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "an example prints, and ends at the first error")]
 
 use api::egress::EgressPolicy;
-use operator::fleet::kubernetes::SecretNames;
 use operator::fleet::kubernetes::children;
 use operator::fleet::kubernetes::pod::{Options, Start, Template, build, size};
 use operator::identity::MasterKey;
@@ -26,7 +25,7 @@ fn main() {
         cpu: "1".into(),
         memory: "2Gi".into(),
         egress: EgressPolicy::default(),
-        source_secrets: SecretNames::default(),
+        source_secrets: "*".parse().expect("all Secrets"),
     };
     let size = size(&job, &options).expect("the quantities are valid");
     let template = Template { options, size, scratch_bytes: 1 << 30 };
