@@ -43,12 +43,18 @@ fn end_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
 }
 
+/// The part of the memory limit that the kernel adds to this process when it chooses a process to kill for lack of memory, in thousandths:
+/// <https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html>. The command loses a server, and not the job.
+const OOM_SCORE: &str = "500";
+
 /// Runs until standard input ends.
 ///
 /// # Errors
 /// When it cannot start.
 pub fn run() -> Result<(), Error> {
     end_with_parent();
+    // Each process may raise its own value. Without it, the kernel may end the command.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Error::Pipe)?;
     let startup: Startup = serde_json::from_str(&line).map_err(Error::Startup)?;

@@ -84,6 +84,16 @@ fn stopped_servers_end_when_their_command_is_killed() {
     assert!(end_in_time(&servers), "some of {servers:?} are left");
 }
 
+#[test]
+fn for_lack_of_memory_a_server_is_killed_before_its_command() {
+    let (place, source) = (Place::default(), FrameServer::raw(MOVIE).holding([47]));
+    let running = place.start_job("scored", &the_job(&source), SERVERS, &[]);
+    source.until_held(1);
+    let command = place.processes().into_iter().map(Process::oom_score_adjustment).min();
+    let servers = running.servers().into_iter().map(Process::oom_score_adjustment).min();
+    assert!(servers > command, "{servers:?} {command:?}");
+}
+
 /// Waits for an event of server `server`; returns its time in seconds since the start of the command.
 fn seconds_of(running: &mut Running, event: &str, server: usize) -> f64 {
     let is = |line: &Value| if line[event]["server"] == server { line["seconds"].as_f64() } else { None };

@@ -68,6 +68,11 @@ impl Process {
         let _ = kill(Pid::from_raw(self.id as i32), Signal::SIGSTOP);
     }
 
+    /// How much sooner than others the kernel kills the process for lack of memory.
+    pub fn oom_score_adjustment(self) -> i64 {
+        std::fs::read_to_string(format!("/proc/{}/oom_score_adj", self.id)).unwrap().trim().parse().unwrap()
+    }
+
     /// Peak resident memory, in bytes.
     pub fn peak_rss_bytes(self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap();
