@@ -1,8 +1,10 @@
 //! Decodes the bytes of one response into the pixels of one frame (y, x): PNG, JPEG, TIFF or raw, distinguished by the first bytes.
 //!
 //! Pixels are little endian, in C order. The header is compared with the expected shape before anything is allocated, so a forged header
-//! costs no memory. An image that is truncated or fails its checksums is an error. Of these formats only PNG has checksums: damage of other
-//! formats that still decodes is not detected.
+//! costs no memory. An image that is truncated or fails its checksums is an error. Only PNG, and TIFF with deflate, have checksums: damage of
+//! other formats that still decodes is not detected.
+//!
+//! Pixels are those that tifffile and Pillow read. A file that these libraries read differently, or that holds several frames, is refused.
 //!
 //! Specifications: PNG <https://www.w3.org/TR/png-3/>, JPEG (ITU-T T.81) <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, TIFF 6.0
 //! <https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf>, BigTIFF <https://www.awaresystems.be/imaging/tiff/bigtiff.html>.

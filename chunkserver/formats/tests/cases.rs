@@ -1,6 +1,8 @@
 //! Odd images, and what the field's libraries read: each file of `tests/cases/` beside `NAME.expected.npy` or `NAME.refused.txt`.
 //! `tests/generate/generate.py` writes most of these files with tifffile and Pillow.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use api::geometry::{Dtype, FrameSpec};
 use formats::decode::{Color, Decoder, Error, probe};
 use std::fs;

@@ -1,7 +1,7 @@
 """Writes odd images, and what tifffile and Pillow read: NAME.tif, NAME.jpg or NAME.png beside NAME.expected.npy or NAME.refused.txt.
 
-    pip install numpy pillow tifffile imagecodecs
-    python generate.py FOLDER [--all]
+    pip install -r tests/clients/requirements.txt
+    python chunkserver/formats/tests/generate/generate.py FOLDER [--all]
 
 Without --all, the files of `tests/cases/`; with it, about a thousand more: every combination of compression, predictor, depth and layout.
 `FORMATS_CASES=FOLDER cargo test -p formats --test cases` compares them.

@@ -18,6 +18,7 @@ def stacks():
     for name, text in {
         "imagej_frames": b"ImageJ=1.53t\nimages=3\nframes=3\nhyperstack=true\n\0",
         "imagej_channels": b"ImageJ=1.53t\nimages=3\nchannels=3\nhyperstack=true\nmode=composite\n\0",
+        "scifio": b"SCIFIO=0.40\naxes=X,Y,Time\nlengths=37,23,3\nimages=3\nframes=3\n\0",
         "imagej_images_only": b"ImageJ=1.53t\nimages=3\n\0",
         "tifffile_shape": json.dumps({"shape": [3, H, W]}).encode() + b"\0",
         "tifffile_shape_with_axes": json.dumps({"axes": "TYX", "shape": [3, H, W], "truncated": True}).encode() + b"\0",

@@ -51,7 +51,7 @@ impl Samples {
         let mut pixels = vec![0; stride * 8 * plane.down];
         for (i, block) in plane.coefficients.iter().enumerate() {
             let start = i / plane.across * 8 * stride + i % plane.across * 8;
-            for (y, row) in idct::pixels(block, &plane.quantization).as_chunks::<8>().0.iter().enumerate() {
+            for (y, row) in idct::pixels(block, &plane.quantization).iter().enumerate() {
                 pixels[start + y * stride..][..8].copy_from_slice(row);
             }
         }

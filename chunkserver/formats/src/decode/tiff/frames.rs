@@ -60,7 +60,7 @@ pub(super) fn one_frame(directory: &Directory<'_>, header: &Header<'_>) -> Resul
 fn one_described(description: &[u8], header: &Header<'_>) -> Result<(), Error> {
     // A tool that splits a stack may copy the description to each file. Then the file has no room for a second frame.
     let room = || header.has_room_for_two_frames();
-    if description.starts_with(b"ImageJ=") {
+    if description.starts_with(b"ImageJ=") || description.starts_with(b"SCIFIO=") {
         let frames = imagej(&String::from_utf8_lossy(description), header.channels as u64);
         if frames > 1 && room()? {
             return Err(several("ImageJ's description", frames));
@@ -87,20 +87,26 @@ fn imagej(description: &str, channels_of_page: u64) -> u64 {
 }
 
 /// The number of samples in the description of tifffile, and whether the description states that the directory holds all of the samples:
-/// `{"shape": [3, 45, 67], "truncated": true}`, or `shape=(3,45,67)` of older versions.
+/// `{"shape": [3, 45, 67], "truncated": true}`, or `shape=(3,45,67)` of older versions. Only these parts of the JSON are read, so that a long
+/// description takes no memory.
 fn shape(description: &[u8]) -> Option<(u64, bool)> {
-    let product = |sizes: Vec<u64>| sizes.into_iter().fold(1, u64::saturating_mul);
-    if let Some(sizes) = description.strip_prefix(b"shape=(") {
-        let sizes = std::str::from_utf8(sizes).ok()?.split(')').next()?;
-        let sizes = sizes.split(',').map(str::trim).filter(|size| !size.is_empty()).map(str::parse);
-        return Some((product(sizes.collect::<Result<_, _>>().ok()?), false));
-    }
-    if !description.trim_ascii_start().starts_with(b"{") {
-        return None;
-    }
-    let metadata: serde_json::Value = serde_json::from_slice(description).ok()?;
-    let sizes = metadata.get("shape")?.as_array()?.iter().map(serde_json::Value::as_u64).collect::<Option<_>>()?;
-    Some((product(sizes), metadata.get("truncated").and_then(serde_json::Value::as_bool) == Some(true)))
+    let after = |text: &[u8], key: &[u8]| text.windows(key.len()).position(|window| window == key).map(|at| at + key.len());
+    let (sizes, truncated) = match description.strip_prefix(b"shape=") {
+        Some(sizes) => (sizes, false),
+        None if description.starts_with(b"{") => {
+            let truncated =
+                after(description, b"\"truncated\":").is_some_and(|at| description[at..].trim_ascii_start().starts_with(b"true"));
+            (&description[after(description, b"\"shape\":")?..], truncated)
+        }
+        None => return None,
+    };
+    let list = sizes.trim_ascii_start().strip_prefix(b"[").or(sizes.trim_ascii_start().strip_prefix(b"("))?;
+    let list = list.split(|byte| b"])".contains(byte)).next().unwrap_or_default();
+    let sizes = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|size| !size.is_empty());
+    let samples = sizes
+        .map(|size| std::str::from_utf8(size).ok()?.parse::<u64>().ok())
+        .try_fold(1, |product: u64, size| Some(product.saturating_mul(size?)));
+    Some((samples?, truncated))
 }
 
 fn several(place: &str, frames: u64) -> Error {

@@ -26,6 +26,9 @@ pub(super) enum Predictor {
     FloatingPoint,
 }
 
+/// The gray of each sample.
+pub(super) type Grays = Box<[u8; 256]>;
+
 /// The meaning of the samples of a pixel.
 #[derive(Clone, Copy)]
 enum Meaning {
@@ -47,7 +50,7 @@ pub(super) struct Header<'a> {
     /// Whether the least significant bit of each byte is first (`FillOrder` 2).
     pub(super) reversed_bits: bool,
     /// The gray value of each sample, for palettes and for samples below 8 bits.
-    pub(super) grays: Option<Box<[u8; 256]>>,
+    pub(super) grays: Option<Grays>,
     pub(super) chunks: Chunks<'a>,
     meaning: Meaning,
 }
@@ -133,7 +136,7 @@ fn dtype(format: u64, bits: u64) -> Result<Dtype, Error> {
     }
 }
 
-fn meaning(directory: &Directory<'_>, channels: u64, bits: u64) -> Result<(Meaning, Option<Box<[u8; 256]>>), Error> {
+fn meaning(directory: &Directory<'_>, channels: u64, bits: u64) -> Result<(Meaning, Option<Grays>), Error> {
     const WHITE_IS_ZERO: u64 = 0;
     // Without the tag, readers take one channel as gray.
     let photometric = directory.value(tag::PHOTOMETRIC)?.unwrap_or(if channels == 1 { 1 } else { u64::MAX });
@@ -166,13 +169,13 @@ fn meaning(directory: &Directory<'_>, channels: u64, bits: u64) -> Result<(Meani
 }
 
 /// Gray of 1, 2 and 4 bits is scaled to 0 to 255, as in Pillow and in PNG.
-fn scaled(bits: u64) -> Box<[u8; 256]> {
+fn scaled(bits: u64) -> Grays {
     let largest = (1_usize << bits) - 1;
     Box::new(std::array::from_fn(|value| (value.min(largest) * 255 / largest) as u8))
 }
 
 /// The grays of a palette: 16-bit values, first all reds, then all greens, then all blues. The high bytes are used, as in Pillow.
-fn palette(directory: &Directory<'_>, bits: u64) -> Result<(Meaning, Option<Box<[u8; 256]>>), Error> {
+fn palette(directory: &Directory<'_>, bits: u64) -> Result<(Meaning, Option<Grays>), Error> {
     let colours = 1_usize << bits;
     let map = directory.table(tag::COLOR_MAP)?.ok_or_else(|| super::corrupt("the palette is missing"))?;
     if map.len() != 3 * colours {
