@@ -88,6 +88,15 @@ impl<'a> Row<'a> {
 /// Adds to each sample the sample `channels` positions before.
 fn add_previous<const SIZE: usize>(line: &mut [u8], channels: usize, add: impl Fn([u8; SIZE], [u8; SIZE]) -> [u8; SIZE]) {
     let (samples, _) = line.as_chunks_mut::<SIZE>();
+    if channels == 1 {
+        // The sum stays in a register.
+        let mut sum = [0; SIZE];
+        for sample in samples {
+            sum = add(*sample, sum);
+            *sample = sum;
+        }
+        return;
+    }
     for i in channels..samples.len() {
         samples[i] = add(samples[i], samples[i - channels]);
     }
