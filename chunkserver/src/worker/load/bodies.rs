@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 const UNIT: u64 = 1 << 10;
 /// Expected bytes of a body beyond its pixels: headers and metadata.
 const HEADER: u64 = 4 << 10;
-/// Memory for [`HEADER`]s, in bytes; a part of the plan's base.
+/// Most memory for [`HEADER`]s, in bytes; a part of the plan's base.
 const HEADERS: u64 = 4 << 20;
 /// One part of this number is expected beyond the pixels: data that does not compress.
 const INCOMPRESSIBLE: u64 = 64;
@@ -52,7 +52,8 @@ impl Bodies {
 
     fn of(planned: u64, pixels: u64, largest: u64) -> Self {
         let expected = pixels + pixels / INCOMPRESSIBLE + HEADER;
-        let total = (planned + planned / INCOMPRESSIBLE + HEADERS).max(expected);
+        let headers = (planned / pixels.max(1) + 1).saturating_mul(HEADER).min(HEADERS);
+        let total = (planned + planned / INCOMPRESSIBLE + headers).max(expected);
         Self {
             free: Arc::new(Semaphore::new((total / UNIT) as usize)),
             total,
@@ -137,7 +138,7 @@ mod tests {
             assert!(!admitted.is_empty() && memory <= bodies.total, "{memory} of {}", bodies.total);
         }
         assert_eq!(each, 9 * MIB);
-        assert_eq!(bodies.admit(8).now_or_never().unwrap().responses, 4);
+        assert_eq!(bodies.admit(8).now_or_never().unwrap().responses, 3);
         assert!(bodies.keeps(MIB as usize) && !bodies.keeps(2 * MIB as usize));
     }
 
