@@ -7,7 +7,7 @@ use super::frame_bytes::is_contiguous;
 use super::part::{own_part, own_pixels, until_ready};
 use super::region::{Cube, Extent, Region};
 use super::select::{put, take};
-use super::selected::{Selected, block_shape};
+use super::selected::{Selected, block_shape, within_limit};
 use super::sums::Merged;
 use super::{Error, computed, filled, peer, sums};
 use crate::share::{Permit, Share};
@@ -20,9 +20,6 @@ use futures_util::stream::{StreamExt as _, TryStreamExt as _, select_all};
 use std::ops::Range;
 use std::sync::Arc;
 use transport::client::Client;
-
-/// Largest selection, in bytes.
-const LIMIT: u64 = 8 << 30;
 
 /// The elements of a selection.
 #[derive(Debug)]
@@ -99,14 +96,6 @@ pub async fn read_region(
     let counts: Vec<usize> = axes.iter().map(|axis| axis.count).collect();
     let content = Content::from(if counts == shape { part } else { put(&part, item, &counts, shape) });
     Ok(Content { permit, ..content })
-}
-
-pub(super) fn within_limit(bytes: u64) -> Result<(), Error> {
-    if bytes > LIMIT { Err(Error::TooLarge { bytes, limit: LIMIT }) } else { Ok(()) }
-}
-
-pub(super) fn known(share: &Share) -> String {
-    share.arrays.iter().map(|array| array.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// One server's part of a region.

@@ -1,10 +1,12 @@
 //! A selection of an array, and its division into blocks that are read one after another.
 
 use super::Error;
-use super::read::{known, within_limit};
 use crate::share::Share;
 use api::arrays::{Array, Holder};
 use api::selection::{self, Axis, Item};
+
+/// Largest selection, in bytes.
+const LIMIT: u64 = 8 << 30;
 
 /// Selected elements of an array.
 #[derive(Clone, Debug)]
@@ -74,6 +76,14 @@ impl Selected {
             })
             .collect()
     }
+}
+
+pub(super) fn within_limit(bytes: u64) -> Result<(), Error> {
+    if bytes > LIMIT { Err(Error::TooLarge { bytes, limit: LIMIT }) } else { Ok(()) }
+}
+
+fn known(share: &Share) -> String {
+    share.arrays.iter().map(|array| array.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// The largest shape of at most `most` bytes that divides an array of shape `counts` into consecutive elements: single positions along the
