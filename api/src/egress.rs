@@ -4,7 +4,7 @@ mod network;
 mod rule;
 
 pub use network::Network;
-pub use rule::{Rule, RuleError};
+pub use rule::Rule;
 
 use network::forms;
 use std::fmt;
@@ -40,6 +40,11 @@ pub struct EgressPolicy {
     /// Networks and hosts that are open although another rule closes them.
     pub allow: Vec<Rule>,
 }
+
+/// A text that is not a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("'{0}' is not a network or a host name; examples: 10.0.0.0/8, fd00::/8, 192.0.2.7, images.example.org, *.example.org")]
+pub struct RuleError(String);
 
 /// A destination that a job may not reach.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

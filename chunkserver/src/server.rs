@@ -1,5 +1,6 @@
 //! The HTTP interface of the worker: commands from the operator, blocks and parts for peers, selections for readers.
 
+mod access;
 mod auth;
 mod blocks;
 mod body;
@@ -53,7 +54,7 @@ pub fn router(worker: Arc<Worker>, keys: Keys) -> Router {
 /// Routes for the operator and for peers of a server of a cluster. The listener checks certificates.
 pub fn peers(worker: Arc<Worker>) -> Router {
     let traffic = Arc::clone(&worker.client.traffic);
-    counted(peer_routes().with_state(worker).layer(Extension(keys::Access::Command)), traffic)
+    counted(peer_routes().with_state(worker).layer(Extension(access::Access::Command)), traffic)
 }
 
 /// Routes for readers of a server of a cluster. Every request needs the token.

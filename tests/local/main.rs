@@ -7,6 +7,7 @@
 mod bad_input;
 mod changed_source;
 mod clouds;
+mod connections;
 mod disk;
 mod documents;
 mod faults;

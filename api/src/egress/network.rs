@@ -1,6 +1,6 @@
 //! Networks, and the IPv4 addresses inside IPv6 addresses.
 
-use super::rule::RuleError;
+use super::RuleError;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;

@@ -1,10 +1,10 @@
 //! One rule: a network or a host name.
 
+use super::RuleError;
 use super::network::Network;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
-use thiserror::Error;
 
 /// A network, or a name of hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +14,6 @@ pub enum Rule {
     /// A host name in lower case, or `*.` and a domain for all names below the domain.
     Host(String),
 }
-
-/// A text that is not a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("'{0}' is not a network or a host name; examples: 10.0.0.0/8, fd00::/8, 192.0.2.7, images.example.org, *.example.org")]
-pub struct RuleError(pub(super) String);
 
 impl Rule {
     /// The network of the rule.

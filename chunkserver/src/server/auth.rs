@@ -2,15 +2,15 @@
 //! of HTTP Basic, or in front of the path; the page carries a secret path and a cookie. Other requests are refused. Each route states the
 //! access that it needs.
 
-use super::keys::{Access, Keys};
+use super::access::{Access, unauthorized};
+use super::keys::Keys;
 use super::prefix::{self, Prefix};
-use super::problem::Problem;
 use super::{login, routes};
 use api::wire::TOKEN;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use std::sync::Arc;
@@ -47,29 +47,6 @@ pub(super) async fn check(State(keys): State<Arc<Keys>>, mut request: Request, n
     }
     request.extensions_mut().insert(granted);
     next.run(request).await
-}
-
-/// Passes requests with at least the access of the route on. A layer of every route.
-pub(super) async fn enforce(State(needed): State<Access>, request: Request, next: Next) -> Response {
-    let granted = request.extensions().get::<Access>().copied().unwrap_or(Access::Public);
-    if granted >= needed {
-        return next.run(request).await;
-    }
-    match granted {
-        Access::Public => unauthorized(),
-        Access::Read | Access::Command => {
-            let sentence =
-                "the token opens the routes for readers only; this route needs the command key, which only servers and the loop have";
-            Problem::new(StatusCode::FORBIDDEN, sentence).into_response()
-        }
-    }
-}
-
-fn unauthorized() -> Response {
-    let sentence = "the request needs the run's token: in a header, ?token=, or as /t/TOKEN/ in front of the path";
-    // The challenge does not mention Basic, which is accepted too: browsers would open their own password dialog.
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"arrayjob\"")];
-    (challenge, Problem::new(StatusCode::UNAUTHORIZED, sentence)).into_response()
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

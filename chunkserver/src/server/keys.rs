@@ -1,19 +1,9 @@
 //! The keys of a run, and the access that each key opens.
 
+use super::access::Access;
 use api::phase::BootId;
 use ring::hmac;
 use std::fmt;
-
-/// What a request may do, and what a route needs. Each variant includes the variants above it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Access {
-    /// Without a key.
-    Public,
-    /// With the read key: arrays, status and the page.
-    Read,
-    /// With the command key, or a certificate of the job: commands, blocks and parts.
-    Command,
-}
 
 /// One key.
 #[derive(Clone)]

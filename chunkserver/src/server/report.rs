@@ -1,6 +1,6 @@
 //! The page as one file that needs no server. The file contains every response that the page requests, as far as the response is available.
 
-use super::keys::Access;
+use super::access::Access;
 use super::page::with_security_headers;
 use super::problem::Problem;
 use crate::worker::Worker;

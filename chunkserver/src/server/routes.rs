@@ -11,11 +11,11 @@ mod shared;
 mod slices;
 mod zarr;
 
-pub(super) use super::keys::Access;
+pub(super) use super::access::Access;
 pub(super) use commands::COMMANDS;
 pub(super) use route::{CommandRoute, Parameter, ParameterKind, ParameterLocation, ResponseBody, Route, RouteResponse};
 
-use super::auth;
+use super::access;
 use crate::worker::Worker;
 use axum::Router;
 use axum::routing::MethodRouter;
@@ -54,7 +54,7 @@ pub(super) fn commands() -> Router<Arc<Worker>> {
 
 /// A handler behind the check of its access.
 fn needing(access: Access, handler: MethodRouter<Arc<Worker>>) -> MethodRouter<Arc<Worker>> {
-    handler.layer(axum::middleware::from_fn_with_state(access, auth::enforce))
+    handler.layer(axum::middleware::from_fn_with_state(access, access::enforce))
 }
 
 /// Whether a path needs no key.

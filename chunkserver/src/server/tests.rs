@@ -1,6 +1,6 @@
 //! The access of each route on loopback: with both keys, with the page's cookie, and for pages of other origins.
 
-use super::keys::Access;
+use super::access::Access;
 use super::routes::{COMMANDS, READERS};
 use super::{Key, Keys, router};
 use crate::compute::Compute;

@@ -2,6 +2,7 @@
 
 mod array;
 mod damage;
+mod egress;
 mod job;
 mod memory;
 mod page;

@@ -1,6 +1,6 @@
 //! The types of the table of routes.
 
-use crate::server::keys::Access;
+use crate::server::access::Access;
 use crate::worker::Worker;
 use axum::routing::MethodRouter;
 use std::sync::Arc;

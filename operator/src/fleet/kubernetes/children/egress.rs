@@ -1,7 +1,7 @@
 //! The connections that pods of a job may open, as rules of a NetworkPolicy. The servers check each address themselves; the policy is a
 //! second protection where the network enforces policies.
 
-use super::names;
+use crate::fleet::kubernetes::names;
 use api::egress::{EgressPolicy, Network};
 use crds::ArrayJob;
 use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort};
