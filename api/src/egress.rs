@@ -6,9 +6,9 @@ mod rule;
 pub use network::Network;
 pub use rule::Rule;
 
+use core::net::IpAddr;
 use network::forms;
 use std::fmt;
-use std::net::IpAddr;
 use thiserror::Error;
 
 /// Networks that no job reaches, unless the installation permits them, with the name of each.

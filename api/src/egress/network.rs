@@ -1,8 +1,8 @@
 //! Networks, and the IPv4 addresses inside IPv6 addresses.
 
 use super::RuleError;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A network in CIDR notation. A single address is a network of one address.

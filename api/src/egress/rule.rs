@@ -2,8 +2,8 @@
 
 use super::RuleError;
 use super::network::Network;
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A network, or a name of hosts.
