@@ -116,7 +116,7 @@ impl LocalJob {
 
     /// The URL of the job, if it changed since the last call.
     fn new_url(&mut self, turn: &Turn) -> Result<Option<String>, Error> {
-        match self.processes.url(turn) {
+        match self.processes.url(turn, self.advertisement.url()) {
             Some(url) if self.advertisement.set_url(&url)? => Ok(Some(url)),
             _ => Ok(None),
         }

@@ -127,7 +127,7 @@ async fn execute(
     let report = report(&last);
     let outcome = Outcome { seconds: settings.started.elapsed().as_secs_f64(), job: last.job.clone(), plan: last.plan.clone(), report };
     if let Some(out) = out {
-        let reader = Reader::new(&local.processes.url(&last).unwrap_or_default())?;
+        let reader = Reader::new(&local.processes.url(&last, local.advertisement.url()).unwrap_or_default())?;
         // `keep` starts lost servers again while the pictures read from them.
         tokio::select! {
             finished = out.finish(&reader, &outcome) => finished?,

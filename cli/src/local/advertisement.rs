@@ -30,7 +30,7 @@ impl Advertisement {
     }
 
     /// The current URL; empty before the first.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 

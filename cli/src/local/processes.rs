@@ -52,13 +52,26 @@ impl Processes {
         Ok(Self { fleet, servers, read_key, _scratch: scratch })
     }
 
-    /// The URL of the first server that is up. Any server serves all arrays.
-    pub(crate) fn url(&self, turn: &Turn) -> Option<String> {
-        turn.observed.servers.iter().find_map(|seen| match seen {
+    /// The URL of a server that is up: `current`, if its server is up, or the URL of the first server. Any server serves all arrays.
+    pub(crate) fn url(&self, turn: &Turn, current: &str) -> Option<String> {
+        let urls = turn.observed.servers.iter().filter_map(|seen| match seen {
             Seen::Up { address, .. } => Some(format!("http://{address}/?{}={}", api::wire::TOKEN, self.read_key)),
-            _ => None,
-        })
+            Seen::Absent | Seen::Exited(_) | Seen::Lost(_) | Seen::Starting => None,
+        });
+        current_or_first(urls, current)
     }
+}
+
+/// `current` if it is one of the URLs, else the first. Servers start in any order, so the first may come up after others.
+fn current_or_first(urls: impl Iterator<Item = String>, current: &str) -> Option<String> {
+    let mut first = None;
+    for url in urls {
+        if url == current {
+            return Some(url);
+        }
+        first.get_or_insert(url);
+    }
+    first
 }
 
 /// Checks that the disk of the scratch folder has space for the plan.
@@ -84,4 +97,18 @@ fn new_key() -> std::io::Result<String> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_stays_while_its_server_is_up() {
+        let of = |up: &[&str], current: &str| current_or_first(up.iter().map(|&url| url.to_owned()), current);
+        assert_eq!(of(&["b"], "").as_deref(), Some("b"));
+        assert_eq!(of(&["a", "b"], "b").as_deref(), Some("b"), "the first server came up later");
+        assert_eq!(of(&["a", "c"], "b").as_deref(), Some("a"), "its server is lost");
+        assert_eq!(of(&[], "b"), None);
+    }
 }
