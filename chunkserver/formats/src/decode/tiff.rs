@@ -46,6 +46,11 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     Ok(())
 }
 
+/// Most bytes of the file that the decoder copies; `None` if the header is not readable.
+pub(crate) fn copies(bytes: &[u8]) -> Option<usize> {
+    open(bytes).ok().map(|header| if header.reversed_bits { bytes.len() } else { 0 })
+}
+
 /// The header of the only frame.
 fn open(bytes: &[u8]) -> Result<Header<'_>, Error> {
     let file = File::new(bytes);
