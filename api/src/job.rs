@@ -6,6 +6,13 @@ pub use source::{ArrayLayout, Color, GROUP, Images, MIN_BYTES_PER_SECOND, Source
 
 use crate::geometry::{Dtype, Element, FrameSpec};
 use serde::{Deserialize, Serialize};
+
+/// Most frames of a job. Lists of frames in responses stay small enough below this number.
+pub const MAX_FRAMES: u64 = 100_000_000;
+/// Largest frame, in bytes. Sums of 16-bit pixels are exact far beyond it.
+pub const MAX_FRAME_BYTES: u64 = 4 << 30;
+/// Most bytes of all frames of a job. Counts of memory stay within 64 bits below this number.
+pub const MAX_BYTES: u128 = 1 << 58;
 use std::fmt;
 use std::path::Path;
 

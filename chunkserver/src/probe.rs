@@ -9,17 +9,15 @@ use crate::objects::redacted;
 use crate::source::zarr::{FrameArray, Keys};
 use crate::source::{self, BodyRange, Source, zarr};
 use api::geometry::{FrameSpec, human_bytes};
-use api::job::{self, Color, Images, Zarr};
+use api::job::{self, Color, Images, MAX_FRAME_BYTES, Zarr};
 use api::phase::reason;
 use api::template::{Template, TemplateError};
 use api::wire::Probed;
 use formats::decode::{self, Decoder};
-use journal::system::memory_bytes;
+use journal::control_groups::memory_left_bytes;
+use journal::system::{available_bytes, memory_bytes};
 use std::sync::Arc;
 use thiserror::Error;
-
-/// The largest supported frame, in bytes.
-const MAX_FRAME_BYTES: u64 = 4 << 30;
 
 /// The largest frame that this machine reads before a plan exists, in bytes: [`MAX_FRAME_BYTES`], or a quarter of the memory.
 pub fn most_frame_bytes() -> u64 {
@@ -162,15 +160,8 @@ async fn shape(client: &Source, images: &Images, frames: usize) -> Result<FrameS
 
 /// The largest body that a probe holds: at most half of the memory that the control groups and the machine still have.
 fn body_limit() -> u64 {
-    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
-    let left = journal::system::memory_left_bytes().into_iter().chain(machine).min();
+    let left = memory_left_bytes().into_iter().chain(available_bytes()).min();
     left.map_or(MAX_FRAME_BYTES, |left| MAX_FRAME_BYTES.min(left / 2))
-}
-
-/// `MemAvailable` of `/proc/meminfo`, in bytes: <https://docs.kernel.org/filesystems/proc.html#meminfo>.
-fn available(meminfo: &str) -> Option<u64> {
-    let kilobytes = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().strip_suffix("kB")?;
-    Some(kilobytes.trim().parse::<u64>().ok()? << 10)
 }
 
 fn check_size(frame: usize, spec: FrameSpec) -> Result<(), Error> {

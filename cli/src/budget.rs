@@ -4,6 +4,8 @@ use crate::error::Error;
 use api::job::Job;
 use api::phase::reason;
 use api::plan::{Allowance, Budget, Plan};
+use journal::control_groups::memory_left_bytes;
+use journal::system::available_bytes;
 
 /// Part of the available memory that a job may plan with. The rest is for the system and the file cache.
 const SHARE: f64 = 0.9;
@@ -16,7 +18,7 @@ const DEFAULT_BYTES: u64 = 4 << 30;
 pub(crate) fn here() -> Budget {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut memory = available_bytes().unwrap_or(DEFAULT_BYTES);
-    if let Some(limit) = journal::system::memory_left_bytes() {
+    if let Some(limit) = memory_left_bytes() {
         memory = memory.min(limit);
     }
     Budget { memory: Allowance::Shared((memory as f64 * SHARE) as u64), cores }
@@ -56,11 +58,4 @@ pub(crate) fn check_open_files(job: &Job, plan: &Plan, limit: Option<u64>) -> Re
 pub(crate) fn parse(text: &str) -> Result<u64, Error> {
     let wrong = || Error::Option { option: "--memory", text: text.to_owned(), rule: "write a quantity of memory, as in 8Gi" };
     operator::validate::parse_bytes(text).ok_or_else(wrong)
-}
-
-/// `MemAvailable` of `/proc/meminfo` (proc_meminfo(5)), in bytes.
-fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }

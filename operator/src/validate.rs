@@ -11,7 +11,7 @@ pub use quantity::bytes as parse_bytes;
 pub use zarr::array_status;
 
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{self, Job, Kept};
+use api::job::{self, Job, Kept, MAX_BYTES, MAX_FRAME_BYTES};
 use api::wire::Probed;
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
@@ -26,10 +26,6 @@ const CONCURRENCY: u64 = 16;
 const MAX_LEAST_RATE: u64 = 1_000_000_000;
 /// Default of `backoffLimit`: permitted restarts of failed servers.
 pub const BACKOFF_LIMIT: u32 = 3;
-/// Maximum number of frames. Lists of frames in responses stay small enough below it.
-const MAX_FRAMES: u64 = 100_000_000;
-/// Maximum size of a frame, in bytes. Sums of 16-bit pixels are exact far beyond it.
-pub const MAX_FRAME_BYTES: u64 = 4 << 30;
 
 const ONE_SOURCE: &str = "must contain exactly one of images, volume and zarr";
 
@@ -218,7 +214,7 @@ fn frame(spec: &crd::ArrayJobSpec, source: &job::Source, frames: usize) -> Resul
     }
     let bytes = u128::from(frame.height) * u128::from(frame.width) * dtype.size() as u128;
     // Spectra are 4 to 8 times as large as 8-bit frames; the size of every array must fit 63 bits.
-    if bytes > u128::from(MAX_FRAME_BYTES) || bytes * frames as u128 > 1 << 58 {
+    if bytes > u128::from(MAX_FRAME_BYTES) || bytes * frames as u128 > MAX_BYTES {
         return Err(invalid(
             FIELD,
             format!(

@@ -3,16 +3,12 @@
 
 use super::Assignment;
 use crate::geometry::FrameSpec;
-use crate::job::{ArrayLayout, Images, Job, Source, Zarr};
+use crate::job::{ArrayLayout, Images, Job, MAX_BYTES, MAX_FRAME_BYTES, MAX_FRAMES, Source, Zarr};
 use crate::output_grid::OutputGrid;
 use crate::plan::{Memory, Plan};
 use thiserror::Error;
 
-/// Most frames of a job, and most bytes of a frame, of all frames, and of a chunk: the rules of a manifest. Memory counts of these numbers fit
-/// 64 bits.
-const MOST_FRAMES: usize = 100_000_000;
-const MOST_FRAME_BYTES: u128 = 4 << 30;
-const MOST_BYTES: u128 = 1 << 58;
+/// Most bytes of a chunk. Counts of memory of this size fit 64 bits.
 const MOST_CHUNK_BYTES: u128 = 1 << 40;
 /// Most compute threads, concurrent requests and groups of one server.
 const MOST_CONCURRENT: usize = 1 << 16;
@@ -57,9 +53,9 @@ fn job_is_valid(job: &Job) -> Result<(), Invalid> {
     let rule = |rule: bool, text: &'static str| holds(rule, Invalid::Job(text));
     let FrameSpec { height, width, .. } = job.frame;
     rule(job.frames > 0 && height > 0 && width > 0, "frames, height and width are at least 1")?;
-    rule(job.frames <= MOST_FRAMES, "more than 100,000,000 frames")?;
-    rule(bytes(1, &job.frame) <= MOST_FRAME_BYTES, "a frame has more than 4 GiB")?;
-    rule(bytes(job.frames, &job.frame) <= MOST_BYTES, "the frames have more than 256 PiB")?;
+    rule(job.frames as u64 <= MAX_FRAMES, "more than 100,000,000 frames")?;
+    rule(bytes(1, &job.frame) <= u128::from(MAX_FRAME_BYTES), "a frame has more than 4 GiB")?;
+    rule(bytes(job.frames, &job.frame) <= MAX_BYTES, "the frames have more than 256 PiB")?;
     rule((1..=job.frames).contains(&job.slab_frames), "slab_frames is from 1 to the number of frames")?;
     rule((1..=MOST_CONCURRENT).contains(&job.concurrency), "concurrency is from 1 to 65536")?;
     if let Some(recenter) = &job.recenter {
@@ -98,7 +94,7 @@ fn layout_is_valid(layout: &ArrayLayout, start: usize, job: &Job) -> bool {
     let within = chunks.iter().zip(parts).all(|(chunk, part)| part <= chunk);
     let frames = start.checked_add(job.frames).is_some_and(|end| end <= shape[0]);
     let frame = FrameSpec { height: shape[1], width: shape[2], dtype: *dtype } == job.frame;
-    positive && within && frames && frame && size(shape) <= MOST_BYTES && size(chunks) <= MOST_CHUNK_BYTES
+    positive && within && frames && frame && size(shape) <= MAX_BYTES && size(chunks) <= MOST_CHUNK_BYTES
 }
 
 fn plan_fits(plan: &Plan, job: &Job) -> Result<(), Invalid> {
@@ -118,7 +114,7 @@ fn plan_fits(plan: &Plan, job: &Job) -> Result<(), Invalid> {
     let most_group = job.frames.max(MOST_CONCURRENT).saturating_mul(2).max(longest_chunk(job));
     rule((1..=most_group).contains(&plan.pace.group), "a group has more frames than the job")?;
     let parts = plan.memory.iter().flat_map(Memory::parts).chain([plan.spare, plan.decoded_frames]);
-    rule(parts.into_iter().all(|bytes| u128::from(bytes) <= MOST_BYTES), "a part of a server has more than 256 PiB")
+    rule(parts.into_iter().all(|bytes| u128::from(bytes) <= MAX_BYTES), "a part of a server has more than 256 PiB")
 }
 
 /// Frames of the longest chunk of the source.

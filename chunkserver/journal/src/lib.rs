@@ -3,6 +3,7 @@
 //! A journal has a bounded size. When the journal is full, neighbouring tasks are merged, so that the journal of a long run covers the
 //! whole run at a coarser resolution. The page reads [snapshots](Journal::snapshot).
 
+pub mod control_groups;
 pub mod system;
 
 mod history;

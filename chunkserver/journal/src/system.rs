@@ -1,8 +1,7 @@
-//! CPU time, memory and memory limits of this process, as Linux reports them. See proc(5) and cgroups(7):
-//! <https://man7.org/linux/man-pages/man5/proc.5.html>, <https://man7.org/linux/man-pages/man7/cgroups.7.html>.
+//! CPU time and memory of this process and of the machine, as Linux reports them. See proc(5):
+//! <https://man7.org/linux/man-pages/man5/proc.5.html>.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use crate::control_groups::memory_limit_bytes;
 
 /// CPU time and memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +33,7 @@ pub fn peak_rss_bytes() -> u64 {
 
 /// A line of `/proc/self/status` that states kibibytes.
 fn status_bytes(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().map_or(0, |kib| kib * 1024)
+    std::fs::read_to_string("/proc/self/status").ok().and_then(|status| kibibytes(&status, name)).unwrap_or(0)
 }
 
 /// User and system time in a line of `/proc/*/stat`, in milliseconds.
@@ -48,66 +45,29 @@ fn cpu_ms(stat: &str) -> Option<u64> {
     Some((user + system) * 1000 / TICKS_PER_SECOND)
 }
 
-/// The memory limit of the process's control groups, in bytes; 0 without a limit. The files are read once.
-pub fn memory_limit_bytes() -> u64 {
-    static LIMIT: OnceLock<u64> = OnceLock::new();
-    *LIMIT.get_or_init(|| groups_here().iter().map(|group| group.limit).min().unwrap_or(0))
-}
-
 /// The memory of the machine, or the limit of the process's control groups if it is smaller, in bytes; `None` where `/proc` is missing.
 pub fn memory_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let total =
-        text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024;
+    let total = meminfo_bytes("MemTotal:")?;
     Some(match memory_limit_bytes() {
         0 => total,
         limit => limit.min(total),
     })
 }
 
-/// Memory that the process's control groups still allow, in bytes: the least of limit minus usage; `None` without a limit.
-pub fn memory_left_bytes() -> Option<u64> {
-    groups_here().iter().map(|group| group.limit.saturating_sub(group.used)).min()
+/// Memory of the machine that programs can take without swapping, in bytes; `None` where `/proc` is missing.
+pub fn available_bytes() -> Option<u64> {
+    meminfo_bytes("MemAvailable:")
 }
 
-/// A control group with a memory limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Group {
-    /// Bytes.
-    limit: u64,
-    /// Bytes.
-    used: u64,
+/// A line of `/proc/meminfo`: <https://docs.kernel.org/filesystems/proc.html#meminfo>.
+fn meminfo_bytes(name: &str) -> Option<u64> {
+    kibibytes(&std::fs::read_to_string("/proc/meminfo").ok()?, name)
 }
 
-fn groups_here() -> Vec<Group> {
-    let listed = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    limited_groups(&listed, Path::new("/sys/fs/cgroup"))
-}
-
-/// The groups that `/proc/self/cgroup` lists and their ancestors, of version 1 and 2, where they limit memory.
-fn limited_groups(listed: &str, mounted: &Path) -> Vec<Group> {
-    let number = |path: PathBuf| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let mut found = Vec::new();
-    for line in listed.lines() {
-        let Some((controllers, path)) = line.split_once(':').and_then(|(_, rest)| rest.split_once(':')) else { continue };
-        let (folder, limit, used) = match controllers {
-            "" => (mounted.to_owned(), "memory.max", "memory.current"),
-            controllers if controllers.split(',').any(|name| name == "memory") => {
-                (mounted.join("memory"), "memory.limit_in_bytes", "memory.usage_in_bytes")
-            }
-            _ => continue,
-        };
-        // In a container the path is often the host's path, and only the root of the tree is mounted.
-        for group in Path::new(path.trim_start_matches('/')).ancestors() {
-            let group = folder.join(group);
-            if let Some(limit) = number(group.join(limit)) {
-                found.push(Group { limit, used: number(group.join(used)).unwrap_or(0) });
-            }
-        }
-    }
-    // Version 1 states "no limit" as a number near 2^63.
-    found.retain(|group| group.limit < 1 << 60);
-    found
+/// The bytes in the line `name` of a text whose lines state kibibytes.
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let number = text.lines().find_map(|line| line.strip_prefix(name))?.trim().trim_end_matches("kB").trim();
+    Some(number.parse::<u64>().ok()? * 1024)
 }
 
 #[cfg(test)]
@@ -128,28 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn the_least_limit_of_nested_groups_applies() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = folder.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        let found = |listed: &str| limited_groups(listed, folder.path());
-        let check = |listed: &str, expected| assert_eq!(found(listed).iter().map(|group| group.limit).min(), expected, "{listed}");
-        check("0::/a/b\n", None);
-        write("a/b/memory.max", "max\n");
-        check("0::/a/b\n", None);
-        write("a/memory.max", "1000\n");
-        check("0::/a/b\n", Some(1000));
-        write("a/memory.current", "400\n");
-        assert_eq!(found("0::/a/b\n"), [Group { limit: 1000, used: 400 }]);
-        write("memory.max", "500\n");
-        check("0::/a/b\n", Some(500));
-        check("0::/elsewhere/on/the/host\n", Some(500));
-        write("memory/pod/memory.limit_in_bytes", "700\n");
-        write("memory/memory.limit_in_bytes", "9223372036854771712\n");
-        check("5:cpu,cpuacct:/pod\n4:memory:/pod\n", Some(700));
-        check("4:memory:/other\n", None);
+    fn lines_of_kibibytes_are_read_in_bytes() {
+        assert_eq!(kibibytes("MemTotal:       16 kB\nMemAvailable:   24 kB\n", "MemAvailable:"), Some(24 << 10));
+        assert_eq!(kibibytes("MemTotal:       16 kB\n", "MemAvailable:"), None);
+        assert!(available_bytes().unwrap() <= meminfo_bytes("MemTotal:").unwrap());
     }
 }

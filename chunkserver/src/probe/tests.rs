@@ -43,12 +43,6 @@ async fn the_shape_comes_from_the_first_bytes() {
     assert_eq!((probed.frame.height, probed.frame.width), (480, 640));
 }
 
-#[test]
-fn the_available_memory_is_in_kilobytes() {
-    assert_eq!(available("MemTotal:       16 kB\nMemAvailable:   24 kB\n"), Some(24 << 10));
-    assert_eq!(available("MemTotal:       16 kB\n"), None);
-}
-
 #[tokio::test]
 async fn an_empty_file_has_no_shape() {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -5,7 +5,8 @@ use super::Worker;
 use crate::share::Share;
 use api::phase::{Phase, PhaseProgress, Vitals, Wait};
 use journal::Kind;
-use journal::system::{Usage, memory_limit_bytes, usage};
+use journal::control_groups::memory_limit_bytes;
+use journal::system::{Usage, usage};
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 

@@ -47,6 +47,7 @@ impl Processes {
             threads: plan.threads,
             scratch: scratch.as_ref().map(|folder| folder.path().to_owned()),
             planned_bytes: plan.peak_bytes(),
+            oom_kills: journal::control_groups::oom_kills,
         });
         let servers = Servers::new(ServerClient::new(command_key).map_err(|error| Error::Start(error.into()))?);
         Ok(Self { fleet, servers, read_key, _scratch: scratch })

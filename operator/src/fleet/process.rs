@@ -2,7 +2,6 @@
 //! closed, and the server ends too.
 
 mod end;
-mod oom_kills;
 mod server;
 
 use super::{Error, Fleet, NO_RESPONSE, ServerState};
@@ -37,6 +36,8 @@ pub struct Options {
     pub scratch: Option<PathBuf>,
     /// Planned peak of the largest server, in bytes; for messages.
     pub planned_bytes: u64,
+    /// How many processes of this process's control group the kernel has killed for lack of memory; `None` if the system does not count.
+    pub oom_kills: fn() -> Option<u64>,
 }
 
 /// A fleet of processes.

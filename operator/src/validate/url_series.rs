@@ -1,7 +1,7 @@
 //! Rules of frames behind URLs: `source.images` and `source.volume`.
 
-use super::{Invalid, MAX_FRAMES, Platform, invalid};
-use api::job;
+use super::{Invalid, Platform, invalid};
+use api::job::{self, MAX_FRAMES};
 use api::template::Template;
 use crds::v1alpha1 as crd;
 

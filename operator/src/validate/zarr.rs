@@ -1,8 +1,8 @@
 //! Rules of a Zarr array as the source: the manifest is checked against the metadata of the array.
 
-use super::{Invalid, MAX_FRAMES, Platform, dtype, dtype_status, frame_status, invalid};
+use super::{Invalid, Platform, dtype, dtype_status, frame_status, invalid};
 use api::geometry::FrameSpec;
-use api::job::{self, ArrayLayout};
+use api::job::{self, ArrayLayout, MAX_FRAMES};
 use crds::ArrayJob;
 use crds::v1alpha1 as crd;
 use crds::v1alpha1::status::ArrayStatus;

@@ -1,6 +1,6 @@
 //! How a process ended, in words for messages.
 
-use super::{Options, oom_kills};
+use super::Options;
 use api::geometry::human_bytes;
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt as _;
@@ -23,6 +23,7 @@ pub(super) struct End {
 pub(super) struct Ends {
     scratch: Option<PathBuf>,
     planned_bytes: u64,
+    oom_kills: fn() -> Option<u64>,
     /// Kills for lack of memory in the control group that are attributed to a process, or occurred before the fleet; `None` if the
     /// system does not count them.
     attributed: Mutex<Option<u64>>,
@@ -31,8 +32,9 @@ pub(super) struct Ends {
 impl Ends {
     /// For the processes with these options.
     pub(super) fn new(options: &Options) -> Self {
-        let Options { scratch, planned_bytes, .. } = options;
-        Self { scratch: scratch.clone(), planned_bytes: *planned_bytes, attributed: Mutex::new(oom_kills::count()) }
+        let Options { scratch, planned_bytes, oom_kills, .. } = options;
+        let attributed = Mutex::new(oom_kills());
+        Self { scratch: scratch.clone(), planned_bytes: *planned_bytes, oom_kills: *oom_kills, attributed }
     }
 
     /// The end of a process with this status.
@@ -46,7 +48,7 @@ impl Ends {
             return end(status.code().map_or_else(|| "ended".into(), |code| format!("exit code {code}")));
         };
         match (Signal::try_from(number), &self.scratch) {
-            (Ok(Signal::SIGKILL), _) if self.is_oom_kill(oom_kills::count()) => End {
+            (Ok(Signal::SIGKILL), _) if self.is_oom_kill((self.oom_kills)()) => End {
                 text: format!(
                     "killed by the kernel, because the control group has too little memory; the plan needs {} for a server",
                     human_bytes(self.planned_bytes)
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     fn ends(scratch: Option<&str>) -> Ends {
-        Ends { scratch: scratch.map(PathBuf::from), planned_bytes: 3 << 20, attributed: Mutex::new(Some(4)) }
+        Ends { scratch: scratch.map(PathBuf::from), planned_bytes: 3 << 20, oom_kills: || None, attributed: Mutex::new(Some(4)) }
     }
 
     #[test]

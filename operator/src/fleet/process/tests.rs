@@ -13,7 +13,15 @@ fn fleet(script: &str) -> ProcessFleet {
 }
 
 fn of(command: Vec<PathBuf>) -> ProcessFleet {
-    ProcessFleet::new(Options { command, key: "k".into(), command_key: "c".into(), threads: 1, scratch: None, planned_bytes: 1 << 20 })
+    ProcessFleet::new(Options {
+        command,
+        key: "k".into(),
+        command_key: "c".into(),
+        threads: 1,
+        scratch: None,
+        planned_bytes: 1 << 20,
+        oom_kills: || None,
+    })
 }
 
 /// Observes one server until `is` is true.
