@@ -1,4 +1,6 @@
-//! Error messages.
+//! Errors and their causes as words.
+
+use std::error::Error;
 
 /// The message of a program that was built without a part, with the command that installs all parts.
 pub fn not_built(part: &str) -> String {
@@ -6,19 +8,22 @@ pub fn not_built(part: &str) -> String {
 }
 
 /// The message of an error and of all its causes, as one sentence.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
+    for cause in error.source().into_iter().flat_map(causes) {
+        let message = cause.to_string();
         // Some libraries repeat the message of the cause in their own message.
         if !text.contains(&message) {
             text.push_str(": ");
             text.push_str(&message);
         }
-        cause = error.source();
     }
     text
+}
+
+/// An error and all its causes, the error first.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod resolver;
 pub use connector::Connector;
 
 use api::egress::{Blocked, EgressPolicy};
+use api::words::causes;
 use reqwest::ClientBuilder;
 use resolver::Resolver;
 use std::error::Error;
@@ -35,14 +36,7 @@ pub fn check(url: &Url, policy: Option<&Arc<EgressPolicy>>) -> Result<(), Blocke
 
 /// The blocked destination among the causes of an error.
 pub fn blocked(error: &(dyn Error + 'static)) -> Option<Blocked> {
-    let mut next = Some(error);
-    while let Some(link) = next {
-        if let Some(blocked) = link.downcast_ref::<Blocked>() {
-            return Some(blocked.clone());
-        }
-        next = link.source();
-    }
-    None
+    causes(error).find_map(|cause| cause.downcast_ref::<Blocked>()).cloned()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Limits of the system on this process: open files, and the size of a file. See getrlimit(2):
 //! <https://man7.org/linux/man-pages/man2/getrlimit.2.html>.
 
+use api::words::causes;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::error::Error;
@@ -51,14 +52,8 @@ pub fn advice(error: &(dyn Error + 'static)) -> String {
 }
 
 fn has(error: &(dyn Error + 'static), errno: Errno) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.raw_os_error() == Some(errno as i32)) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let is_it = |cause: &std::io::Error| cause.raw_os_error() == Some(errno as i32);
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(is_it)
 }
 
 #[cfg(test)]

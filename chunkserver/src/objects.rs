@@ -118,9 +118,8 @@ impl Access {
         self.open_as(url, &settings)
     }
 
-    /// The connector that applies the policy; `None` without a policy.
-    fn connector(&self, timeout: Option<Duration>) -> Option<Connector> {
-        self.egress.as_ref().map(|policy| Connector::new(Arc::clone(policy), timeout, CONNECT_TIMEOUT))
+    fn connector(&self, timeout: Option<Duration>) -> Connector {
+        Connector::new(self.egress.clone(), timeout, CONNECT_TIMEOUT)
     }
 
     fn open_as(&self, url: &str, settings: &ClientSettings) -> Result<Location, Error> {
@@ -138,12 +137,11 @@ impl Access {
             ObjectStoreScheme::MicrosoftAzure => self.azure(&parsed, settings),
             ObjectStoreScheme::Http => {
                 let origin = &parsed[..url::Position::BeforePath];
-                let builder =
-                    HttpBuilder::new().with_url(origin).with_retry(settings.retry.clone()).with_client_options(settings.client.clone());
-                let builder = match &settings.connector {
-                    Some(connector) => builder.with_http_connector(connector.clone()),
-                    None => builder,
-                };
+                let builder = HttpBuilder::new()
+                    .with_url(origin)
+                    .with_retry(settings.retry.clone())
+                    .with_client_options(settings.client.clone())
+                    .with_http_connector(settings.connector.clone());
                 builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
             }
             #[cfg(not(feature = "object-stores"))]
@@ -158,13 +156,12 @@ impl Access {
 
     #[cfg(feature = "object-stores")]
     fn s3(&self, url: &Url, settings: &ClientSettings) -> object_store::Result<Arc<dyn ObjectStore>> {
-        let builder =
-            AmazonS3Builder::new().with_url(url.as_str()).with_retry(settings.retry.clone()).with_client_options(settings.client.clone());
+        let builder = AmazonS3Builder::new()
+            .with_url(url.as_str())
+            .with_retry(settings.retry.clone())
+            .with_client_options(settings.client.clone())
+            .with_http_connector(settings.connector.clone());
         let builder = self.with_keys(builder, AmazonS3Builder::with_config);
-        let builder = match &settings.connector {
-            Some(connector) => builder.with_http_connector(connector.clone()),
-            None => builder,
-        };
         Ok(Arc::new(builder.build()?))
     }
 
@@ -173,11 +170,8 @@ impl Access {
         let builder = GoogleCloudStorageBuilder::new()
             .with_url(url.as_str())
             .with_retry(settings.retry.clone())
-            .with_client_options(settings.client.clone());
-        let builder = match &settings.connector {
-            Some(connector) => builder.with_http_connector(connector.clone()),
-            None => builder,
-        };
+            .with_client_options(settings.client.clone())
+            .with_http_connector(settings.connector.clone());
         Ok(Arc::new(self.with_keys(builder, GoogleCloudStorageBuilder::with_config).build()?))
     }
 
@@ -186,11 +180,8 @@ impl Access {
         let builder = MicrosoftAzureBuilder::new()
             .with_url(url.as_str())
             .with_retry(settings.retry.clone())
-            .with_client_options(settings.client.clone());
-        let builder = match &settings.connector {
-            Some(connector) => builder.with_http_connector(connector.clone()),
-            None => builder,
-        };
+            .with_client_options(settings.client.clone())
+            .with_http_connector(settings.connector.clone());
         Ok(Arc::new(self.with_keys(builder, MicrosoftAzureBuilder::with_config).build()?))
     }
 
@@ -212,8 +203,8 @@ impl Access {
 struct ClientSettings {
     retry: RetryConfig,
     client: ClientOptions,
-    /// Replaces `client` where a policy limits connections.
-    connector: Option<Connector>,
+    /// Applies the policy, if there is one.
+    connector: Connector,
 }
 
 /// An object, or the prefix of several objects, in a store.

@@ -149,8 +149,6 @@ impl ArrayLayout {
         self.piece(frames).iter().product::<usize>() * self.dtype.size()
     }
 
-    /// Default of `source.minBytesPerSecond`: far below a usable source, and above a source that keeps connections busy without progress.
-    pub const MIN_BYTES_PER_SECOND: u64 = 1024;
     /// Frames that a server decodes for frames `from..to` of the array: whole parts, up to the end of the array.
     pub fn decoded_frames(&self, from: usize, to: usize) -> usize {
         let part = self.parts[0];

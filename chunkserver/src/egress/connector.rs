@@ -4,7 +4,7 @@ use super::{blocked, check, restrict};
 use api::egress::EgressPolicy;
 use async_trait::async_trait;
 use object_store::ClientOptions;
-use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService};
+use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector};
 use reqwest::redirect::Policy;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use url::Url;
 /// Most redirects of one request.
 const REDIRECTS: usize = 5;
 
-/// Creates clients that obey a policy.
+/// Creates clients that obey a policy, or the library's own clients without a policy.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    policy: Arc<EgressPolicy>,
+    policy: Option<Arc<EgressPolicy>>,
     /// Longest time of a request; `None` where the caller has its own timeouts.
     timeout: Option<Duration>,
     connect_timeout: Duration,
@@ -24,15 +24,16 @@ pub struct Connector {
 
 impl Connector {
     /// A connector with these timeouts.
-    pub const fn new(policy: Arc<EgressPolicy>, timeout: Option<Duration>, connect_timeout: Duration) -> Self {
+    pub const fn new(policy: Option<Arc<EgressPolicy>>, timeout: Option<Duration>, connect_timeout: Duration) -> Self {
         Self { policy, timeout, connect_timeout }
     }
 }
 
 impl HttpConnector for Connector {
-    fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let policy = Arc::clone(&self.policy);
-        let redirects = Policy::custom(move |attempt| match check(attempt.url(), Some(&policy)) {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let Some(policy) = &self.policy else { return ReqwestConnector::default().connect(options) };
+        let of_redirects = Arc::clone(policy);
+        let redirects = Policy::custom(move |attempt| match check(attempt.url(), Some(&of_redirects)) {
             Err(blocked) => attempt.error(blocked),
             Ok(()) if attempt.previous().len() > REDIRECTS => attempt.error("too many redirects"),
             Ok(()) => attempt.follow(),
@@ -43,9 +44,9 @@ impl HttpConnector for Connector {
             Some(timeout) => builder.timeout(timeout),
             None => builder,
         };
-        let client = restrict(builder, Some(&self.policy)).build();
+        let client = restrict(builder, Some(policy)).build();
         let client = client.map_err(|source| object_store::Error::Generic { store: "HTTP", source: Box::new(source) })?;
-        Ok(HttpClient::new(Restricted { client, policy: Arc::clone(&self.policy) }))
+        Ok(HttpClient::new(Restricted { client, policy: Arc::clone(policy) }))
     }
 }
 

@@ -22,19 +22,29 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The current share, if the request names it.
 pub(super) fn current(worker: &Worker, headers: &HeaderMap) -> Result<Arc<Share>, Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let stale = |what: &str| Problem::new(StatusCode::CONFLICT, format!("the {what} of the request is not the one of this server"));
-    if text(BOOT_HEADER) != worker.boot.0 {
-        return Err(stale("boot id"));
-    }
+    let (uid, generation) = named_job(worker, headers)?;
     let share = worker.share().ok_or_else(|| stale("job (none)"))?;
-    if text(UID_HEADER) != share.job.uid {
+    if uid != share.job.uid {
         return Err(stale("job"));
     }
-    if text(GENERATION_HEADER).parse() != Ok(share.job.generation) {
+    if generation != Some(share.job.generation) {
         return Err(stale("generation"));
     }
     Ok(share)
+}
+
+/// The uid and the generation of the job that a request names, if the request names this start of the server. The server may not have the
+/// job yet. The generation is `None` if it is missing or not a number.
+pub(super) fn named_job<'a>(worker: &Worker, headers: &'a HeaderMap) -> Result<(&'a str, Option<u64>), Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if text(BOOT_HEADER) != worker.boot.0 {
+        return Err(stale("boot id"));
+    }
+    Ok((text(UID_HEADER), text(GENERATION_HEADER).parse().ok()))
+}
+
+fn stale(what: &str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, format!("the {what} of the request is not the one of this server"))
 }
 
 /// A piece of a block, which holds its permit until it is sent.

@@ -1,12 +1,13 @@
 //! Commands of the operator, and the progress that the operator observes.
 
+use super::blocks::{current, named_job};
 use super::extract::Query;
 use super::problem::Problem;
 use crate::worker::Worker;
 use api::digest;
 use api::phase::{Progress, Stage, Writing, reason};
 use api::plan::ServerId;
-use api::wire::{Assignment, BOOT_HEADER, GENERATION_HEADER, UID_HEADER, VERSION, VERSION_HEADER};
+use api::wire::{Assignment, VERSION, VERSION_HEADER};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -75,22 +76,18 @@ pub(super) async fn digests(
     Query(DigestsQuery { after, all }): Query<DigestsQuery>,
     headers: HeaderMap,
 ) -> Result<Vec<u8>, Problem> {
-    let share = super::blocks::current(&worker, &headers)?;
+    let share = current(&worker, &headers)?;
     Ok(digest::encode(&if all { share.frame_digests.all() } else { share.frame_digests.loaded_after(after) }))
 }
 
 /// Accepts digests of frames that the source must still have. The job may be assigned later.
 pub(super) async fn expect(State(worker): State<Arc<Worker>>, headers: HeaderMap, body: Bytes) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if text(BOOT_HEADER) != worker.boot.0 {
-        return Err(Problem::new(StatusCode::CONFLICT, "the boot id of the request is not the one of this server"));
-    }
-    let generation = text(GENERATION_HEADER).parse::<u64>();
-    let (Ok(generation), Some(digests)) = (generation, digest::decode(&body)) else {
+    let (uid, generation) = named_job(&worker, &headers)?;
+    let (Some(generation), Some(digests)) = (generation, digest::decode(&body)) else {
         let message = "the body is not a list of digests, or the generation is missing";
         return Err(Problem::with_reason(StatusCode::BAD_REQUEST, message, reason::INTERNAL_ERROR));
     };
-    worker.expect_digests(text(UID_HEADER), generation, digests);
+    worker.expect_digests(uid, generation, digests);
     Ok(())
 }
 
@@ -106,7 +103,7 @@ pub(super) async fn write(
     Query(WriteQuery { output, stage }): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Json<Progress>, Problem> {
-    let share = super::blocks::current(&worker, &headers)?;
+    let share = current(&worker, &headers)?;
     if output >= share.job.outputs.len() {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no output {output}")));
     }

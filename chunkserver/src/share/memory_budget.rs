@@ -54,9 +54,7 @@ impl MemoryBudget {
             Err(_) => std::future::pending().await,
         }
     }
-}
 
-impl MemoryBudget {
     /// Waits for the memory of a part of `bytes` bytes that a peer requests. A part beyond this memory takes all of it: the reader's server
     /// has already refused parts beyond its own memory for readers.
     pub(crate) async fn acquire_part(&self, bytes: u64) -> Option<Permit> {

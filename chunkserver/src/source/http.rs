@@ -8,6 +8,7 @@ pub(super) use get::get;
 use super::Options;
 use super::error::{Cause, Error, Failure, REDIRECTS, Reason};
 use crate::egress;
+use api::words::causes;
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
@@ -122,14 +123,8 @@ fn cause(error: &reqwest::Error) -> Cause {
     if error.is_dns() {
         return Cause::UnknownHost;
     }
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(link) = next {
-        if let Some(found) = link.downcast_ref::<io::Error>().and_then(cause_of_io) {
-            return found;
-        }
-        next = link.source();
-    }
-    if error.is_timeout() { Cause::TimedOut } else { Cause::Other }
+    let found = causes(error).filter_map(|link| link.downcast_ref()).find_map(cause_of_io);
+    found.unwrap_or(if error.is_timeout() { Cause::TimedOut } else { Cause::Other })
 }
 
 fn cause_of_io(error: &io::Error) -> Option<Cause> {

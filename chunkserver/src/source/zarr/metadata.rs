@@ -110,9 +110,8 @@ impl Reader {
             },
         )?;
         let chunks = self.chunks(&found["chunks"])?;
-        let plain = found["compressor"].is_null() && found["filters"].as_array().is_none_or(Vec::is_empty) && found["order"] == "C";
-        let parts = if plain && self.ranges { [1, chunks[1], chunks[2]] } else { chunks };
         let plain = found["compressor"].is_null() && found["filters"].as_array().is_none_or(Vec::is_empty);
+        let parts = if plain && found["order"] == "C" && self.ranges { [1, chunks[1], chunks[2]] } else { chunks };
         self.fill(&mut found["fill_value"], dtype)?;
         if found["compressor"]["id"] == "blosc" {
             found["compressor"]["id"] = codecs::BLOSC_V2.into();

@@ -68,8 +68,6 @@ pub(super) struct FrameSource {
     backend: Backend,
     /// Fetches, and records each request in the journal.
     source: source::Source,
-    /// Memory of responses; `None` for an array, whose pieces the plan counts.
-    bodies: Option<Bodies>,
     /// Buffers of responses and frames, reused.
     buffers: Pool<Vec<u8>>,
     /// Fetches for compute threads.
@@ -78,8 +76,17 @@ pub(super) struct FrameSource {
 
 #[derive(Debug)]
 enum Backend {
-    Images(Images, Template),
+    Images(ImageSource),
+    /// The plan counts the memory of pieces.
     Array(Zarr, Arc<FrameArray>),
+}
+
+/// Responses with images.
+#[derive(Debug)]
+struct ImageSource {
+    images: Images,
+    template: Template,
+    bodies: Bodies,
 }
 
 impl FrameSource {
@@ -87,7 +94,11 @@ impl FrameSource {
     pub(super) async fn open(worker: &Worker, share: &Share) -> Result<Self, FrameError> {
         let source = share.source.recording_in(&share.journal);
         let backend = match &share.job.source {
-            Source::Images(images) => Backend::Images(images.clone(), Template::parse(&images.url_template)?),
+            Source::Images(images) => Backend::Images(ImageSource {
+                template: Template::parse(&images.url_template)?,
+                bodies: Bodies::new(share, images, super::largest_body(&share.job)),
+                images: images.clone(),
+            }),
             Source::Zarr(zarr) => {
                 let access = worker.environment.access()?;
                 let keys = Keys::new(source.clone(), &access, &zarr.url, &zarr.array).map_err(zarr::Error::Store)?;
@@ -95,44 +106,34 @@ impl FrameSource {
                 Backend::Array(zarr.clone(), Arc::new(array))
             }
         };
-        let bodies = match &backend {
-            Backend::Images(images, _) => Some(Bodies::new(share, images, super::largest_body(&share.job))),
-            Backend::Array(..) => None,
-        };
-        Ok(Self { backend, source, bodies, buffers: Pool::default(), runtime: Handle::current() })
+        Ok(Self { backend, source, buffers: Pool::default(), runtime: Handle::current() })
     }
 
     /// Fetches the first frames of `group` concurrently: all of them, or as many as fit the memory for responses.
     pub(super) async fn fetch(&self, worker: &Worker, share: &Share, group: Range<usize>) -> Result<Fetched, FrameError> {
-        match (&self.backend, &self.bodies) {
-            (Backend::Images(images, template), Some(bodies)) => self.responses(share, (images, template), bodies, group).await,
-            (Backend::Array(zarr, array), _) => {
+        match &self.backend {
+            Backend::Images(source) => self.responses(share, source, group).await,
+            Backend::Array(zarr, array) => {
                 Ok(Fetched { deliveries: self.chunks(worker, share, (zarr, array), group).await?, admitted: None })
             }
-            (Backend::Images(..), None) => Ok(Fetched { deliveries: Vec::new(), admitted: None }),
         }
     }
 
     /// Fetches the response of a delivery once more, while the compute thread waits. `None` for a Zarr array.
     pub(super) fn fetch_again(&self, share: &Share, delivery: &Delivery) -> Option<Delivery> {
-        match (&self.backend, &self.bodies) {
-            (Backend::Images(images, template), Some(bodies)) => {
-                Some(self.runtime.block_on(self.response(share, (images, template), delivery.frames.clone(), bodies.largest())))
+        match &self.backend {
+            Backend::Images(source) => {
+                let most = source.bodies.largest();
+                Some(self.runtime.block_on(self.response(share, source, delivery.frames.clone(), most)))
             }
-            (Backend::Images(..), None) | (Backend::Array(..), _) => None,
+            Backend::Array(..) => None,
         }
     }
 
     /// Fetches responses with the memory for the largest body so far. If a body is larger, more memory is reserved before the next attempt:
     /// a response does not wait for memory while others hold theirs.
-    async fn responses(
-        &self,
-        share: &Share,
-        source: (&Images, &Template),
-        bodies: &Bodies,
-        group: Range<usize>,
-    ) -> Result<Fetched, FrameError> {
-        let depth = source.0.depth;
+    async fn responses(&self, share: &Share, source: &ImageSource, group: Range<usize>) -> Result<Fetched, FrameError> {
+        let (depth, bodies) = (source.images.depth, &source.bodies);
         loop {
             let admitted = bodies.admit(group.len().div_ceil(depth)).await;
             let some = group.start..group.end.min(group.start + admitted.responses * depth);
@@ -152,18 +153,18 @@ impl FrameSource {
 
     /// Waits until the scratch of a decoder of `fetched` fits the memory for responses.
     pub(super) async fn decoder(&self, share: &Share, fetched: &Fetched) -> Option<MutexGuard<'_, ()>> {
-        let (bodies, admitted) = self.bodies.as_ref().zip(fetched.admitted.as_ref())?;
+        let (Backend::Images(source), Some(admitted)) = (&self.backend, &fetched.admitted) else { return None };
         let received = fetched.deliveries.iter().filter_map(Delivery::body);
         let (mut bytes, mut scratch) = (0, 0);
         for body in received {
             bytes += body.len() as u64;
             scratch = scratch.max(formats::scratch::beyond_plan(body, share.plan.partition.frame));
         }
-        bodies.decoder(admitted, bytes, scratch).await
+        source.bodies.decoder(admitted, bytes, scratch).await
     }
 
-    async fn response(&self, share: &Share, (images, template): (&Images, &Template), frames: Range<usize>, most: u64) -> Delivery {
-        let url = template.url(images.index(frames.start), frames.len());
+    async fn response(&self, share: &Share, source: &ImageSource, frames: Range<usize>, most: u64) -> Delivery {
+        let url = source.template.url(source.images.index(frames.start), frames.len());
         let mut body = self.buffers.take().unwrap_or_default();
         let fetched = self.source.of_frame(frames.start).at_most(most).fetch(&url, &mut body).await;
         let body = match fetched {
@@ -204,18 +205,18 @@ impl FrameSource {
         delivery: &Delivery,
         into: &mut [u8],
     ) -> Result<Decoded, FrameError> {
-        let (response, body) = match &delivery.payload {
-            Payload::Response { url, body } => (url, body),
+        let body = match &delivery.payload {
+            Payload::Response { body, .. } => body,
             Payload::Pixels(Ok(pixels)) => {
                 into.copy_from_slice(pixels);
                 return Ok(Decoded { fetched: 0, digest: FrameDigests::of(pixels) });
             }
             Payload::Pixels(Err(source)) => return Err(FrameError::Array { frame, source: Arc::clone(source) }),
         };
-        let url = || crate::objects::redacted(response);
+        let url = || self.url(delivery);
         let body = body.as_ref().map_err(|source| FrameError::Fetch { frame, source: Arc::clone(source) })?;
-        if let Backend::Images(Images { depth: 1, color, .. }, _) = self.backend {
-            decoder.decode(body, share.plan.partition.frame, color, into).map_err(|source| FrameError::Decode {
+        if let Backend::Images(ImageSource { images: Images { depth: 1, color, .. }, .. }) = &self.backend {
+            decoder.decode(body, share.plan.partition.frame, *color, into).map_err(|source| FrameError::Decode {
                 frame,
                 url: url(),
                 source,
@@ -233,19 +234,24 @@ impl FrameSource {
 
     /// The URL of a delivery, without secrets; the URL of the array for a Zarr array.
     pub(super) fn url(&self, delivery: &Delivery) -> String {
-        match (&delivery.payload, &self.backend) {
-            (Payload::Response { url, .. }, _) => crate::objects::redacted(url),
-            (Payload::Pixels(_), Backend::Array(zarr, _)) => crate::objects::redacted(&zarr.url),
+        let url = match (&delivery.payload, &self.backend) {
+            (Payload::Response { url, .. }, _) => url,
+            (Payload::Pixels(_), Backend::Array(zarr, _)) => &zarr.url,
             // Pixels come from arrays alone.
-            (Payload::Pixels(_), Backend::Images(images, _)) => crate::objects::redacted(&images.url_template),
-        }
+            (Payload::Pixels(_), Backend::Images(source)) => &source.images.url_template,
+        };
+        crate::objects::redacted(url)
     }
 
     /// Keeps the buffers of decoded deliveries for later ones.
     pub(super) fn reuse(&self, deliveries: Vec<Delivery>) {
+        let keeps = |bytes| match &self.backend {
+            Backend::Images(source) => source.bodies.keeps(bytes),
+            Backend::Array(..) => true,
+        };
         for delivery in deliveries {
             if let Payload::Response { body: Ok(body), .. } | Payload::Pixels(Ok(body)) = delivery.payload
-                && self.bodies.as_ref().is_none_or(|bodies| bodies.keeps(body.capacity()))
+                && keeps(body.capacity())
             {
                 self.buffers.put(body);
             }
