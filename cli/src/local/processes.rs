@@ -53,24 +53,38 @@ impl Processes {
         Ok(Self { fleet, servers, read_key, _scratch: scratch })
     }
 
-    /// The URL of a server that is up: `current`, if its server is up, or the URL of the first server. Any server serves all arrays.
+    /// The URL of the job: `current` while its server is up, or the URL of the first server. Any server serves all arrays.
     pub(crate) fn url(&self, turn: &Turn, current: &str) -> Option<String> {
-        let urls = turn.observed.servers.iter().filter_map(|seen| match seen {
-            Seen::Up { address, .. } => Some(format!("http://{address}/?{}={}", api::wire::TOKEN, self.read_key)),
-            Seen::Absent | Seen::Exited(_) | Seen::Lost(_) | Seen::Starting => None,
+        let states = turn.observed.servers.iter().map(|seen| match seen {
+            Seen::Up { address, .. } => State::Up(format!("http://{address}/?{}={}", api::wire::TOKEN, self.read_key)),
+            Seen::Absent | Seen::Starting => State::Starting,
+            Seen::Exited(_) | Seen::Lost(_) => State::Ended,
         });
-        current_or_first(urls, current)
+        job_url(states, current)
     }
 }
 
-/// `current` if it is one of the URLs, else the first. Servers start in any order, so the first may come up after others.
-fn current_or_first(urls: impl Iterator<Item = String>, current: &str) -> Option<String> {
-    let mut first = None;
-    for url in urls {
-        if url == current {
-            return Some(url);
+/// What the URL of the job depends on, per server.
+enum State {
+    /// With its URL.
+    Up(String),
+    Starting,
+    Ended,
+}
+
+/// `current` if its server is up, else the URL of the first server.
+///
+/// Servers start in any order. The first URL waits for the servers before the first one that is up, unless they ended:
+/// otherwise each run would use another server.
+fn job_url(states: impl Iterator<Item = State>, current: &str) -> Option<String> {
+    let (mut first, mut waits) = (None, false);
+    for state in states {
+        match state {
+            State::Up(url) if url == current => return Some(url),
+            State::Up(url) if first.is_none() && !(waits && current.is_empty()) => first = Some(url),
+            State::Starting => waits = true,
+            State::Up(_) | State::Ended => {}
         }
-        first.get_or_insert(url);
     }
     first
 }
@@ -104,12 +118,28 @@ fn new_key() -> std::io::Result<String> {
 mod tests {
     use super::*;
 
+    use State::{Ended, Starting};
+
+    fn up(url: &str) -> State {
+        State::Up(url.to_owned())
+    }
+
+    fn of<const N: usize>(states: [State; N], current: &str) -> Option<String> {
+        job_url(states.into_iter(), current)
+    }
+
     #[test]
     fn the_url_stays_while_its_server_is_up() {
-        let of = |up: &[&str], current: &str| current_or_first(up.iter().map(|&url| url.to_owned()), current);
-        assert_eq!(of(&["b"], "").as_deref(), Some("b"));
-        assert_eq!(of(&["a", "b"], "b").as_deref(), Some("b"), "the first server came up later");
-        assert_eq!(of(&["a", "c"], "b").as_deref(), Some("a"), "its server is lost");
-        assert_eq!(of(&[], "b"), None);
+        assert_eq!(of([up("a"), up("b")], "b").as_deref(), Some("b"), "the first server came up later");
+        assert_eq!(of([up("a"), Ended, up("c")], "b").as_deref(), Some("a"), "its server is lost");
+        assert_eq!(of([Starting, up("b")], "a").as_deref(), Some("b"), "its server starts again");
+        assert_eq!(of([Ended, Starting], "b"), None);
+    }
+
+    #[test]
+    fn the_first_url_is_the_url_of_the_first_server_that_starts() {
+        assert_eq!(of([Starting, up("b")], ""), None);
+        assert_eq!(of([up("a"), Starting], "").as_deref(), Some("a"));
+        assert_eq!(of([Ended, up("b")], "").as_deref(), Some("b"));
     }
 }
