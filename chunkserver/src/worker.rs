@@ -23,8 +23,7 @@ use journal::system::{memory_bytes, peak_rss_bytes};
 use journal::{Event, Journal};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -34,9 +33,6 @@ use transport::client::Client;
 const PIECES: usize = 8;
 /// Concurrent peeks at single frames. A peek takes memory for readers.
 const PEEKS: usize = 2;
-/// Time in which a reader must take the next piece of a response. Shorter than the wait of other readers for memory, so that these
-/// continue.
-pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Damages of stored frames after which a server loads its frames again. The next damage fails the job.
 const MOST_DAMAGES: u32 = 3;
@@ -131,8 +127,6 @@ pub struct Worker {
     pub(crate) pieces: Arc<Semaphore>,
     /// Held while a reader peeks at a frame of the source.
     pub(crate) peeking: Semaphore,
-    /// Time in which a reader must take the next piece of a response; tests set a shorter time.
-    pub(crate) stall_timeout: OnceLock<Duration>,
     /// Incremented by each event on which the loop may act.
     milestone: watch::Sender<u64>,
     usage: vitals::UsageCache,
@@ -171,15 +165,9 @@ impl Worker {
             writing: Semaphore::new(1),
             pieces: Arc::new(Semaphore::new(PIECES)),
             peeking: Semaphore::new(PEEKS),
-            stall_timeout: OnceLock::new(),
             milestone: watch::Sender::new(0),
             usage: vitals::UsageCache::default(),
         }
-    }
-
-    /// Time in which a reader must take the next piece of a response.
-    pub(crate) fn stall_timeout(&self) -> Duration {
-        self.stall_timeout.get().copied().unwrap_or(STALL_TIMEOUT)
     }
 
     /// The current share; `None` without an assignment.

@@ -1,7 +1,7 @@
 //! The body of a response to a reader: bytes in memory, and bytes that a peer is still sending, in sequence.
 
 use super::{Error, modified};
-use crate::share::Permit;
+use crate::share::{Permit, with_permit};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use std::fmt;
@@ -110,11 +110,18 @@ impl Content {
         Self { fragments: fragments.collect(), permit: self.permit }
     }
 
-    /// The bytes as a stream of messages, which holds the permit.
-    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
+    /// The bytes, or a stream if a peer is still sending some. Both hold the permit.
+    pub fn into_body(mut self) -> Result<Bytes, BoxStream<'static, Result<Bytes, Error>>> {
         let permit = self.permit;
-        let all = futures_util::stream::iter(self.fragments).flat_map(Fragment::into_stream);
-        all.inspect(move |_| _ = &permit).boxed()
+        match (self.fragments.pop(), self.fragments.is_empty()) {
+            (None, _) => Ok(Bytes::new()),
+            (Some(Fragment::Ready(bytes)), true) => Ok(with_permit(bytes, permit)),
+            (Some(last), _) => {
+                self.fragments.push(last);
+                let all = futures_util::stream::iter(self.fragments).flat_map(Fragment::into_stream);
+                Err(all.inspect(move |_| _ = &permit).boxed())
+            }
+        }
     }
 
     /// Receives all bytes.
@@ -164,7 +171,10 @@ mod tests {
             for end in start..=10 {
                 let cut = content().cut(&(start as u64..end as u64));
                 assert_eq!(cut.length(), (end - start) as u64);
-                let bytes = cut.into_stream().try_collect::<Vec<_>>().await.unwrap().concat();
+                let bytes = match cut.into_body() {
+                    Ok(bytes) => bytes.to_vec(),
+                    Err(stream) => stream.try_collect::<Vec<_>>().await.unwrap().concat(),
+                };
                 assert_eq!(bytes, all[start..end], "{start}..{end}");
             }
         }

@@ -92,9 +92,7 @@ impl From<body::Error> for Problem {
         match error {
             body::Error::Read(error) => error.into(),
             body::Error::Replaced => Self::replaced(),
-            body::Error::Closed | body::Error::Stalled(_) | body::Error::Panicked => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-            }
+            body::Error::Closed | body::Error::Panicked => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::body::{self, Pieces, produced};
 use super::extract::{Path, Query};
 use super::problem::Problem;
 use crate::results::{Deadline, Gathered, READER_TIMEOUT, Selected, read_selected};
-use crate::share::Share;
+use crate::share::{Share, with_permit};
 use crate::worker::Worker;
 use api::geometry::Element;
 use api::selection::parse_items;
@@ -101,24 +101,19 @@ impl Slice {
 
     /// A picture, which is encoded as a whole.
     async fn whole(self) -> Result<Response, Problem> {
-        let (format, stall) = (self.format, self.worker.stall_timeout());
+        let format = self.format;
         let shape = self.selected.shape();
         let page = shape.iter().rev().take(2).map(|&size| size as u64).product();
         let scratch = format.scratch_bytes(self.selected.array.element, self.selected.elements(), page);
         let Gathered { element, shape, data, permit } = self.gather(&self.selected, scratch).await?;
         let encoded = tokio::task::spawn_blocking(move || encode::encode(&ArrayRef { element, shape: &shape, data: &data }, format)).await;
         let bytes: Bytes = encoded.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??.into();
-        let length = bytes.len().to_string();
-        let body = produced(stall, |pieces| async move {
-            let _permit = permit;
-            pieces.send(bytes).await
-        });
-        Ok(([(header::CONTENT_TYPE, format.content_type().to_owned()), (header::CONTENT_LENGTH, length)], body).into_response())
+        Ok(([(header::CONTENT_TYPE, format.content_type())], with_permit(bytes, permit)).into_response())
     }
 
     /// Elements that are encoded one after another.
     async fn stream(self, mut encoder: StreamEncoder) -> Result<Response, Problem> {
-        let (head, length, stall) = (encoder.head()?, encoder.length(), self.worker.stall_timeout());
+        let (head, length) = (encoder.head()?, encoder.length());
         let content_type = [(header::CONTENT_TYPE, self.format.content_type())];
         let budget = self.share.memory_budget.bytes();
         let (copies, extra) = (self.selected.copies(), self.extra(&self.selected));
@@ -129,12 +124,10 @@ impl Slice {
             Some(first) => Some(self.gather(&first, self.extra(&first)).await?),
             None => None,
         };
-        let body = produced(stall, |pieces| async move {
+        let body = produced(|pieces| async move {
             pieces.send(head.into()).await?;
             while let Some(block) = gathered.take() {
-                let permit;
-                (encoder, permit) = send(&pieces, encoder, self.values.of(block)).await?;
-                drop(permit);
+                encoder = send(&pieces, encoder, self.values.of(block)).await?;
                 if let Some(next) = blocks.next() {
                     gathered = Some(self.gathered(&next, self.extra(&next)).await?);
                 }
@@ -163,17 +156,13 @@ impl Slice {
     }
 }
 
-/// Encodes and sends the elements of a block. Returns the block's permit after its memory is free.
-async fn send(
-    pieces: &Pieces,
-    mut encoder: StreamEncoder,
-    block: Gathered,
-) -> Result<(StreamEncoder, Option<crate::share::Permit>), body::Error> {
+/// Encodes and sends the elements of a block. The memory of the block is free when its last element is sent.
+async fn send(pieces: &Pieces, mut encoder: StreamEncoder, block: Gathered) -> Result<StreamEncoder, body::Error> {
     let Gathered { element, data, permit, .. } = block;
-    let mut data = Bytes::from(data);
+    let mut data = with_permit(data, permit);
     if encoder.keeps_elements() {
         pieces.send(data).await?;
-        return Ok((encoder, permit));
+        return Ok(encoder);
     }
     let most = ENCODED_BYTES / element.size() * element.size();
     while !data.is_empty() {
@@ -188,7 +177,7 @@ async fn send(
         .map_err(|_| body::Error::Panicked)?;
         pieces.send(text.into()).await?;
     }
-    Ok((encoder, permit))
+    Ok(encoder)
 }
 
 #[cfg(test)]

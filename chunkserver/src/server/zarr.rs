@@ -1,6 +1,5 @@
 //! The arrays of the job as one Zarr group. Metadata are generated here; chunks are gathered from their owners.
 
-use super::body::produced;
 use super::conditional::{Decision, Representation, Tag, document};
 use super::extract::Path;
 use super::problem::Problem;
@@ -12,7 +11,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use formats::zarr::{Chunk, Document, Hierarchy, Node, Origin, frequencies};
-use futures_util::TryStreamExt as _;
 use std::sync::Arc;
 
 /// The root, without a trailing slash.
@@ -44,8 +42,8 @@ async fn respond(State(worker): State<Arc<Worker>>, path: &str, method: &Method,
             let representation = representation(&share, &chunk);
             let decision = representation.decide(method, headers);
             let body = match &decision {
-                Decision::All => body(&worker, content(&worker, &share, &chunk).await?),
-                Decision::Range(bytes) => body(&worker, content(&worker, &share, &chunk).await?.cut(bytes)),
+                Decision::All => body(content(&worker, &share, &chunk).await?),
+                Decision::Range(bytes) => body(content(&worker, &share, &chunk).await?.cut(bytes)),
                 Decision::NotModified | Decision::Head | Decision::Unsatisfiable => Body::empty(),
             };
             Ok(representation.response(&decision, body))
@@ -70,12 +68,6 @@ async fn content(worker: &Worker, share: &Arc<Share>, chunk: &Chunk<'_>) -> Resu
     Ok(worker.unless_replaced(share, reading).await.ok_or_else(Problem::replaced)??)
 }
 
-fn body(worker: &Worker, content: Content) -> Body {
-    produced(worker.stall_timeout(), |pieces| async move {
-        let mut messages = content.into_stream();
-        while let Some(bytes) = messages.try_next().await? {
-            pieces.send(bytes).await?;
-        }
-        Ok(())
-    })
+fn body(content: Content) -> Body {
+    content.into_body().map_or_else(Body::from_stream, Body::from)
 }

@@ -31,8 +31,9 @@ use tokio_rustls::TlsAcceptor;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a client to complete the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time without progress of a response. A response may hold memory of the job.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time in which a client must take the next 256 KiB of a response, which may hold memory of the job. Shorter than the wait of other readers
+/// for memory, so that these continue.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Limits of the connections of a port.
 const LIMITS: Limits = Limits { total: 4096, of_peer: 2048, untrusted_of_peer: 256, untrusted: 1024 };
 /// Accepted connections whose tasks have not run yet. Fewer than `untrusted_of_peer`, so that a request that has arrived is read before
