@@ -49,7 +49,7 @@ async fn enough(fleet: &impl Fleet, missing: bool) {
 }
 
 async fn progress(fleet: &impl Fleet, servers: &ServerClient, address: String, untrusted: &AtomicUsize) -> Seen {
-    match servers.progress(&address, None).await {
+    match servers.progress_now(&address).await {
         Ok(progress) => Seen::Up { address, progress: Box::new(progress) },
         // The process is stopped or swaps memory. The fleet replaces the server.
         Err(error) if error.is_timeout() => fleet.unresponsive(),

@@ -9,8 +9,11 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 use thiserror::Error;
 
-/// A healthy server responds within milliseconds. A server slower than this is replaced.
+/// Timeout of commands and of long waits for progress.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A healthy server responds within milliseconds. A server that does not respond to two requests, with these timeouts, is replaced.
+const PROGRESS_TIMEOUTS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(3)];
 
 /// Reason why a request to a server failed.
 #[derive(Debug, Error)]
@@ -88,13 +91,27 @@ impl ServerClient {
         Ok(Self { http, scheme: "https", key: String::new() })
     }
 
-    /// The progress of a server. With `wait`, the server responds when its milestone exceeds the number, or after the duration.
+    /// The progress of a server when its milestone exceeds `milestone`, or after `wait`.
     ///
     /// # Errors
     /// If the server does not respond.
-    pub async fn progress(&self, address: &str, wait: Option<(u64, Duration)>) -> Result<Progress, Error> {
-        let query = wait.map_or_else(String::new, |(milestone, wait)| format!("?milestone={milestone}&wait_ms={}", wait.as_millis()));
+    async fn progress_after(&self, address: &str, milestone: u64, wait: Duration) -> Result<Progress, Error> {
+        let query = format!("?milestone={milestone}&wait_ms={}", wait.as_millis());
         self.send_for_json(address, self.http.get(self.url(address, &format!("{}{query}", route::PROGRESS)))).await
+    }
+
+    /// The progress of a server now. If the first request times out, a second one follows: the timeout also passes while this process is
+    /// stopped.
+    ///
+    /// # Errors
+    /// If the server does not respond; a timeout if it responds to neither request.
+    pub async fn progress_now(&self, address: &str) -> Result<Progress, Error> {
+        let request = |timeout| self.send_for_json(address, self.http.get(self.url(address, route::PROGRESS)).timeout(timeout));
+        let [first, second] = PROGRESS_TIMEOUTS;
+        match request(first).await {
+            Err(error) if error.is_timeout() => request(second).await,
+            responded => responded,
+        }
     }
 
     /// Sends an assignment to server `id`.
@@ -153,7 +170,7 @@ impl ServerClient {
             Seen::Up { address, progress } => Some(Box::pin(async move {
                 let milestone = progress.milestone;
                 // A response, an error and a closed connection all end the wait.
-                let _ = self.progress(address, Some((milestone, timeout))).await;
+                let _ = self.progress_after(address, milestone, timeout).await;
             })),
             Seen::Absent | Seen::Exited(_) | Seen::Lost(_) | Seen::Starting => None,
         });
@@ -220,3 +237,6 @@ fn is_invalid_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
 fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).timeout(TIMEOUT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+use super::*;
+use api::phase::Progress;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+/// A server that does not respond to its first `silent` requests. Returns its address and the number of requests.
+async fn server(silent: usize) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    tokio::spawn(async move {
+        let mut kept: Vec<TcpStream> = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            if counter.fetch_add(1, Ordering::Relaxed) >= silent {
+                let body = serde_json::to_string(&Progress::idle(BootId("b".into()))).unwrap();
+                let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(response.as_bytes()).await.unwrap();
+            }
+            kept.push(stream);
+        }
+    });
+    (address, requests)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_request_follows_a_timeout() {
+    let (address, requests) = server(1).await;
+    transport::crypto::install_crypto();
+    let client = ServerClient::new("key".into()).unwrap();
+    assert_eq!(client.progress_now(&address).await.unwrap().boot, BootId("b".into()));
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_responds_to_neither_request_is_found_within_10_seconds() {
+    let (address, requests) = server(usize::MAX).await;
+    transport::crypto::install_crypto();
+    let client = ServerClient::new("key".into()).unwrap();
+    let started = Instant::now();
+    assert!(client.progress_now(&address).await.unwrap_err().is_timeout());
+    // The loop takes a turn at least once in a second.
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
+}
