@@ -43,7 +43,7 @@ pub struct Options {
     pub attempts: u32,
     /// Wait after the first failure, doubled after each further failure.
     pub backoff: Duration,
-    /// Longest time without a received byte.
+    /// Longest time without a received byte; half of it in the second attempt, so that both take less than a minute.
     pub progress_timeout: Duration,
     /// Least bytes per second of a body; 0 for no limit. A slow body is fetched once more.
     pub min_bytes_per_second: u64,
@@ -72,7 +72,8 @@ impl Default for Options {
             progress_timeout: Duration::from_secs(30),
             min_bytes_per_second: api::job::MIN_BYTES_PER_SECOND,
             rate_window: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
+            // Six attempts and their waits take less than a minute.
+            connect_timeout: Duration::from_millis(7500),
             connections: 16,
             max_bytes: 1 << 30,
             allow_local_files: false,
@@ -102,7 +103,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Slow bodies of one fetch after which the fetch fails.
+/// Slow and silent responses of one fetch after which the fetch fails.
 const SLOW_ATTEMPTS: u32 = 2;
 
 /// Fetches URLs; clones share their connections.
@@ -248,9 +249,13 @@ impl Source {
         let options = &self.inner.options;
         let (mut attempts, mut slow) = (1, 0);
         loop {
-            let window = if slow == 0 { options.rate_window } else { options.rate_window / 2 };
-            let limits =
-                Limits { max_bytes: self.max_bytes, silence: options.progress_timeout, min_rate: options.min_bytes_per_second, window };
+            let part = if slow == 0 { 1 } else { 2 };
+            let limits = Limits {
+                max_bytes: self.max_bytes,
+                silence: options.progress_timeout / part,
+                min_rate: options.min_bytes_per_second,
+                window: options.rate_window / part,
+            };
             let failure = match self.attempt(target, range, &limits, into).await {
                 Ok(Got { exact, total, html }) => {
                     self.inner.last_error.clear();
@@ -258,7 +263,7 @@ impl Source {
                 }
                 Err(failure) => failure,
             };
-            slow += u32::from(matches!(failure.reason, Reason::Slow { .. }));
+            slow += u32::from(matches!(failure.reason, Reason::Slow { .. } | Reason::Silent { .. }));
             let last = failure.reason.is_final() || attempts >= options.attempts || slow >= SLOW_ATTEMPTS;
             let wait = backoff::wait(options.backoff, attempts, failure.retry_after, target.name());
             if let Some(journal) = self.journal.as_ref().filter(|_| !last) {

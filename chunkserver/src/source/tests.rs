@@ -102,7 +102,7 @@ async fn a_silent_server_ends_with_the_progress_timeout() {
     let options = Options { progress_timeout: short, attempts: 2, ..options() };
     for stalled in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"] {
         let server = Server::start([Stall(stalled), Stall(stalled)]).await;
-        assert_eq!(reason(fetch(options.clone(), &server.url()).await), (Reason::Silent { timeout: short }, 2));
+        assert_eq!(reason(fetch(options.clone(), &server.url()).await), (Reason::Silent { timeout: short / 2 }, 2));
         let server = Server::start([Stall(stalled), ok("whole")]).await;
         assert_eq!(fetch(options.clone(), &server.url()).await.unwrap(), (b"whole".to_vec(), 1));
     }

@@ -140,10 +140,25 @@ async fn a_slow_body_is_fetched_once_more_and_then_names_its_rate() {
     assert_eq!(reason(fetch(off, &server.url()).await).0, Reason::TooLarge { limit: 50 }, "without a least rate, the body continues");
 }
 
+#[tokio::test]
+async fn a_silent_source_is_tried_once_more() {
+    let server = Server::start([Reply::Stall(""), Reply::Stall(""), Reply::Stall("")]).await;
+    let silent = Options { attempts: 6, progress_timeout: Duration::from_millis(100), ..options() };
+    let error = fetch(silent.clone(), &server.url()).await.unwrap_err().to_string();
+    assert!(error.contains("(2 attempts in"), "{error}");
+    assert_eq!(server.requests().len(), 2);
+    let server = Server::start([Reply::Stall(""), super::server::ok("frame")]).await;
+    assert_eq!(fetch(silent, &server.url()).await.unwrap(), (b"frame".to_vec(), 1));
+}
+
 #[test]
-fn two_slow_attempts_end_within_a_minute() {
-    let Options { rate_window, backoff, .. } = Options::default();
-    assert!(rate_window + rate_window / 2 + backoff < Duration::from_secs(60));
+fn slow_silent_and_unreachable_sources_fail_within_a_minute() {
+    let minute = Duration::from_secs(60);
+    let Options { rate_window, progress_timeout, connect_timeout, backoff, attempts, .. } = Options::default();
+    assert!(rate_window + rate_window / 2 + backoff < minute);
+    assert!(progress_timeout + progress_timeout / 2 + backoff < minute);
+    let waits: Duration = (1..attempts).map(|attempt| backoff * 2u32.pow(attempt - 1)).sum();
+    assert!(connect_timeout * attempts + waits < minute);
 }
 
 #[tokio::test]
