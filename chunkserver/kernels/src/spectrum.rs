@@ -4,6 +4,7 @@
 //! that one vector computes the same step for sixteen pixels and mixes no two of them: the result of a pixel depends on that pixel alone.
 //! The mean is subtracted before the transform, because float32 would lose digits to the mean, and is added exactly to the result.
 
+mod amplitude;
 mod band_sums;
 mod group;
 mod lanes;
@@ -171,6 +172,9 @@ impl Spectrum {
             (Transform::Lanes(plan), TransformScratch::Lanes(memory)) => {
                 let edges = plan.run(&scratch.rows, self.output, memory);
                 transpose::transpose(&memory.bins, out);
+                if P::DTYPE == Dtype::Float32 && self.output == FftOutput::Amplitude {
+                    self.correct_amplitudes(plan, &scratch.rows, pixels, out);
+                }
                 for (lane, row) in out.chunks_exact_mut(self.row()).enumerate() {
                     for (bin, [re, im]) in edges.iter().enumerate().take(self.bins()) {
                         level.restore(lane, bin, [re.0[lane], im.0[lane]], self.output, row);
@@ -181,6 +185,21 @@ impl Spectrum {
                 plan.run(&scratch.rows, pixels, &level, self.output, memory, out);
             }
             _ => unreachable!("the scratch belongs to another spectrum"),
+        }
+    }
+
+    /// Computes amplitudes again whose squares float32 does not hold.
+    fn correct_amplitudes(&self, plan: &lanes::Transform, rows: &[Row], pixels: usize, out: &mut [f32]) {
+        let mut complex = None;
+        for (lane, out) in out.chunks_exact_mut(self.row()).enumerate().take(pixels) {
+            if amplitude::is_extreme(out, rows, lane) {
+                let bins = complex.get_or_insert_with(|| {
+                    let mut memory = plan.scratch(FftOutput::Complex);
+                    plan.run(rows, FftOutput::Complex, &mut memory);
+                    memory.bins
+                });
+                amplitude::write(bins, lane, out);
+            }
         }
     }
 }

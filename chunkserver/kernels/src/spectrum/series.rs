@@ -1,6 +1,7 @@
 //! One transform after another, by [realfft](https://docs.rs/realfft): for numbers of frames with prime factors above 5.
 
 use super::GROUP;
+use super::amplitude::amplitude;
 use super::group::{Level, Row};
 use super::transpose::transpose;
 use api::job::FftOutput;
@@ -52,7 +53,7 @@ impl Transform {
                     }
                 }
                 FftOutput::Power => out.iter_mut().zip(&scratch.spectrum).for_each(|(out, bin)| *out = bin.norm_sqr()),
-                FftOutput::Amplitude => out.iter_mut().zip(&scratch.spectrum).for_each(|(out, bin)| *out = bin.norm_sqr().sqrt()),
+                FftOutput::Amplitude => out.iter_mut().zip(&scratch.spectrum).for_each(|(out, bin)| *out = amplitude(bin.re, bin.im)),
             }
             for (bin, found) in scratch.spectrum.iter().enumerate().take(2) {
                 level.restore(lane, bin, [found.re, found.im], output, out);

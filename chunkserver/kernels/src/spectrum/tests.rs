@@ -276,3 +276,28 @@ fn reduced(op: Reduction, values: impl Iterator<Item = f64> + Clone) -> f64 {
 fn near(found: f64, expected: f64) {
     assert!((found - expected).abs() <= 1e-9 * expected.abs(), "{found} for {expected}");
 }
+
+#[test]
+fn amplitudes_of_very_large_and_very_small_frames_are_scaled_amplitudes() {
+    // 64 frames: the transform of lanes; 67: one series after another. Pixel 0 is constant.
+    for frames in [64, 67] {
+        let pixels = 19;
+        let at = |scale: f32| {
+            let values = (0..frames * pixels).map(|i| if i % pixels == 0 { 1.0 } else { (i as f32 * 0.7).sin() + 0.5 });
+            let bytes: Vec<u8> = values.flat_map(|value| (value * scale).to_le_bytes()).collect();
+            let spectrum = Spectrum::new(frames, Dtype::Float32, Window::Hann, Detrend::Constant, FftOutput::Amplitude);
+            let mut out = vec![0.0; pixels * spectrum.row()];
+            let segment = Segment { bytes: &bytes, frames, stride: pixels * 4 };
+            spectrum.band(&[segment], pixels, &mut out, &mut spectrum.scratch(), None);
+            out
+        };
+        let expected = at(1.0);
+        for power in [-100, -90, -80, -70, -60, 60, 70, 80, 90, 100] {
+            let scale = 2.0_f32.powi(power);
+            for (found, expected) in at(scale).into_iter().zip(&expected) {
+                let close = (found / scale - expected).abs() <= 1e-6 * expected.abs().max(1e-3);
+                assert!(close, "{frames} frames times 2^{power}: {found} / {scale} is not {expected}");
+            }
+        }
+    }
+}
