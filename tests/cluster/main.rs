@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod common;
+mod disturbed;
 mod first_result;
 mod helm;
 mod lifecycle;
