@@ -179,6 +179,9 @@ pub struct Progress {
     pub phases: Vec<PhaseProgress>,
     /// Frames that are zero because they could not be fetched or decoded.
     pub blank: Vec<usize>,
+    /// Frames without a centroid: the sum of their pixels is not above zero. Their crops start at the first pixel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncentered: Vec<usize>,
     /// Stages in progress.
     pub writing: Vec<Writing>,
     /// Completed stages.
@@ -246,6 +249,7 @@ impl Progress {
             milestone: 0,
             phases: Vec::new(),
             blank: Vec::new(),
+            uncentered: Vec::new(),
             writing: Vec::new(),
             written: Vec::new(),
             failure: None,

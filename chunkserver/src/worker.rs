@@ -346,6 +346,7 @@ impl Worker {
                     milestone,
                     phases,
                     blank: share.counters.blank(),
+                    uncentered: share.counters.uncentered(),
                     writing,
                     written,
                     failure: share.counters.failure(),

@@ -34,6 +34,7 @@ impl Outcome {
             "peak_rss_bytes": self.report.peak_rss_bytes,
             "phases": phases,
             "frames_blank": self.report.frames_blank,
+            "frames_without_centroid": self.report.frames_without_centroid,
             "restarts": self.report.restarts,
         })
     }

@@ -197,11 +197,13 @@ fn print_plan(progress: &Progress, job: &Job, plan: &Plan) {
 }
 
 fn print_outcome(progress: &Progress, outcome: &Outcome, out: Option<&Out>) {
-    let blank = match outcome.report.frames_blank[..] {
+    let frames = |frames: &[usize], what: &str| match *frames {
         [] => String::new(),
-        [first, ..] => format!("; {} blank frames, the first is {first}", outcome.report.frames_blank.len()),
+        [first, ..] => format!("; {} {what}, the first is {first}", frames.len()),
     };
+    let blank = frames(&outcome.report.frames_blank, "blank frames");
+    let uncentered = frames(&outcome.report.frames_without_centroid, "frames without a centroid");
     let results = out.map_or_else(String::new, |out| format!("; results in {}", out.folder().display()));
-    progress.sentence(&format!("done in {:.2} s{blank}{results}", outcome.seconds));
+    progress.sentence(&format!("done in {:.2} s{blank}{uncentered}{results}", outcome.seconds));
     progress.object(&json!({"summary": outcome.summary()}));
 }

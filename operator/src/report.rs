@@ -39,6 +39,8 @@ pub struct Report {
     pub phases: Vec<PhaseReport>,
     /// Indices of frames that are zero because they could not be fetched.
     pub frames_blank: Vec<usize>,
+    /// Indices of frames whose crops start at the first pixel because the frames have no centroid.
+    pub frames_without_centroid: Vec<usize>,
     /// Sum over all servers of the peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
     /// Number of servers that respond.
@@ -64,6 +66,7 @@ pub fn report(turn: &Turn) -> Report {
     Report {
         phases: total.phases.iter().map(PhaseReport::from).collect(),
         frames_blank: total.blank,
+        frames_without_centroid: total.uncentered,
         peak_rss_bytes: total.peak_rss_bytes,
         servers_up: turn.observed.progress().count(),
         restarts: turn.observed.restarts,

@@ -120,6 +120,28 @@ fn an_unreachable_source_is_named() {
     });
 }
 
+#[test]
+fn frames_without_a_centroid_are_listed() {
+    let movie = Movie::of(8, 8, Dtype::Float32);
+    let scaled = |index: i64, factor: f32| -> Vec<u8> {
+        let values = movie.raw(index).as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes) * factor).collect::<Vec<_>>();
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    };
+    let mut frames: Vec<Vec<u8>> = (0..20).map(|index| scaled(index, 1.0)).collect();
+    frames[3] = vec![0; frames[3].len()];
+    frames[7] = scaled(7, -1.0);
+    frames[11][100..104].copy_from_slice(&f32::NAN.to_le_bytes());
+    let source = FrameServer::ready(frames);
+    let place = Place::default();
+    let job = job(&source.url("{index}"), 20).frame(8, 8, "float32").recenter(4, 4).keep(&["recentered"]);
+    place.write("run.json", job.manifest("uncentered").as_bytes());
+    let ended = place.call(["run", "run.json", "--servers", "2", "--out", "out"]);
+    ended.must_succeed();
+    assert!(ended.stderr.contains("; 3 frames without a centroid, the first is 3"), "{}", ended.stderr);
+    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(place.path("out/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["frames_without_centroid"], json!([3, 7, 11]));
+}
+
 /// Checks a fault of one frame: `Fail` names the frame, `Blank` lists the frame and fills it with zeros.
 fn check_frame(what: &str, fault: &Fault, words: &[&str]) {
     let bad = 13_i64;

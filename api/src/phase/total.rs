@@ -16,6 +16,8 @@ pub struct Total {
     pub written: BTreeSet<usize>,
     /// Frames that are zero because they could not be fetched or decoded, in order.
     pub blank: Vec<usize>,
+    /// Frames without a centroid, in order.
+    pub uncentered: Vec<usize>,
     /// Sum of the largest resident memory of each server, in bytes.
     pub peak_rss_bytes: u64,
     /// Start of the first unit of work, in milliseconds of Unix time; `None` before.
@@ -47,14 +49,18 @@ impl Total {
             (Phase::Fft, if job.fft.is_some() { bands } else { 0 }),
         ];
         let phases = work.into_iter().filter(|&(_, total)| total > 0).map(|(phase, total)| sum(phase, Some(total), all())).collect();
-        let mut blank: Vec<usize> = all().flat_map(|progress| progress.blank.iter().copied()).collect();
-        blank.sort_unstable();
+        let sorted = |of: fn(&Progress) -> &Vec<usize>| {
+            let mut frames: Vec<usize> = all().flat_map(|progress| of(progress).iter().copied()).collect();
+            frames.sort_unstable();
+            frames
+        };
         let first = |of: fn(&Progress) -> Option<&Failure>| servers.iter().find_map(|&(id, progress)| Some((id, of(progress).cloned()?)));
         Self {
             phases,
             writing: sum(Phase::Write, None, all()),
             written: all().flat_map(|progress| &progress.written).filter(|of| of.stage.is_last()).map(|of| of.output).collect(),
-            blank,
+            blank: sorted(|progress| &progress.blank),
+            uncentered: sorted(|progress| &progress.uncentered),
             peak_rss_bytes: all().map(|progress| progress.peak_rss_bytes).sum(),
             started_ms: units().map(|phase| phase.started_ms).filter(|&ms| ms > 0).min(),
             ended_ms: units().map(|phase| phase.ended_ms).filter(|&ms| ms > 0).max(),
@@ -132,12 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_and_blank_frames_are_collected() {
+    fn failures_blank_frames_and_frames_without_a_centroid_are_collected() {
         let failure = |message: &str| Some(Failure { reason: "R".into(), message: message.into() });
-        let one = Progress { blank: vec![7, 9], peak_rss_bytes: 5, last_error: failure("slow"), ..progress("a") };
-        let two = Progress { blank: vec![2], peak_rss_bytes: 6, failure: failure("broken"), ..progress("b") };
+        let one = Progress { blank: vec![7, 9], uncentered: vec![3], peak_rss_bytes: 5, last_error: failure("slow"), ..progress("a") };
+        let two = Progress { blank: vec![2], uncentered: vec![1], peak_rss_bytes: 6, failure: failure("broken"), ..progress("b") };
         let total = total(&job(100, 30, 20), &[one, two]);
-        assert_eq!((total.blank.as_slice(), total.peak_rss_bytes), (&[2, 7, 9][..], 11));
+        assert_eq!((total.blank.as_slice(), total.uncentered.as_slice(), total.peak_rss_bytes), (&[2, 7, 9][..], &[1, 3][..], 11));
         assert_eq!(total.failure.map(|(id, failure)| (id.0, failure.message)), Some((1, "broken".into())));
         assert_eq!(total.last_error.map(|(id, failure)| (id.0, failure.message)), Some((0, "slow".into())));
     }

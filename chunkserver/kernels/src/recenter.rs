@@ -18,6 +18,16 @@ pub struct Centroid {
     pub total: Total,
 }
 
+impl Centroid {
+    /// Whether the frame has a centre of mass: the sum is above zero. Otherwise the centroid is (0, 0).
+    pub fn exists(&self) -> bool {
+        match self.total {
+            Total::Whole(sum) => sum > 0,
+            Total::Real(sum) => sum > 0.0,
+        }
+    }
+}
+
 /// The sum of the pixels that have weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Total {

@@ -164,13 +164,13 @@ fn a_servers_progress() -> Value {
         },
         "stamp": count(), "milestone": count(),
         "phases": {"type": "array", "items": object("One phase of this server's share.", &phase, &[])},
-        "blank": numbers(), "writing": writings(), "written": writings(),
+        "blank": numbers(), "uncentered": numbers(), "writing": writings(), "written": writings(),
         "failure": {"anyOf": [failure.clone(), {"type": "null"}]},
         "trouble": failure,
         "digests": count(), "checksum_mismatches": count(), "peak_rss_bytes": count(),
         "vitals": vitals,
     });
-    object("The progress that a server reports.", &properties, &["trouble", "vitals"])
+    object("The progress that a server reports.", &properties, &["trouble", "uncentered", "vitals"])
 }
 
 fn volume() -> Value {

@@ -86,6 +86,7 @@ pub struct Counters {
 #[derive(Debug, Default)]
 struct Records {
     blank: BTreeSet<usize>,
+    uncentered: BTreeSet<usize>,
     writing: BTreeSet<Writing>,
     written: BTreeSet<Writing>,
 }
@@ -131,6 +132,19 @@ impl Counters {
     /// Records that frame `frame` is zero because the fetch or the decoder failed.
     pub fn add_blank(&self, frame: usize) {
         self.records().blank.insert(frame);
+    }
+
+    /// Records that frame `frame` has no centroid. A blank frame is already recorded as blank.
+    pub fn add_uncentered(&self, frame: usize) {
+        let mut records = self.records();
+        if !records.blank.contains(&frame) {
+            records.uncentered.insert(frame);
+        }
+    }
+
+    /// Frames without a centroid.
+    pub fn uncentered(&self) -> Vec<usize> {
+        self.records().uncentered.iter().copied().collect()
     }
 
     /// Frames that are zero because the fetch or the decoder failed.

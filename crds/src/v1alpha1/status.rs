@@ -53,6 +53,12 @@ pub struct ArrayJobStatus {
     /// Number of frames that are zero because they could not be fetched or decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames_blank_count: Option<u64>,
+    /// Frames without a centroid, whose crops start at the first pixel; the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frames_without_centroid: Vec<u64>,
+    /// Number of frames without a centroid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames_without_centroid_count: Option<u64>,
     /// Address of the results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,

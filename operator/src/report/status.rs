@@ -10,7 +10,7 @@ use crds::ArrayJobStatus;
 use crds::v1alpha1::status::{Failures, LastFailure, PhaseStatus, PlanStatus, ProgressStatus, ServersStatus};
 use jiff::{Timestamp, Unit};
 
-/// Maximum number of blank frames that a status lists.
+/// Maximum number of blank frames, and of frames without a centroid, that a status lists.
 const MAX_LISTED: usize = 100;
 
 /// A time in the format of statuses: RFC 3339, UTC, whole seconds.
@@ -72,9 +72,14 @@ pub fn status(before: &ArrayJobStatus, input: &StatusInput, now: Timestamp) -> A
             (progress.eta_seconds, progress.eta) = (before.eta_seconds, before.eta.clone());
         }
         after.progress = Some(progress);
+        let first = |frames: &[usize]| frames.iter().take(MAX_LISTED).map(|&frame| frame as u64).collect();
         if !report.frames_blank.is_empty() {
-            after.frames_blank = report.frames_blank.iter().take(MAX_LISTED).map(|&frame| frame as u64).collect();
+            after.frames_blank = first(&report.frames_blank);
             after.frames_blank_count = Some(report.frames_blank.len() as u64);
+        }
+        if !report.frames_without_centroid.is_empty() {
+            after.frames_without_centroid = first(&report.frames_without_centroid);
+            after.frames_without_centroid_count = Some(report.frames_without_centroid.len() as u64);
         }
     }
     after.phase = Some(summary(&after, input, ended.as_ref()).to_owned());

@@ -98,6 +98,7 @@ fn the_schema_of_progress_matches_the_json() {
         milestone: 0,
         phases: vec![phase],
         blank: vec![],
+        uncentered: vec![1],
         writing: vec![],
         written: [Stage::Whole, Stage::Open, Stage::Part, Stage::Close].map(|stage| Writing { output: 0, stage }).to_vec(),
         failure: failure(),

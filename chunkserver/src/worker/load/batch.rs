@@ -167,6 +167,9 @@ fn recentered(
         let centre = match recenter.method {
             Method::Centroid => recenter::centroid(image, spec, recenter.threshold, scratch),
         };
+        if !centre.exists() {
+            share.counters.add_uncentered(frame);
+        }
         let corner = recenter::corner([centre.y, centre.x], [spec.height, spec.width], recenter.crop);
         recenter::crop_into(image, spec, corner, recenter.crop, crop);
         notes.push(FrameNotes {

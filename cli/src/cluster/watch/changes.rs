@@ -31,6 +31,11 @@ pub(super) fn changes(before: Option<&ArrayJobStatus>, now: &ArrayJobStatus) -> 
         let first = now.frames_blank.first().map(|frame| format!(", the first is {frame}")).unwrap_or_default();
         changes.push(format!("{} frames are blank, because fetching or decoding failed{first}", blank(now)));
     }
+    let uncentered = |status: &ArrayJobStatus| status.frames_without_centroid_count.unwrap_or(0);
+    if uncentered(now) > uncentered(before) {
+        let first = now.frames_without_centroid.first().map(|frame| format!(", the first is {frame}")).unwrap_or_default();
+        changes.push(format!("{} frames have no centroid{first}", uncentered(now)));
+    }
     changes
 }
 
@@ -126,10 +131,15 @@ mod tests {
         assert_eq!(changes(Some(&second), &first), ["no longer stalled"]);
 
         let third = status(json!({"phase": "Complete", "plan": {"fingerprint": "a"}, "framesBlank": [7], "framesBlankCount": 3,
+            "framesWithoutCentroid": [5], "framesWithoutCentroidCount": 1,
             "conditions": [condition("Complete", "Computed", "")]}));
         assert_eq!(
             changes(Some(&first), &third),
-            ["Complete: Computed", "3 frames are blank, because fetching or decoding failed, the first is 7"]
+            [
+                "Complete: Computed",
+                "3 frames are blank, because fetching or decoding failed, the first is 7",
+                "1 frames have no centroid, the first is 5"
+            ]
         );
     }
 

@@ -15,6 +15,7 @@ fn report(phases: Vec<PhaseReport>) -> Report {
     Report {
         phases,
         frames_blank: vec![],
+        frames_without_centroid: vec![],
         peak_rss_bytes: 0,
         servers_up: 3,
         restarts: 0,
@@ -160,13 +161,15 @@ fn a_complete_job_keeps_its_numbers_while_a_server_is_replaced() {
 }
 
 #[test]
-fn blank_frames_are_counted_and_the_first_hundred_listed() {
+fn blank_frames_and_frames_without_a_centroid_are_counted_and_the_first_hundred_listed() {
     let mut many = report(vec![]);
     many.frames_blank = (0..250).map(|frame| frame * 2).collect();
+    many.frames_without_centroid = (0..101).collect();
     let after = status(&started(), &input(many), at(1));
+    assert_eq!((after.frames_without_centroid.len(), after.frames_without_centroid_count), (100, Some(101)));
     assert_eq!((after.frames_blank.len(), after.frames_blank[99], after.frames_blank_count), (100, 198, Some(250)));
     let none = status(&started(), &input(report(vec![])), at(1));
-    assert_eq!((none.frames_blank.len(), none.frames_blank_count), (0, None));
+    assert_eq!((none.frames_blank.len(), none.frames_blank_count, none.frames_without_centroid_count), (0, None, None));
 }
 
 #[test]
