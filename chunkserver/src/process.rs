@@ -57,6 +57,10 @@ pub fn run() -> Result<(), Error> {
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Error::Pipe)?;
+    if line.is_empty() {
+        // The parent ended, or the run was stopped, before the parent wrote the settings.
+        return Ok(());
+    }
     let startup: Startup = serde_json::from_str(&line).map_err(Error::Startup)?;
     startup.unix_ms.into_iter().for_each(clock::set_unix_ms);
     transport::crypto::install_crypto();

@@ -74,6 +74,13 @@ fn a_command_that_is_killed_during_the_start_leaves_no_process() {
 }
 
 #[test]
+fn a_server_whose_input_ends_before_its_settings_ends_without_a_message() {
+    // The input of commands of a place is empty.
+    let ended = Place::default().call(["chunk-server"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn stopped_servers_end_when_their_command_is_killed() {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE).holding([47]));
     let running = place.start_job("killed", &the_job(&source), SERVERS, &[]);
