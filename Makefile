@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check lint doc check-changed deny workflows audit examples test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,10 +23,10 @@ check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) test --workspace --locked --quiet
 	$(CARGO) test -p store --features loom --locked --quiet
 
-# `test = false` keeps the tests on a cluster out of --all-targets. The third line has the features of `make demo`.
+# `test = false` keeps the tests on a cluster and the faults out of --all-targets. The third line has the features of `make demo`.
 lint: ## clippy, for all targets, with and without the features of the command
 	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
-	$(CARGO) clippy -p tests --test cluster --locked --quiet -- -D warnings
+	$(CARGO) clippy -p tests --test cluster --test faults --locked --quiet -- -D warnings
 	$(CARGO) clippy -p cli --no-default-features --locked --quiet -- -D warnings
 
 doc: ## the documentation of all crates; a broken link is an error
@@ -86,6 +86,9 @@ screenshots: ## creates the README's pictures of the page, from a job that the t
 	$(CARGO) build --release --locked -p cli
 	ARRAYJOB=target/release/arrayjob tests/browser/run --pictures target/browser
 	cp target/browser/dashboard.png target/browser/dashboard-pictures.png docs/images/
+
+faults: ## faults at random moments of 300 jobs, and their table in docs/operations.md; FAULTS=n, SEED=n, TRIAL=n, CLUSTER=1
+	tests/faults/run
 
 bench: ## the whole job beside Dask and an expert's script, on the same frames; results in benches/runs/
 	$(CARGO) build --release --locked -p cli

@@ -2,10 +2,8 @@
 
 use api::geometry::Dtype;
 use nix::sys::signal::Signal;
-use nix::sys::statvfs::statvfs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use tests::disk::Disk;
 use tests::job::job;
 use tests::movie::Movie;
 use tests::place::Place;
@@ -15,37 +13,6 @@ use tests::until;
 const MOVIE: Movie = Movie::of(200, 240, Dtype::Uint8);
 const FRAMES: i64 = 48;
 const SERVERS: usize = 3;
-
-/// A file system in memory, of limited size. Unmounted on drop.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// `None` without the permission to mount.
-    fn mount(folder: &Path, size: &str) -> Option<Self> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs"]).arg(folder);
-        mount.output().is_ok_and(|output| output.status.success()).then(|| Self(folder.to_owned()))
-    }
-
-    fn free_bytes(&self) -> u64 {
-        let disk = statvfs(&self.0).unwrap();
-        disk.blocks_available() * disk.fragment_size()
-    }
-
-    /// Fills the disk with one file, and returns its path.
-    fn fill(&self) -> PathBuf {
-        let path = self.0.join("of-another-program");
-        let mut file = std::fs::File::create(&path).unwrap();
-        while file.write_all(&[1; 4096]).is_ok() {}
-        path
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
-    }
-}
 
 #[test]
 fn a_disk_that_is_full_when_a_server_restarts_fails_the_job_with_the_reason() {

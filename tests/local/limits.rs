@@ -2,7 +2,6 @@
 
 use api::geometry::Dtype;
 use nix::sys::signal::Signal;
-use std::process::Command;
 use tests::job::{Job, job};
 use tests::movie::Movie;
 use tests::place::{CommandOutput, Place};
@@ -18,11 +17,7 @@ fn the_job(source: &FrameServer) -> Job {
 fn run_with(limit: &str, change: impl Fn(Job) -> Job, more: &str) -> (Place, CommandOutput) {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
     let manifest = place.manifest("limited", &change(the_job(&source)));
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &format!("{limit} && exec arrayjob run {} --servers 3 {more}", manifest.display())])
-        .env("TMPDIR", place.path("scratch"));
-    let ended = place.run(shell);
+    let ended = place.run_limited(limit, &format!("run {} --servers 3 {more}", manifest.display()));
     (place, ended)
 }
 

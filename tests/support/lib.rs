@@ -8,6 +8,8 @@
 pub mod azure;
 pub mod browser;
 pub mod cluster;
+pub mod disk;
+pub mod fault_rows;
 pub mod gcs;
 pub mod http;
 pub mod job;

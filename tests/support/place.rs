@@ -130,6 +130,13 @@ impl Place {
         CommandOutput { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 
+    /// Runs the command to its end after a command of the shell that sets a limit, such as `ulimit -n 16`.
+    pub fn run_limited(&self, limit: &str, arguments: &str) -> CommandOutput {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limit} && exec arrayjob {arguments}")]).env("TMPDIR", self.path("scratch"));
+        self.run(shell)
+    }
+
     /// Runs the command to its end.
     pub fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> CommandOutput {
         self.start(arguments).end()

@@ -64,8 +64,13 @@ impl Process {
 
     /// Stops the process without ending it, so that it no longer responds.
     pub fn stop(self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Sends a signal to the process.
+    pub fn signal(self, signal: Signal) {
         // The process may have ended.
-        let _ = kill(Pid::from_raw(self.id as i32), Signal::SIGSTOP);
+        let _ = kill(Pid::from_raw(self.id as i32), signal);
     }
 
     /// How much sooner than others the kernel kills the process for lack of memory.

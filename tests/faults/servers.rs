@@ -1,0 +1,123 @@
+//! Trials in which servers are lost, hang or pause.
+
+use crate::fault::Fault;
+use crate::oracle::{Outcome, check_failure, check_share, check_success, end, end_serving, until_slice};
+use crate::scene::{MOVIE, Reference, SERVERS, Scene};
+use crate::timeline::PHASES;
+use crate::trial::Trial;
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tests::processes::Process;
+use tests::source::FrameServer;
+use tests::within;
+
+/// Limits that docs/operations.md states, in seconds.
+const NOTICED: f64 = 2.0;
+const HANG_NOTICED: f64 = 10.0;
+const REPLACED: f64 = 15.0;
+
+/// Runs a trial.
+pub(crate) fn run(trial: &Trial, reference: &Reference) -> Outcome {
+    let mut scene = Scene::start(FrameServer::png(MOVIE), None, trial.moment, trial.disk);
+    scene.wait(trial.moment, reference);
+    let (at, requested) = (scene.seconds(), !scene.source.requests().is_empty());
+    let victims = inject(trial, &scene);
+    scene.source.release();
+    if victims.is_empty() {
+        return Outcome { phase: "after the end", what: "the run was complete".into(), ..Outcome::default() };
+    }
+    let mut outcome = if trial.moment.serves() {
+        let served = until_slice(&scene.place, &reference.results.slice);
+        let alive = within(Duration::from_secs(30), || scene.running.servers().len() == SERVERS);
+        assert!(alive, "not all servers run: {:#?}", scene.running.stderr_lines());
+        let replaced = || scene.timeline().replaced_after(at).is_some();
+        assert!(trial.fault == Fault::ServerPaused || within(Duration::from_secs(30), replaced), "no replacement is reported");
+        Outcome { phase: PHASES[6], what: "same bytes".into(), recovered: Some(served.as_secs_f64()), ..Outcome::default() }
+    } else {
+        assert!(within(Duration::from_secs(120), || scene.running.ended().is_some()), "no end: {:#?}", scene.running.stderr_lines());
+        let timeline = scene.timeline();
+        Outcome { phase: timeline.phase_at(at, requested), recovered: timeline.recovered_after(at), ..Outcome::default() }
+    };
+    let timeline = scene.timeline();
+    (outcome.noticed, outcome.replaced) = (timeline.noticed_after(at), timeline.replaced_after(at));
+    check_share(&scene, &victims, &BTreeMap::new());
+    if trial.moment.serves() {
+        end_serving(scene, reference);
+    } else {
+        let output = end(scene.running);
+        if outcome.phase == PHASES[5] && output.code == Some(1) {
+            check_failure(&scene.place, &output, "check that the job is still served");
+            outcome.what = "exit 1, run again".into();
+        } else {
+            check_success(&scene.place, &output, &reference.results);
+            outcome.what = "same bytes".into();
+        }
+    }
+    check_times(trial, &outcome);
+    outcome
+}
+
+/// Injects the fault; returns the lost servers, one entry for each loss.
+fn inject(trial: &Trial, scene: &Scene) -> Vec<usize> {
+    let servers = scene.running.servers();
+    let mut random = trial.random.clone();
+    if servers.is_empty() {
+        return Vec::new();
+    }
+    let victim = random.below(servers.len());
+    match trial.fault {
+        Fault::ServerKilled => servers[victim].kill(),
+        Fault::ServerEnded => servers[victim].signal(Signal::SIGTERM),
+        Fault::ServerHangs => servers[victim].stop(),
+        Fault::ServerPaused => {
+            servers[victim].stop();
+            scene.source.release();
+            std::thread::sleep(random.milliseconds(1000..6000));
+            servers[victim].signal(Signal::SIGCONT);
+        }
+        Fault::TwoServersKilled => {
+            let two: Vec<usize> = (0..servers.len()).filter(|&server| servers.len() == 1 || server != victim).take(2).collect();
+            two.iter().for_each(|&server| servers[server].kill());
+            return two;
+        }
+        Fault::AllServersKilled => {
+            servers.iter().for_each(|server| server.kill());
+            return (0..servers.len()).collect();
+        }
+        Fault::ServerKilledAgain => {
+            servers[victim].kill();
+            let replacement = || scene.running.servers().into_iter().find(|server| is_replacement(*server, &servers));
+            let started = servers.len() == SERVERS && within(Duration::from_secs(15), || replacement().is_some());
+            std::thread::sleep(random.milliseconds(0..500));
+            if let Some(replacement) = replacement().filter(|_| started) {
+                replacement.kill();
+                return vec![victim, victim];
+            }
+        }
+        other => panic!("{other:?} is not a fault of servers"),
+    }
+    vec![victim]
+}
+
+fn is_replacement(server: Process, first: &[Process]) -> bool {
+    !first.contains(&server)
+}
+
+fn check_times(trial: &Trial, outcome: &Outcome) {
+    let within = |measured: Option<f64>, limit: f64, what: &str| {
+        assert!(measured.is_none_or(|seconds| seconds <= limit), "the loss is {what} after {measured:?} s, expected at most {limit} s");
+    };
+    match trial.fault {
+        Fault::ServerHangs => {
+            within(outcome.noticed, HANG_NOTICED, "noticed");
+            within(outcome.replaced, REPLACED, "replaced");
+        }
+        Fault::ServerPaused => assert!(outcome.noticed.is_none(), "a server that pauses is replaced"),
+        _ => {
+            within(outcome.noticed, NOTICED, "noticed");
+            // The second loss of a server comes later than the first.
+            within(outcome.replaced, REPLACED, "replaced");
+        }
+    }
+}

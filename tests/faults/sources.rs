@@ -1,0 +1,131 @@
+//! Trials with a source that is busy, away, slow, damaged or changed.
+
+use crate::fault::Fault;
+use crate::link::{Link, Mode};
+use crate::oracle::{Outcome, check_failure, check_share, check_success, end};
+use crate::random::Random;
+use crate::scene::{FRAMES, MOVIE, Moment, Reference, Results, SHARE, Scene};
+use crate::timeline::PHASES;
+use crate::trial::Trial;
+use std::collections::BTreeMap;
+use std::time::Instant;
+use tests::source::{self, FrameServer};
+use tests::until;
+
+/// Attempts for a frame.
+const ATTEMPTS: usize = 6;
+
+/// Runs a trial.
+pub(crate) fn run(trial: &Trial, reference: &Reference) -> Outcome {
+    let mut random = trial.random.clone();
+    match trial.fault {
+        Fault::SourceBusy => {
+            let times = 1 + random.below(3);
+            faulty(trial, reference, source::Fault::Busy(times), times)
+        }
+        Fault::SourceCutsShort => {
+            let times = 1 + random.below(2);
+            faulty(trial, reference, source::Fault::CutShort(times), times)
+        }
+        Fault::SourceDamages => damaged(trial, reference, &mut random),
+        Fault::SourceAway => interrupted(trial, reference, Mode::Closed, 1000..4000),
+        Fault::SourceSilent => interrupted(trial, reference, Mode::Silent, 1000..6000),
+        Fault::SourceSlow => interrupted(trial, reference, Mode::Slow(3000), 1000..6000),
+        Fault::SourceTooSlow => too_slow(trial, reference),
+        Fault::SourceChanges => changes(trial, reference, &mut random),
+        other => panic!("{other:?} is not a fault of the source"),
+    }
+}
+
+fn outcome(what: &str, recovered: Option<f64>) -> Outcome {
+    Outcome { phase: PHASES[1], what: what.into(), recovered, ..Outcome::default() }
+}
+
+/// The whole job with faults of some frames. The recovery is what the job takes longer than without faults.
+fn faulty(trial: &Trial, reference: &Reference, fault: source::Fault, times: usize) -> Outcome {
+    let mut random = trial.random.clone();
+    let frames: Vec<i64> = (0..6).map(|_| random.below(FRAMES) as i64).collect();
+    let source = FrameServer::png(MOVIE);
+    source.set_faults(frames.iter().copied(), &fault);
+    whole(trial, reference, source, &frames.into_iter().map(|frame| (frame, times)).collect())
+}
+
+fn damaged(trial: &Trial, reference: &Reference, random: &mut Random) -> Outcome {
+    let frame = random.below(FRAMES) as i64;
+    let mut png = MOVIE.png(frame);
+    // Compressed pixels, after the header.
+    let at = png.len() / 4 + random.below(png.len() / 2);
+    png[at] ^= 1 << random.below(8);
+    let source = FrameServer::png(MOVIE).with(frame, source::Fault::InsteadOnce(png));
+    whole(trial, reference, source, &BTreeMap::from([(frame, 1)]))
+}
+
+fn whole(trial: &Trial, reference: &Reference, source: FrameServer, again: &BTreeMap<i64, usize>) -> Outcome {
+    let mut scene = Scene::start(source, None, Moment::Any(0.0), trial.disk);
+    until("the run ends", || scene.running.ended().is_some());
+    check_share(&scene, &[], again);
+    let done = scene.timeline().done();
+    check_success(&scene.place, &end(scene.running), &reference.results);
+    outcome("same bytes", done.map(|done| (done - reference.seconds).max(0.0)))
+}
+
+/// The recovery is the time from the end of the fault to the end of the job.
+fn interrupted(trial: &Trial, reference: &Reference, mode: Mode, range: std::ops::Range<usize>) -> Outcome {
+    let source = FrameServer::png(MOVIE);
+    let link = Link::to(&source.url(""));
+    let mut scene = Scene::start(source, Some(&link.url("{index}")), trial.moment, trial.disk);
+    scene.wait(trial.moment, reference);
+    link.set(mode);
+    scene.source.release();
+    std::thread::sleep(trial.random.clone().milliseconds(range));
+    link.set(Mode::Open);
+    let since = Instant::now();
+    until("the run ends", || scene.running.ended().is_some());
+    let done = since.elapsed();
+    check_share(&scene, &[], &(0..FRAMES as i64).map(|frame| (frame, ATTEMPTS - 1)).collect());
+    check_success(&scene.place, &end(scene.running), &reference.results);
+    outcome("same bytes", Some(done.as_secs_f64()))
+}
+
+fn too_slow(trial: &Trial, reference: &Reference) -> Outcome {
+    let source = FrameServer::png(MOVIE);
+    let link = Link::to(&source.url(""));
+    let mut scene = Scene::start(source, Some(&link.url("{index}")), trial.moment, trial.disk);
+    scene.wait(trial.moment, reference);
+    link.set(Mode::Slow(40));
+    scene.source.release();
+    let since = Instant::now();
+    let output = end(scene.running);
+    let seconds = since.elapsed().as_secs_f64();
+    assert!(seconds < 60.0, "the job fails after {seconds} s, expected within 60 s");
+    check_failure(&scene.place, &output, "SourceUnavailable: ");
+    outcome("exit 1, `SourceUnavailable`", Some(seconds))
+}
+
+/// The job fails, or has the results of one version only.
+fn changes(trial: &Trial, reference: &Reference, random: &mut Random) -> Outcome {
+    let moment = Moment::Load(FRAMES);
+    let mut scene = Scene::start(FrameServer::png(MOVIE), None, moment, trial.disk);
+    scene.wait(moment, reference);
+    std::thread::sleep(random.milliseconds(0..1000));
+    // Not the last frame of a server, which the source holds.
+    let (server, frame) = (random.below(3), random.below(SHARE - 1));
+    let frame = (server * SHARE + frame) as i64;
+    let other = source::Fault::Instead(MOVIE.png(frame + 1));
+    scene.source.set_faults([frame], &other);
+    let since = Instant::now();
+    scene.running.servers()[server].kill();
+    until("the frame is requested again", || scene.source.requests()[&frame] >= 2);
+    scene.source.release();
+    let output = end(scene.running);
+    let seconds = Some(since.elapsed().as_secs_f64());
+    if output.code == Some(1) {
+        assert!(output.sentence().contains(&format!("frame {frame} was fetched again")), "{}", output.stderr);
+        check_failure(&scene.place, &output, "SourceChanged: ");
+        return outcome("exit 1, `SourceChanged`", seconds);
+    }
+    let mut changed = Scene::start(FrameServer::png(MOVIE).with(frame, other), None, Moment::Any(0.0), trial.disk);
+    until("the run ends", || changed.running.ended().is_some());
+    check_success(&scene.place, &output, &Results::of(&changed.place));
+    outcome("the results of the second version only", seconds)
+}
