@@ -17,6 +17,7 @@ pub(crate) enum Fault {
     SourceCutsShort,
     SourceDamages,
     SourceAway,
+    SourceGone,
     SourceSilent,
     SourceSlow,
     SourceTooSlow,
@@ -29,7 +30,7 @@ pub(crate) enum Fault {
 }
 
 /// Each fault, and its share: the number of trials in a long run, relative to the others.
-const SHARES: [(Fault, usize); 23] = [
+const SHARES: [(Fault, usize); 24] = [
     (Fault::ServerKilled, 20),
     (Fault::ServerEnded, 10),
     (Fault::ServerHangs, 6),
@@ -44,6 +45,7 @@ const SHARES: [(Fault, usize); 23] = [
     (Fault::SourceCutsShort, 2),
     (Fault::SourceDamages, 2),
     (Fault::SourceAway, 3),
+    (Fault::SourceGone, 1),
     (Fault::SourceSilent, 2),
     (Fault::SourceSlow, 2),
     (Fault::SourceTooSlow, 1),
@@ -84,6 +86,7 @@ impl Fault {
             Self::SourceCutsShort => "The source cuts responses short",
             Self::SourceDamages => "The source sends a damaged frame",
             Self::SourceAway => "The source is away",
+            Self::SourceGone => "The source is gone",
             Self::SourceSilent => "The source is silent",
             Self::SourceSlow => "The source is slow",
             Self::SourceTooSlow => "The source is too slow",
@@ -112,10 +115,11 @@ impl Fault {
             Self::SourceBusy => "503 for 1 to 3 requests of each of 6 frames",
             Self::SourceCutsShort => "half of the body for 1 or 2 requests of each of 6 frames",
             Self::SourceDamages => "one bit of the first response with one frame flips",
-            Self::SourceAway => "connections close at once, for 1 to 4 s",
+            Self::SourceAway => "connections close at once, for 0.5 to 3 s",
+            Self::SourceGone => "connections close at once, until the end",
             Self::SourceSilent => "no byte of any connection passes, for 1 to 6 s",
             Self::SourceSlow => "3,000 bytes/s for each connection, for 1 to 6 s",
-            Self::SourceTooSlow => "200 bytes/s for each connection",
+            Self::SourceTooSlow => "40 bytes/s for each connection",
             Self::SourceChanges => "a frame has other pixels at its second request, after SIGKILL to its server",
             Self::ReaderStalls => "a reader requests an array and reads nothing; SIGKILL to a server",
             Self::ReaderLeaves => "8 readers close their connections in the middle of a response; SIGKILL to a server",

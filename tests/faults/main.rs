@@ -34,7 +34,7 @@ use tests::fault_rows::{self, ROWS};
 use tests::source::FrameServer;
 
 /// Trials of a sample: each fault once, except for the fault that takes a minute.
-const SAMPLE: usize = 22;
+const SAMPLE: usize = 23;
 
 fn variable<T: FromStr>(name: &str) -> Option<T> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
@@ -84,6 +84,7 @@ fn run(seed: u64, numbers: &[usize], reference: &Reference) -> (Outcomes, Vec<St
             match result {
                 Ok(outcome) => {
                     println!("{trial}: {} ({seconds:.1} s)", shown(&outcome));
+                    results.1.extend(outcome.late.iter().map(|late| format!("{trial}: {late}")));
                     results.0.entry(trial.fault).or_default().push(outcome);
                 }
                 Err(panic) => {
@@ -101,10 +102,11 @@ fn run(seed: u64, numbers: &[usize], reference: &Reference) -> (Outcomes, Vec<St
 }
 
 fn shown(outcome: &Outcome) -> String {
-    let Outcome { phase, what, noticed, replaced, recovered } = outcome;
+    let Outcome { phase, what, noticed, replaced, recovered, late } = outcome;
     let times = [("noticed", *noticed), ("replaced", *replaced), ("recovered", *recovered)];
     let times: String = times.into_iter().filter_map(|(name, seconds)| Some(format!(", {name} after {:.2} s", seconds?))).collect();
-    format!("in {phase}: {what}{times}")
+    let late = late.as_ref().map_or_else(String::new, |late| format!("; LATE: {late}"));
+    format!("in {phase}: {what}{times}{late}")
 }
 
 fn cores() -> usize {

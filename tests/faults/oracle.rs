@@ -23,6 +23,8 @@ pub(crate) struct Outcome {
     /// Seconds from the fault to the response of the last replacement.
     pub(crate) replaced: Option<f64>,
     pub(crate) recovered: Option<f64>,
+    /// A broken promise about these times, which does not change the results.
+    pub(crate) late: Option<String>,
 }
 
 /// Waits for the end of a command.

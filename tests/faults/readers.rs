@@ -61,7 +61,7 @@ pub(crate) fn run(trial: &Trial) -> Outcome {
     let output = end(running);
     check_messages(&output, &["stopped by a signal"]);
     place.must_leave_nothing_but(&["run.json", NAME, "slice.npy"]);
-    Outcome { phase: PHASES[6], what: "other readers get the same bytes".into(), noticed, replaced, recovered: Some(recovered) }
+    Outcome { phase: PHASES[6], what: "other readers get the same bytes".into(), noticed, replaced, recovered: Some(recovered), late: None }
 }
 
 /// Sends a request, and reads the beginning of the response.

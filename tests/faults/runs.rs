@@ -35,8 +35,9 @@ pub(crate) fn run(trial: &Trial, reference: &Reference) -> Outcome {
             scene.running.signal(Signal::SIGSTOP);
             scene.source.release();
             std::thread::sleep(random.milliseconds(range));
+            let resumed = scene.seconds();
             scene.running.signal(Signal::SIGCONT);
-            paused(scene, trial, reference, phase)
+            paused(scene, trial, reference, resumed, phase)
         }
         other => panic!("{other:?} is not a fault of the command"),
     }
@@ -97,25 +98,20 @@ fn ended(mut scene: Scene, reference: &Reference, phase: impl Fn(&Scene) -> &'st
 }
 
 /// The servers work on, no server is replaced, and the job has the same results.
-fn paused(mut scene: Scene, trial: &Trial, reference: &Reference, phase: impl Fn(&Scene) -> &'static str) -> Outcome {
-    let since = Instant::now();
-    let outcome = |phase, after: Duration| Outcome {
-        phase,
-        what: "same bytes, no server replaced".into(),
-        recovered: Some(after.as_secs_f64()),
-        ..Outcome::default()
-    };
+fn paused(mut scene: Scene, trial: &Trial, reference: &Reference, resumed: f64, phase: impl Fn(&Scene) -> &'static str) -> Outcome {
+    let what = "same bytes, no server replaced";
+    let outcome = |phase, recovered| Outcome { phase, what: what.into(), recovered, ..Outcome::default() };
     if trial.moment.serves() {
         let served = until_slice(&scene.place, &reference.results.slice);
         check_share(&scene, &[], &BTreeMap::new());
         let phase = phase(&scene);
         end_serving(scene, reference);
-        return outcome(phase, served);
+        return outcome(phase, Some(served.as_secs_f64()));
     }
     assert!(within(Duration::from_secs(120), || scene.running.ended().is_some()), "no end: {:#?}", scene.running.stderr_lines());
-    let done = since.elapsed();
+    let recovered = scene.timeline().next_after(resumed);
     check_share(&scene, &[], &BTreeMap::new());
     let phase = phase(&scene);
     check_success(&scene.place, &end(scene.running), &reference.results);
-    outcome(phase, done)
+    outcome(phase, recovered)
 }

@@ -49,7 +49,7 @@ impl Moment {
         match random.below(7) {
             0 => Self::Start(random.milliseconds(0..60)),
             1 => Self::load(random),
-            2 => Self::Exchange(random.milliseconds(0..300), random.milliseconds(0..150)),
+            2 => Self::Exchange(random.milliseconds(0..300), random.milliseconds(0..500)),
             3 => Self::Write(random.fraction()),
             4 => Self::Serve(random.milliseconds(0..500)),
             _ => Self::Any(random.fraction()),

@@ -15,6 +15,9 @@ use tests::until;
 /// Attempts for a frame.
 const ATTEMPTS: usize = 6;
 
+/// Bytes in a second of a connection that is slower than `source.minBytesPerSecond`.
+const TOO_SLOW: usize = 40;
+
 /// Runs a trial.
 pub(crate) fn run(trial: &Trial, reference: &Reference) -> Outcome {
     let mut random = trial.random.clone();
@@ -28,10 +31,11 @@ pub(crate) fn run(trial: &Trial, reference: &Reference) -> Outcome {
             faulty(trial, reference, source::Fault::CutShort(times), times)
         }
         Fault::SourceDamages => damaged(trial, reference, &mut random),
-        Fault::SourceAway => interrupted(trial, reference, Mode::Closed, 1000..4000),
+        Fault::SourceAway => interrupted(trial, reference, Mode::Closed, 500..3000),
         Fault::SourceSilent => interrupted(trial, reference, Mode::Silent, 1000..6000),
         Fault::SourceSlow => interrupted(trial, reference, Mode::Slow(3000), 1000..6000),
-        Fault::SourceTooSlow => too_slow(trial, reference),
+        Fault::SourceTooSlow => lasting(trial, reference, Mode::Slow(TOO_SLOW)),
+        Fault::SourceGone => lasting(trial, reference, Mode::Closed),
         Fault::SourceChanges => changes(trial, reference, &mut random),
         other => panic!("{other:?} is not a fault of the source"),
     }
@@ -41,7 +45,7 @@ fn outcome(what: &str, recovered: Option<f64>) -> Outcome {
     Outcome { phase: PHASES[1], what: what.into(), recovered, ..Outcome::default() }
 }
 
-/// The whole job with faults of some frames. The recovery is what the job takes longer than without faults.
+/// The whole job with faults of some frames.
 fn faulty(trial: &Trial, reference: &Reference, fault: source::Fault, times: usize) -> Outcome {
     let mut random = trial.random.clone();
     let frames: Vec<i64> = (0..6).map(|_| random.below(FRAMES) as i64).collect();
@@ -64,17 +68,16 @@ fn whole(trial: &Trial, reference: &Reference, source: FrameServer, again: &BTre
     let mut scene = Scene::start(source, None, Moment::Any(0.0), trial.disk);
     until("the run ends", || scene.running.ended().is_some());
     check_share(&scene, &[], again);
-    let done = scene.timeline().done();
+    let times = scene.source.request_times();
+    let between = |frame: &i64| times.get(frame).and_then(|times| Some(times.last()?.duration_since(*times.first()?).as_secs_f64()));
     check_success(&scene.place, &end(scene.running), &reference.results);
-    outcome("same bytes", done.map(|done| (done - reference.seconds).max(0.0)))
+    // From the first response with the fault to the request for the frame itself.
+    outcome("same bytes", again.keys().filter_map(between).max_by(f64::total_cmp))
 }
 
-/// The recovery is the time from the end of the fault to the end of the job.
+/// A fault of all connections for a time. The recovery is the time from its end to the next request, or to the end of the job.
 fn interrupted(trial: &Trial, reference: &Reference, mode: Mode, range: std::ops::Range<usize>) -> Outcome {
-    let source = FrameServer::png(MOVIE);
-    let link = Link::to(&source.url(""));
-    let mut scene = Scene::start(source, Some(&link.url("{index}")), trial.moment, trial.disk);
-    scene.wait(trial.moment, reference);
+    let (mut scene, link) = linked(trial, reference);
     link.set(mode);
     scene.source.release();
     std::thread::sleep(trial.random.clone().milliseconds(range));
@@ -82,17 +85,26 @@ fn interrupted(trial: &Trial, reference: &Reference, mode: Mode, range: std::ops
     let since = Instant::now();
     until("the run ends", || scene.running.ended().is_some());
     let done = since.elapsed();
+    let requests = scene.source.request_times().into_values().flatten();
+    let recovered = requests.filter_map(|time| time.checked_duration_since(since)).min().unwrap_or(done);
     check_share(&scene, &[], &(0..FRAMES as i64).map(|frame| (frame, ATTEMPTS - 1)).collect());
     check_success(&scene.place, &end(scene.running), &reference.results);
-    outcome("same bytes", Some(done.as_secs_f64()))
+    outcome("same bytes", Some(recovered.as_secs_f64()))
 }
 
-fn too_slow(trial: &Trial, reference: &Reference) -> Outcome {
+/// A job over a link, at the moment of its fault.
+fn linked(trial: &Trial, reference: &Reference) -> (Scene, Link) {
     let source = FrameServer::png(MOVIE);
     let link = Link::to(&source.url(""));
     let mut scene = Scene::start(source, Some(&link.url("{index}")), trial.moment, trial.disk);
     scene.wait(trial.moment, reference);
-    link.set(Mode::Slow(40));
+    (scene, link)
+}
+
+/// A fault of all connections that does not end.
+fn lasting(trial: &Trial, reference: &Reference, mode: Mode) -> Outcome {
+    let (scene, link) = linked(trial, reference);
+    link.set(mode);
     scene.source.release();
     let since = Instant::now();
     let output = end(scene.running);

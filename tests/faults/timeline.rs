@@ -79,6 +79,12 @@ impl Timeline {
         back.or(done).map(|at| at - time)
     }
 
+    /// Seconds from `time` to the next report of progress, at the latest to the end of the job.
+    pub(crate) fn next_after(&self, time: f64) -> Option<f64> {
+        let reports = self.lines.iter().filter(|line| !line["phase"].is_null());
+        reports.filter_map(seconds).find(|at| *at > time).or_else(|| self.done()).map(|at| at - time)
+    }
+
     /// When the job was done, in seconds since the start of the command.
     pub(crate) fn done(&self) -> Option<f64> {
         self.lines.iter().find_map(|line| line["summary"]["seconds"].as_f64())

@@ -47,6 +47,7 @@ impl Trial {
             | Fault::SourceCutsShort
             | Fault::SourceDamages
             | Fault::SourceAway
+            | Fault::SourceGone
             | Fault::SourceSilent
             | Fault::SourceSlow
             | Fault::SourceTooSlow
@@ -72,6 +73,7 @@ impl Trial {
             | Fault::SourceCutsShort
             | Fault::SourceDamages
             | Fault::SourceAway
+            | Fault::SourceGone
             | Fault::SourceSilent
             | Fault::SourceSlow
             | Fault::SourceTooSlow

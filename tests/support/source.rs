@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -46,7 +47,7 @@ pub struct FrameServer {
 struct Frames {
     handler: Handler,
     faults: Mutex<BTreeMap<i64, Fault>>,
-    requests: Mutex<BTreeMap<i64, usize>>,
+    requests: Mutex<BTreeMap<i64, Vec<Instant>>>,
     held: watch::Sender<usize>,
     gate: watch::Sender<bool>,
 }
@@ -146,6 +147,11 @@ impl FrameServer {
 
     /// The number of requests for each frame.
     pub fn requests(&self) -> BTreeMap<i64, usize> {
+        self.request_times().into_iter().map(|(frame, times)| (frame, times.len())).collect()
+    }
+
+    /// The times of the requests for each frame.
+    pub fn request_times(&self) -> BTreeMap<i64, Vec<Instant>> {
         self.frames.requests.lock().unwrap().clone()
     }
 }
@@ -156,9 +162,9 @@ async fn respond(State(frames): State<Arc<Frames>>, uri: Uri) -> Response {
     let index: i64 = name.split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(-1);
     let count = {
         let mut requests = frames.requests.lock().unwrap();
-        let count = requests.entry(index).or_default();
-        *count += 1;
-        *count
+        let times = requests.entry(index).or_default();
+        times.push(Instant::now());
+        times.len()
     };
     let fault = frames.faults.lock().unwrap().get(&index).cloned();
     let body = match &fault {
