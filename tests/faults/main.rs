@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs the trials, as many at once as there are processors, at most two: trials measure times.
+/// Runs the trials.
 fn run(seed: u64, numbers: &[usize], reference: &Reference) -> (Outcomes, Vec<String>) {
     let next = AtomicUsize::new(0);
     let results = Mutex::new((Outcomes::new(), Vec::new()));
@@ -96,8 +96,7 @@ fn run(seed: u64, numbers: &[usize], reference: &Reference) -> (Outcomes, Vec<St
             }
         }
     };
-    let at_once = variable("AT_ONCE").unwrap_or_else(|| cores().min(2));
-    std::thread::scope(|scope| (0..at_once).for_each(|_| drop(scope.spawn(worker))));
+    std::thread::scope(|scope| (0..at_once()).for_each(|_| drop(scope.spawn(worker))));
     results.into_inner().unwrap()
 }
 
@@ -109,6 +108,11 @@ fn shown(outcome: &Outcome) -> String {
     format!("in {phase}: {what}{times}{late}")
 }
 
+/// Trials at once. Trials measure times, so that more trials than processors would measure each other.
+fn at_once() -> usize {
+    variable("AT_ONCE").unwrap_or_else(|| cores().min(2))
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -118,10 +122,11 @@ fn about(seed: u64, trials: usize, failures: usize, since: Instant) -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').nth(2).unwrap_or("unknown");
     format!(
-        "{trials} trials with seed {seed}, of which {failures} failed: {FRAMES} frames of {} × {} pixels, {SERVERS} servers, two trials at once, \
-         {} cores with a mean load of {load}, {:.0} minutes.",
+        "{trials} trials with seed {seed}, of which {failures} failed: {FRAMES} frames of {} × {} pixels, {SERVERS} servers, {} trials \
+         at once, {} cores with a mean load of {load}, {:.0} minutes.",
         MOVIE.frame.height,
         MOVIE.frame.width,
+        at_once(),
         cores(),
         since.elapsed().as_secs_f64() / 60.0
     )
