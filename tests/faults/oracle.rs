@@ -12,6 +12,9 @@ use tests::zarr::must_be_equal;
 /// Longest duration of a trial after its fault.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Measured memory relative to the plan. The command of a debug build is larger than the plan counts.
+const MEMORY: f64 = 1.3;
+
 /// A result of a trial, for its row of the table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
@@ -36,7 +39,9 @@ pub(crate) fn end(mut running: Running) -> CommandOutput {
 /// Checks that a run is successful, with the results of the undisturbed run and without other files.
 pub(crate) fn check_success(place: &Place, output: &CommandOutput, expected: &Results) {
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    check_messages(output, &[]);
+    let timeline = check_messages(output, &[]);
+    let (planned, peak) = (timeline.planned_bytes().unwrap() as f64, timeline.peak_bytes().unwrap() as f64);
+    assert!(peak < MEMORY * planned, "the servers used {peak} bytes, the plan has {planned}");
     check_results(place, expected);
     place.must_leave_nothing_but(&RESULTS);
 }
@@ -57,11 +62,13 @@ pub(crate) fn check_failure(place: &Place, output: &CommandOutput, reason: &str)
 }
 
 /// Checks that standard error has only reports, and one sentence with this text if there is a text.
-pub(crate) fn check_messages(output: &CommandOutput, texts: &[&str]) {
+pub(crate) fn check_messages(output: &CommandOutput, texts: &[&str]) -> Timeline {
     let lines: Vec<String> = output.stderr.lines().map(str::to_owned).collect();
-    let sentences = Timeline::of(&lines).sentences;
+    let timeline = Timeline::of(&lines);
+    let sentences = &timeline.sentences;
     let expected = sentences.len() == texts.len() && sentences.iter().zip(texts).all(|(sentence, text)| sentence.contains(text));
     assert!(expected, "standard error has {sentences:#?}, expected {texts:?}");
+    timeline
 }
 
 /// Checks that only victims are lost, and that only their frames are requested again.

@@ -75,21 +75,19 @@ fn whole(trial: &Trial, reference: &Reference, source: FrameServer, again: &BTre
     outcome("same bytes", again.keys().filter_map(between).max_by(f64::total_cmp))
 }
 
-/// A fault of all connections for a time. The recovery is the time from its end to the next request, or to the end of the job.
+/// A fault of all connections for a time.
 fn interrupted(trial: &Trial, reference: &Reference, mode: Mode, range: std::ops::Range<usize>) -> Outcome {
     let (mut scene, link) = linked(trial, reference);
     link.set(mode);
     scene.source.release();
     std::thread::sleep(trial.random.clone().milliseconds(range));
+    let over = scene.seconds();
     link.set(Mode::Open);
-    let since = Instant::now();
     until("the run ends", || scene.running.ended().is_some());
-    let done = since.elapsed();
-    let requests = scene.source.request_times().into_values().flatten();
-    let recovered = requests.filter_map(|time| time.checked_duration_since(since)).min().unwrap_or(done);
+    let recovered = scene.timeline().next_after(over);
     check_share(&scene, &[], &(0..FRAMES as i64).map(|frame| (frame, ATTEMPTS - 1)).collect());
     check_success(&scene.place, &end(scene.running), &reference.results);
-    outcome("same bytes", Some(recovered.as_secs_f64()))
+    outcome("same bytes", recovered)
 }
 
 /// A job over a link, at the moment of its fault.

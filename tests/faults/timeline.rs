@@ -68,21 +68,34 @@ impl Timeline {
     /// Seconds from `time` until the phase of that time has its former progress again, at the latest until the job is done.
     pub(crate) fn recovered_after(&self, time: f64) -> Option<f64> {
         let after = self.replaced_after(time).unwrap_or(0.0) + time;
-        let phases = || {
-            self.lines.iter().filter_map(|line| Some((seconds(line)?, line["phase"]["name"].as_str()?, line["phase"]["done"].as_u64()?)))
-        };
         let done = self.done();
-        let Some((_, name, before)) = phases().rfind(|(at, ..)| *at <= time) else {
+        let Some((_, name, before)) = self.phases().rfind(|(at, ..)| *at <= time) else {
             return self.replaced_after(time).or(done.map(|done| done - time));
         };
-        let back = phases().find(|(at, of, done)| *at > after && *of == name && *done >= before).map(|(at, ..)| at);
+        let back = self.phases().find(|(at, of, done)| *at > after && *of == name && *done >= before).map(|(at, ..)| at);
         back.or(done).map(|at| at - time)
     }
 
-    /// Seconds from `time` to the next report of progress, at the latest to the end of the job.
+    /// Seconds from `time` to the next report of more progress than before, at the latest to the end of the job.
     pub(crate) fn next_after(&self, time: f64) -> Option<f64> {
-        let reports = self.lines.iter().filter(|line| !line["phase"].is_null());
-        reports.filter_map(seconds).find(|at| *at > time).or_else(|| self.done()).map(|at| at - time)
+        let before = |name: &str| self.phases().filter(|(at, of, _)| *at <= time && *of == name).map(|(.., done)| done).max().unwrap_or(0);
+        let next = self.phases().find(|(at, name, done)| *at > time && *done > before(name));
+        next.map(|(at, ..)| at).or_else(|| self.done()).map(|at| at - time)
+    }
+
+    /// Each report of a phase: its time, the phase, and the number of units that are done.
+    fn phases(&self) -> impl DoubleEndedIterator<Item = (f64, &str, u64)> {
+        self.lines.iter().filter_map(|line| Some((seconds(line)?, line["phase"]["name"].as_str()?, line["phase"]["done"].as_u64()?)))
+    }
+
+    /// The planned memory of all servers together, in bytes.
+    pub(crate) fn planned_bytes(&self) -> Option<u64> {
+        self.lines.iter().find_map(|line| Some(line["plan"]["peak_bytes"].as_u64()? * line["plan"]["servers"].as_u64()?))
+    }
+
+    /// The sum of the peaks of all servers, in bytes.
+    pub(crate) fn peak_bytes(&self) -> Option<u64> {
+        self.lines.iter().find_map(|line| line["summary"]["peak_rss_bytes"].as_u64())
     }
 
     /// When the job was done, in seconds since the start of the command.
