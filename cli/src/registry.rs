@@ -44,6 +44,11 @@ fn folder_of(runtime: Option<PathBuf>, temporary: PathBuf) -> PathBuf {
     temporary.join(format!("arrayjob-{}", nix::unistd::Uid::current()))
 }
 
+/// Removes the entries whose commands have ended.
+pub(crate) fn remove_leftovers() {
+    sweep(&folder());
+}
+
 /// Registers job `name` at `url`. Entries whose commands have ended are removed.
 ///
 /// # Errors

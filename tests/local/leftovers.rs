@@ -80,6 +80,19 @@ fn a_job_whose_command_was_killed_is_not_listed_any_more() {
 }
 
 #[test]
+fn a_run_that_serves_nothing_removes_the_entry_of_a_killed_run() {
+    let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
+    let job = job(&source.url("{index}"), 48).frame_of(MOVIE).fft("power");
+    let mut running = place.start_job("killed", &job, SERVERS, &["--serve"]);
+    running.until_served();
+    running.signal(Signal::SIGKILL);
+    drop(running);
+    until_no_process(&place);
+    place.results("next", &job, SERVERS);
+    assert!(names(&place, "served/arrayjob").is_empty(), "the entry of the killed run is left");
+}
+
+#[test]
 fn a_served_job_stays_listed_while_other_commands_look_for_jobs() {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
     let job = job(&source.url("{index}"), 48).frame_of(MOVIE).fft("power");

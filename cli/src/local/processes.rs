@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::leftovers::Scratch;
+use crate::registry;
 use api::geometry::human_bytes;
 use api::job::Storage;
 use api::phase::Seen;
@@ -35,6 +36,7 @@ impl Processes {
         let program = std::env::current_exe().map_err(failed)?;
         let parent = std::path::absolute(std::env::temp_dir()).map_err(failed)?;
         Scratch::sweep(&parent);
+        registry::remove_leftovers();
         let scratch = (plan.storage == Storage::Disk).then(|| Scratch::new(&parent)).transpose().map_err(failed)?;
         if let Some(folder) = &scratch {
             check_disk(plan, folder.path())?;
