@@ -6,14 +6,25 @@ use api::phase::{BootId, Observed, Progress, Seen, Writing};
 use api::plan::ServerId;
 use api::wire::{self, Assignment, Probed, Problem, route};
 use serde::de::DeserializeOwned;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 
-/// Timeout of commands and of long waits for progress.
+/// Timeout of an assignment, for which a server reserves memory and scratch files.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Timeout of other commands.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Timeout of a command to a server whose last request timed out. The next turn finds out whether the server is lost.
+const LATE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A healthy server responds within milliseconds. A server that does not respond to two requests, with these timeouts, is replaced.
 const PROGRESS_TIMEOUTS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(3)];
+
+/// Time between two requests for progress during an assignment.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reason why a request to a server failed.
 #[derive(Debug, Error)]
@@ -49,6 +60,8 @@ pub struct ServerClient {
     http: reqwest::Client,
     scheme: &'static str,
     key: String,
+    /// The addresses whose last request timed out.
+    late: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Error {
@@ -79,7 +92,7 @@ impl ServerClient {
     /// If the HTTP library fails to initialize.
     pub fn new(key: String) -> Result<Self, Error> {
         let http = client().build().map_err(Error::Client)?;
-        Ok(Self { http, scheme: "http", key })
+        Ok(Self { http, scheme: "http", key, late: Arc::default() })
     }
 
     /// A client with mutual TLS.
@@ -88,7 +101,7 @@ impl ServerClient {
     /// If the HTTP library fails to initialize.
     pub fn with_tls(tls: rustls::ClientConfig) -> Result<Self, Error> {
         let http = client().tls_backend_preconfigured(tls).build().map_err(Error::Client)?;
-        Ok(Self { http, scheme: "https", key: String::new() })
+        Ok(Self { http, scheme: "https", key: String::new(), late: Arc::default() })
     }
 
     /// The progress of a server when its milestone exceeds `milestone`, or after `wait`.
@@ -97,7 +110,8 @@ impl ServerClient {
     /// If the server does not respond.
     async fn progress_after(&self, address: &str, milestone: u64, wait: Duration) -> Result<Progress, Error> {
         let query = format!("?milestone={milestone}&wait_ms={}", wait.as_millis());
-        self.send_for_json(address, self.http.get(self.url(address, &format!("{}{query}", route::PROGRESS)))).await
+        let request = self.http.get(self.url(address, &format!("{}{query}", route::PROGRESS)));
+        self.send_for_json(address, request.timeout(wait + COMMAND_TIMEOUT)).await
     }
 
     /// The progress of a server now. If the first request times out, a second one follows: the timeout also passes while this process is
@@ -108,6 +122,10 @@ impl ServerClient {
     pub async fn progress_now(&self, address: &str) -> Result<Progress, Error> {
         let request = |timeout| self.send_for_json(address, self.http.get(self.url(address, route::PROGRESS)).timeout(timeout));
         let [first, second] = PROGRESS_TIMEOUTS;
+        if self.is_late(address) {
+            // The request that timed out was the first one.
+            return request(second).await;
+        }
         match request(first).await {
             Err(error) if error.is_timeout() => request(second).await,
             responded => responded,
@@ -121,11 +139,45 @@ impl ServerClient {
     pub async fn assign(&self, address: &str, id: ServerId, assignment: &Assignment) -> Result<Progress, Error> {
         let request = self.http.put(self.url(address, &format!("{}?server={}", route::ASSIGNMENT, id.0)));
         let body = serde_json::to_vec(assignment).unwrap_or_default();
-        self.send_for_json(
-            address,
-            request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body),
-        )
-        .await
+        let request = request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body);
+        let timeout = if self.is_late(address) { LATE_TIMEOUT } else { TIMEOUT };
+        tokio::select! {
+            response = self.send_for_json(address, request.timeout(timeout)) => response,
+            // The timeout of an assignment is too long for a server that hangs.
+            error = self.until_late(address) => Err(error),
+        }
+    }
+
+    /// Waits until a request for progress times out; returns its error.
+    async fn until_late(&self, address: &str) -> Error {
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let request = self.http.get(self.url(address, route::PROGRESS)).timeout(COMMAND_TIMEOUT);
+            match self.send_for_json::<Progress>(address, request).await {
+                Err(error) if error.is_timeout() => return error,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether the last request to the server timed out.
+    fn is_late(&self, address: &str) -> bool {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).contains(address)
+    }
+
+    fn set_late(&self, address: &str, late: bool) {
+        let mut all = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        if late {
+            all.insert(address.to_owned());
+        } else {
+            all.remove(address);
+        }
+    }
+
+    /// A short command: it ends soon also if the server hangs.
+    async fn command(&self, address: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
+        let timeout = if self.is_late(address) { LATE_TIMEOUT } else { COMMAND_TIMEOUT };
+        self.send(address, request.timeout(timeout)).await
     }
 
     /// Starts one stage of an output on a server.
@@ -135,7 +187,7 @@ impl ServerClient {
     pub async fn write(&self, address: &str, progress: &Progress, Writing { output, stage }: Writing) -> Result<Progress, Error> {
         let (uid, generation) = progress.assignment.clone().unwrap_or_default();
         let request = self.http.post(self.url(address, &format!("{}?output={output}&stage={}", route::WRITE, stage.name())));
-        self.send_for_json(address, about(request, &uid, generation, &progress.boot)).await
+        from_json(address, &self.command(address, about(request, &uid, generation, &progress.boot)).await?)
     }
 
     /// The digests of frames that a server knows.
@@ -149,7 +201,7 @@ impl ServerClient {
             DigestsOf::LoadedAfter(after) => format!("after={after}"),
         };
         let request = self.http.get(self.url(address, &format!("{}?{query}", route::DIGESTS)));
-        let body = self.send(address, about(request, &uid, generation, &progress.boot)).await?;
+        let body = self.command(address, about(request, &uid, generation, &progress.boot)).await?;
         let wrong_form =
             || Error::Refused { address: address.to_owned(), status: 200, problem: "not a list of digests".into(), reason: None };
         digest::decode(&body).ok_or_else(wrong_form)
@@ -161,7 +213,7 @@ impl ServerClient {
     /// If the server does not respond or refuses.
     pub async fn expect(&self, address: &str, boot: &BootId, job: &Job, digests: &[FrameDigest]) -> Result<(), Error> {
         let request = self.http.put(self.url(address, route::DIGESTS)).body(digest::encode(digests));
-        self.send(address, about(request, &job.uid, job.generation, boot)).await.map(drop)
+        self.command(address, about(request, &job.uid, job.generation, boot)).await.map(drop)
     }
 
     /// Waits until the progress of any server changes, a server is lost, or `timeout` has passed.
@@ -197,23 +249,20 @@ impl ServerClient {
     }
 
     async fn send_for_json<T: DeserializeOwned>(&self, address: &str, request: reqwest::RequestBuilder) -> Result<T, Error> {
-        let body = self.send(address, request).await?;
-        let wrong_form = |error: serde_json::Error| Error::Refused {
-            address: address.to_owned(),
-            status: 200,
-            problem: error.to_string(),
-            reason: None,
-        };
-        serde_json::from_slice(&body).map_err(wrong_form)
+        from_json(address, &self.send(address, request).await?)
     }
 
     /// The body of a successful response.
     async fn send(&self, address: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
-        let no_response = |source| Error::NoResponse { address: address.to_owned(), source };
+        let no_response = |source: reqwest::Error| {
+            self.set_late(address, source.is_timeout());
+            Error::NoResponse { address: address.to_owned(), source }
+        };
         let request = if self.key.is_empty() { request } else { request.bearer_auth(&self.key) };
         let response = request.send().await.map_err(no_response)?;
         let status = response.status();
         let body = response.bytes().await.map_err(no_response)?;
+        self.set_late(address, false);
         let refused = |problem, reason| Error::Refused { address: address.to_owned(), status: status.as_u16(), problem, reason };
         if !status.is_success() {
             return Err(match serde_json::from_slice::<Problem>(&body) {
@@ -223,6 +272,12 @@ impl ServerClient {
         }
         Ok(body.to_vec())
     }
+}
+
+fn from_json<T: DeserializeOwned>(address: &str, body: &[u8]) -> Result<T, Error> {
+    let wrong_form =
+        |error: serde_json::Error| Error::Refused { address: address.to_owned(), status: 200, problem: error.to_string(), reason: None };
+    serde_json::from_slice(body).map_err(wrong_form)
 }
 
 /// A request about a job, which only this start of a server may accept.

@@ -48,3 +48,44 @@ async fn a_server_that_responds_to_neither_request_is_found_within_10_seconds() 
     assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
     assert_eq!(requests.load(Ordering::Relaxed), 2);
 }
+
+/// How long a command to a silent server and the next look at this server take together.
+async fn time_to_notice<T>(command: impl AsyncFn(ServerClient, String) -> Result<T, Error>) -> Duration {
+    let (address, _) = server(usize::MAX).await;
+    transport::crypto::install_crypto();
+    let client = ServerClient::new("key".into()).unwrap();
+    let started = Instant::now();
+    let error = command(client.clone(), address.clone()).await.err().unwrap();
+    assert!(error.is_timeout(), "{error}");
+    assert!(client.progress_now(&address).await.unwrap_err().is_timeout());
+    started.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_at_a_command_is_found_within_10_seconds() {
+    let progress = Progress::idle(BootId("b".into()));
+    let digests_and_write = time_to_notice(async |client, address| {
+        client.digests(&address, &progress, DigestsOf::AllFrames).await.unwrap_err();
+        client.write(&address, &progress, Writing { output: 0, stage: api::phase::Stage::Part }).await
+    });
+    assert!(digests_and_write.await < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_during_a_wait_is_found_within_10_seconds() {
+    let wait = time_to_notice(async |client, address| client.progress_after(&address, 0, Duration::from_secs(1)).await);
+    assert!(wait.await < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_responds_again_after_a_timeout_is_not_late() {
+    let (address, requests) = server(1).await;
+    transport::crypto::install_crypto();
+    let client = ServerClient::new("key".into()).unwrap();
+    let progress = Progress::idle(BootId("b".into()));
+    client.digests(&address, &progress, DigestsOf::AllFrames).await.unwrap_err();
+    assert!(client.is_late(&address));
+    client.progress_now(&address).await.unwrap();
+    assert!(!client.is_late(&address));
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
+}
