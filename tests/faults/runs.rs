@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tests::source::FrameServer;
 use tests::within;
+use tests::zarr::read_array;
 
 /// Longest time until no process of a command is left.
 const NOTHING_LEFT: Duration = Duration::from_secs(30);
@@ -80,10 +81,11 @@ fn ended(mut scene: Scene, reference: &Reference, phase: impl Fn(&Scene) -> &'st
             } else if phase == PHASES[5] {
                 place.must_leave_nothing_but(&RESULTS);
             } else {
-                // A complete output of one file stays. Its name exists only after its last byte.
-                let complete = std::fs::read(place.path("slice.npy"));
-                assert!(complete.is_err() || complete.is_ok_and(|bytes| bytes == reference.results.slice), "slice.npy is incomplete");
-                place.must_leave_nothing_but(&["run.json", "slice.npy"]);
+                // A complete output stays. Its name exists only after its last byte.
+                let [power, slice] = [place.path("power.zarr"), place.path("slice.npy")];
+                assert!(!power.exists() || read_array(&power) == reference.results.power, "power.zarr is incomplete");
+                assert!(!slice.exists() || std::fs::read(slice).unwrap() == reference.results.slice, "slice.npy is incomplete");
+                place.must_leave_nothing_but(&["run.json", "power.zarr", "slice.npy", "zarr.json"]);
             }
             "exit 130, nothing left"
         }
