@@ -1,8 +1,8 @@
 //! Trials in which servers are lost, hang or pause.
 
 use crate::fault::Fault;
-use crate::oracle::{Outcome, check_failure, check_share, check_success, end, end_serving, until_slice};
-use crate::scene::{MOVIE, Reference, SERVERS, Scene};
+use crate::oracle::{Outcome, check_messages, check_share, check_success, end, end_serving, until_slice};
+use crate::scene::{MOVIE, RESULTS, Reference, SERVERS, Scene};
 use crate::timeline::PHASES;
 use crate::trial::Trial;
 use nix::sys::signal::Signal;
@@ -57,7 +57,9 @@ pub(crate) fn run(trial: &Trial, reference: &Reference) -> Outcome {
     } else {
         let output = end(scene.running);
         if outcome.phase == PHASES[5] && output.code == Some(1) {
-            check_failure(&scene.place, &output, "check that the job is still served");
+            check_messages(&output, &["check that the job is still served"]);
+            // The outputs of the job are complete.
+            scene.place.must_leave_nothing_but(&RESULTS);
             outcome.what = "exit 1, run again".into();
         } else {
             check_success(&scene.place, &output, &reference.results);
