@@ -1,8 +1,12 @@
 //! CPU work on a thread pool of its own, separate from the HTTP threads, and pools of reusable scratch memory.
 
 mod drive;
+#[cfg(feature = "simulation")]
+mod inline;
 
 use drive::Task;
+#[cfg(feature = "simulation")]
+use inline::Inline;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -12,6 +16,8 @@ use tokio::sync::oneshot;
 #[derive(Clone, Debug)]
 pub struct Compute {
     pool: Arc<ThreadPool>,
+    #[cfg(feature = "simulation")]
+    inline: Option<Inline>,
 }
 
 impl Compute {
@@ -21,7 +27,11 @@ impl Compute {
     /// When the system refuses to create threads.
     pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("compute-{i}")).build()?;
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self {
+            pool: Arc::new(pool),
+            #[cfg(feature = "simulation")]
+            inline: None,
+        })
     }
 
     /// Number of threads.
@@ -31,6 +41,10 @@ impl Compute {
 
     /// Runs `work` on a thread of the pool. `None` if it panicked, which is a bug of ours; the panic is printed.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        #[cfg(feature = "simulation")]
+        if let Some(inline) = &self.inline {
+            return inline.run(work).await;
+        }
         let (sender, receiver) = oneshot::channel();
         self.pool.spawn(move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use transport::http::Http;
 use transport::traffic::Traffic;
 use url::Url;
 
@@ -121,7 +122,7 @@ pub struct Source {
 #[derive(Debug)]
 struct Inner {
     options: Options,
-    client: reqwest::Client,
+    client: Http,
     permits: Semaphore,
     last_error: LastError,
 }

@@ -175,6 +175,12 @@ impl Worker {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|current| Arc::clone(&current.share))
     }
 
+    /// Ends all work, as the end of the process does.
+    #[cfg(feature = "simulation")]
+    pub fn stop(&self) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Runs `reading` while `share` is the current share. `None` if another share replaces it, because the read would keep the old memory.
     pub(crate) async fn unless_replaced<T>(&self, share: &Arc<Share>, reading: impl Future<Output = T>) -> Option<T> {
         let mut milestones = self.milestone.subscribe();

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
+use transport::http::{Http, Timeouts};
 
 /// Timeout of an assignment, for which a server reserves memory and scratch files.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -57,7 +58,7 @@ pub enum DigestsOf {
 /// A client for the servers of one job.
 #[derive(Clone, Debug)]
 pub struct ServerClient {
-    http: reqwest::Client,
+    http: Http,
     scheme: &'static str,
     key: String,
     /// The addresses whose last request timed out.
@@ -91,7 +92,7 @@ impl ServerClient {
     /// # Errors
     /// If the HTTP library fails to initialize.
     pub fn new(key: String) -> Result<Self, Error> {
-        let http = client().build().map_err(Error::Client)?;
+        let http = Http::new(client(), TIMEOUTS).map_err(Error::Client)?;
         Ok(Self { http, scheme: "http", key, late: Arc::default() })
     }
 
@@ -100,7 +101,7 @@ impl ServerClient {
     /// # Errors
     /// If the HTTP library fails to initialize.
     pub fn with_tls(tls: rustls::ClientConfig) -> Result<Self, Error> {
-        let http = client().tls_backend_preconfigured(tls).build().map_err(Error::Client)?;
+        let http = Http::new(client().tls_backend_preconfigured(tls), TIMEOUTS).map_err(Error::Client)?;
         Ok(Self { http, scheme: "https", key: String::new(), late: Arc::default() })
     }
 
@@ -259,7 +260,7 @@ impl ServerClient {
             Error::NoResponse { address: address.to_owned(), source }
         };
         let request = if self.key.is_empty() { request } else { request.bearer_auth(&self.key) };
-        let response = request.send().await.map_err(no_response)?;
+        let response = self.http.send(request).await.map_err(no_response)?;
         let status = response.status();
         let body = response.bytes().await.map_err(no_response)?;
         self.set_late(address, false);
@@ -289,8 +290,10 @@ fn is_invalid_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
 }
 
+const TIMEOUTS: Timeouts = Timeouts { connect: None, silence: None, total: Some(TIMEOUT) };
+
 fn client() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).timeout(TIMEOUT)
+    reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true)
 }
 
 #[cfg(test)]

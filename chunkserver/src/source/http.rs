@@ -15,6 +15,7 @@ use reqwest::{Client, ClientBuilder};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 use thiserror::Error;
+use transport::http::{Http, Timeouts};
 use url::Url;
 
 /// Why a redirect is not followed.
@@ -42,7 +43,7 @@ fn not_followed(previous: &[Url], next: &Url, secrets: bool) -> Option<NotFollow
     }
 }
 
-pub(super) fn client(options: &Options) -> Result<Client, Error> {
+pub(super) fn client(options: &Options) -> Result<Http, Error> {
     transport::crypto::install_crypto();
     let headers = headers(options)?;
     let build = || builder(options, headers.clone());
@@ -51,7 +52,8 @@ pub(super) fn client(options: &Options) -> Result<Client, Error> {
         let tls = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
         build().tls_backend_preconfigured(tls).build()
     };
-    build().build().or_else(|_| without_certificates()).map_err(|source| Error::Client { source })
+    let client = build().build().or_else(|_| without_certificates()).map_err(|source| Error::Client { source })?;
+    Ok(Http::of(client, Timeouts { connect: Some(options.connect_timeout), ..Timeouts::default() }))
 }
 
 fn builder(options: &Options, headers: HeaderMap) -> ClientBuilder {

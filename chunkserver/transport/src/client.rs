@@ -1,5 +1,6 @@
 //! The HTTP client between the servers of one job.
 
+use crate::http::{Http, Timeouts};
 use crate::tls;
 use crate::traffic::Traffic;
 use api::wire::{self, Peer};
@@ -24,7 +25,7 @@ pub struct JobRef<'a> {
 /// Sends requests to peers: a connection pool, and the proof that this server belongs to the job.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Http,
     proof: Proof,
     /// Counts the bytes that this server receives and sends.
     pub traffic: Arc<Traffic>,
@@ -84,8 +85,10 @@ pub enum PullError {
     },
 }
 
+const TIMEOUTS: Timeouts = Timeouts { connect: Some(Duration::from_secs(5)), silence: Some(SILENCE), total: None };
+
 fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).connect_timeout(Duration::from_secs(5)).read_timeout(SILENCE)
+    reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true)
 }
 
 impl Client {
@@ -94,7 +97,7 @@ impl Client {
     /// # Errors
     /// When the HTTP library refuses the configuration.
     pub fn new(key: String) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: builder().build()?, proof: Proof::Key(key), traffic: Arc::default() })
+        Ok(Self { http: Http::new(builder(), TIMEOUTS)?, proof: Proof::Key(key), traffic: Arc::default() })
     }
 
     /// A client with mutual TLS: the client sends its certificate, and accepts only servers with a certificate of the same authority.
@@ -102,7 +105,7 @@ impl Client {
     /// # Errors
     /// When the identity is not valid, or the HTTP library refuses the configuration.
     pub fn secured(identity: &tls::Identity) -> Result<Self, ClientError> {
-        let http = builder().https_only(true).tls_backend_preconfigured(tls::client_config(identity)?).build()?;
+        let http = Http::new(builder().https_only(true).tls_backend_preconfigured(tls::client_config(identity)?), TIMEOUTS)?;
         Ok(Self { http, proof: Proof::Certificate, traffic: Arc::default() })
     }
 
@@ -115,12 +118,11 @@ impl Client {
             Proof::Key(key) => self.http.get(format!("http://{}{path_and_query}", peer.address)).bearer_auth(key),
             Proof::Certificate => self.http.get(format!("https://{}{path_and_query}", peer.address)),
         };
-        let response = request
+        let request = request
             .header(wire::UID_HEADER, job.uid)
             .header(wire::GENERATION_HEADER, job.generation)
-            .header(wire::BOOT_HEADER, &peer.boot.0)
-            .send()
-            .await?;
+            .header(wire::BOOT_HEADER, &peer.boot.0);
+        let response = self.http.send(request).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::GONE => {

@@ -6,9 +6,10 @@ use crate::source::body::{Limits, Reader, is_html};
 use crate::source::error::{Failure, Reason};
 use crate::source::{BodyRange, Got, backoff, encoding};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
+use transport::http::Http;
 use url::Url;
 
 /// Error bodies up to this size, in bytes, are read to the end, so that the connection can be reused.
@@ -18,7 +19,7 @@ const SHOWN: usize = 60;
 
 /// Fetches a body or a range of it.
 pub(in crate::source) async fn get(
-    client: &Client,
+    client: &Http,
     url: Url,
     range: Option<BodyRange>,
     limits: &Limits,
@@ -32,7 +33,7 @@ pub(in crate::source) async fn get(
 }
 
 struct Request<'a> {
-    client: &'a Client,
+    client: &'a Http,
     url: Url,
     limits: &'a Limits,
 }
@@ -46,7 +47,7 @@ impl Request<'_> {
         if let Some(range) = range {
             request = request.header(RANGE, range_header(range));
         }
-        let response = timeout(silence, request.send()).await.map_err(|_| Reason::Silent { timeout: silence })?;
+        let response = timeout(silence, self.client.send(request)).await.map_err(|_| Reason::Silent { timeout: silence })?;
         response.map_err(|error| request_failed(error, address, silence))
     }
 

@@ -1,0 +1,1 @@
+//! The simulation is the test target `simulation` of this package.
