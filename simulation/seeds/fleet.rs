@@ -30,6 +30,8 @@ pub(crate) struct Loss {
     pub(crate) is_reported: bool,
     pub(crate) replaced: Option<Duration>,
     pub(crate) up: Option<Duration>,
+    /// The server responds again without a replacement.
+    pub(crate) recovered: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(crate) struct SimFleet {
     seed: u64,
     slots: Mutex<Vec<Slot>>,
     losses: Mutex<Vec<Loss>>,
+    /// How often each server has listened.
+    listened: Mutex<Vec<u32>>,
     restarts: AtomicU32,
     starts: AtomicU64,
     changes: watch::Sender<u64>,
@@ -66,6 +70,7 @@ impl SimFleet {
             seed,
             slots: Mutex::default(),
             losses: Mutex::default(),
+            listened: Mutex::default(),
             restarts: AtomicU32::new(0),
             starts: AtomicU64::new(0),
             changes: watch::Sender::new(0),
@@ -134,7 +139,23 @@ impl SimFleet {
     /// Records a loss.
     pub(crate) fn lose(&self, server: usize, is_reported: bool) {
         let at = self.network.trace.now();
-        self.losses().push(Loss { server, at, is_reported, replaced: None, up: None });
+        self.losses().push(Loss { server, at, is_reported, replaced: None, up: None, recovered: None });
+    }
+
+    /// A server is silent for some time, and its platform reports nothing.
+    pub(crate) fn silence(&self, server: usize, lasts: Duration) {
+        if matches!(self.slots().get(server), Some(Slot { state: ServerState::Up(_), .. })) {
+            self.lose(server, false);
+            let until = self.network.trace.now() + lasts;
+            if let Some(loss) = self.losses().last_mut() {
+                loss.recovered = Some(until);
+            }
+        }
+    }
+
+    /// How often each server was started.
+    pub(crate) fn starts_of_servers(&self) -> Vec<u32> {
+        self.listened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Starts a process after a delay, unless another start of the same server follows.
@@ -148,6 +169,11 @@ impl SimFleet {
             server::start(&fleet.network, &fleet.ended, &name, &format!("{name}-boot-{start}"), fleet.seed);
             fleet.network.trace.event(&format!("server {server} listens at {name}"));
             slot.state = ServerState::Up(name);
+            let mut listened = fleet.listened.lock().unwrap_or_else(PoisonError::into_inner);
+            let servers = listened.len().max(server + 1);
+            listened.resize(servers, 0);
+            listened[server] += 1;
+            drop(listened);
             let now = fleet.network.trace.now();
             fleet.losses().iter_mut().filter(|loss| loss.server == server && loss.up.is_none()).for_each(|loss| loss.up = Some(now));
             drop(slots);

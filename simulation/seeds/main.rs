@@ -1,40 +1,73 @@
-//! A simulation of the loop and the servers over a network and a clock in memory.
+//! A simulation of the loop and the servers over a network and a clock in memory. Each seed is a job, a network and some faults; the same
+//! seed gives the same events again.
+//!
+//! `SEEDS=20000` runs other than 1,000 seeds, `FIRST=5000` starts at another seed, and `SEED=17` runs one seed and prints its events.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a failed check fails the test")]
 
 mod dice;
+mod entropy;
+mod faults;
 mod fleet;
 mod jobs;
 mod network;
+mod oracles;
+mod processes;
+mod readers;
+mod reference;
 mod run;
+mod scenario;
 mod server;
 mod source;
 mod trace;
 
-use fleet::Platform;
-use run::World;
-use transport::http::simulation::at;
+use std::process::ExitCode;
+use std::time::Instant;
 
-fn main() {
+/// Seeds of a run.
+const SEEDS: u64 = 1000;
+/// Every seed with this distance runs twice, to compare the events.
+const REPEATED: u64 = 20;
+
+fn main() -> ExitCode {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     transport::crypto::install_crypto();
-    let seed = 1;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).max_blocking_threads(1).build();
-    let runtime = runtime.expect("a runtime");
-    let world = runtime.block_on(async {
-        let job = jobs::job(seed);
-        let plan = jobs::plan(seed, &job);
-        World::new(seed, job, plan, Platform::Processes, true)
-    });
-    at(&world.network.endpoint("loader"), || {
-        runtime.block_on(async {
-            let ended = world.complete().await;
-            println!("{ended:?}");
-            println!(
-                "{:?}",
-                world.read_all().await.map(|arrays| arrays.iter().map(|(name, bytes)| (name.clone(), bytes.len())).collect::<Vec<_>>())
-            );
-            world.end().await;
-            println!("{:?} {:x}", world.fleet.ended.alive(), world.trace.digest());
-        });
-    });
+    if let Some(seed) = number("SEED") {
+        let ran = processes::run_here(seed, true);
+        println!("seed {seed}: {ran:?}");
+        return if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let (first, count) = (number("FIRST").unwrap_or(0), number("SEEDS").unwrap_or(SEEDS));
+    let began = Instant::now();
+    let seeds = (first..first + count).chain((first..first + count).step_by(REPEATED as usize));
+    let results = processes::run_all(seeds);
+    report(&results, count, began.elapsed().as_secs())
+}
+
+/// Prints the results, and a line that scripts count.
+fn report(results: &[(u64, Option<scenario::Summary>)], count: u64, seconds: u64) -> ExitCode {
+    let failed: Vec<u64> = results.iter().filter(|(_, summary)| summary.is_none()).map(|(seed, _)| *seed).collect();
+    let passed: Vec<(u64, scenario::Summary)> =
+        results.iter().filter_map(|(seed, summary)| summary.map(|summary| (*seed, summary))).collect();
+    let total = |of: fn(&scenario::Summary) -> u64| passed.iter().map(|(_, summary)| of(summary)).sum::<u64>();
+    let faults = faults::KINDS.iter().enumerate();
+    let faults: Vec<String> =
+        faults.map(|(kind, name)| format!("{} {name}", passed.iter().map(|(_, summary)| summary.faults[kind]).sum::<u64>())).collect();
+    println!("\nsimulation: {count} seeds in {seconds} s, {} hours of simulated time", total(|summary| summary.millis) / 3_600_000);
+    println!("faults: {}", faults.join(", "));
+    println!(
+        "{} jobs failed with a stated reason; {} complete reads meanwhile",
+        total(|summary| summary.failed),
+        total(|summary| summary.reads)
+    );
+    let twice =
+        passed.iter().enumerate().filter_map(|(at, one)| passed[at + 1..].iter().find(|other| other.0 == one.0).map(|other| (one, other)));
+    let (same, other): (Vec<_>, Vec<_>) = twice.partition(|(one, other)| one == other);
+    println!("{} seeds ran twice, {} with the same events", same.len() + other.len(), same.len());
+    for seed in &failed {
+        println!("seed {seed} failed; replay it with: make simulate SEED={seed}");
+    }
+    let (word, one) = if failed.is_empty() { ("ok", "1 passed; 0 failed") } else { ("FAILED", "0 passed; 1 failed") };
+    println!("test result: {word}. {one}; {} of {} seeds failed", failed.len(), count);
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

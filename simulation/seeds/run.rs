@@ -15,6 +15,7 @@ use operator::servers::Servers;
 use operator::turn::{Turn, TurnMode, turn};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use transport::http::simulation::at;
 use transport::http::{Http, Timeouts};
 
@@ -32,6 +33,8 @@ pub(crate) struct World {
     pub(crate) network: Arc<SimNetwork>,
     pub(crate) fleet: Arc<SimFleet>,
     pub(crate) frames: Arc<Frames>,
+    /// Until when the loop is away, in simulated time.
+    pub(crate) loop_lost: watch::Sender<Option<Duration>>,
 }
 
 impl World {
@@ -41,7 +44,7 @@ impl World {
         let frames = Arc::new(Frames::new(&job, seed));
         network.listen(source::HOST, frames.router(), || ());
         let fleet = SimFleet::new(seed, platform, &network);
-        Self { seed, job, plan, trace, network, fleet, frames }
+        Self { seed, job, plan, trace, network, fleet, frames, loop_lost: watch::Sender::new(None) }
     }
 
     /// The part of the loop that is lost with its process.
@@ -66,6 +69,32 @@ impl World {
                 self.wait(&turn, &servers, Duration::from_millis(150)).await;
             }
             before = Some(turn.step);
+        }
+    }
+
+    /// As [`Self::complete`]; the loop is lost and started again at the times of the faults.
+    pub(crate) async fn complete_again(&self) -> Result<(), Failure> {
+        self.again(|| self.complete()).await
+    }
+
+    /// As [`Self::keep`]; the loop is lost and started again at the times of the faults.
+    pub(crate) async fn keep_again(&self) -> Failure {
+        self.again(|| self.keep()).await
+    }
+
+    async fn again<F: Future>(&self, turns: impl Fn() -> F) -> F::Output {
+        let mut lost = self.loop_lost.subscribe();
+        loop {
+            while let Some(until) = (*lost.borrow_and_update()).filter(|until| *until > self.trace.now()) {
+                tokio::time::sleep(until - self.trace.now()).await;
+            }
+            self.trace.event("the loop starts");
+            tokio::select! {
+                biased;
+                ended = turns() => return ended,
+                // The sender lives as long as `self`.
+                _ = lost.changed() => self.trace.event("the loop is lost"),
+            }
         }
     }
 
