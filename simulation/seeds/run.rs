@@ -85,8 +85,13 @@ impl World {
     async fn again<F: Future>(&self, turns: impl Fn() -> F) -> F::Output {
         let mut lost = self.loop_lost.subscribe();
         loop {
-            while let Some(until) = (*lost.borrow_and_update()).filter(|until| *until > self.trace.now()) {
-                tokio::time::sleep(until - self.trace.now()).await;
+            loop {
+                // Copied, so that a fault during the pause may change it.
+                let until = *lost.borrow_and_update();
+                match until.and_then(|until| until.checked_sub(self.trace.now())) {
+                    Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
+                    Some(_) | None => break,
+                }
             }
             self.trace.event("the loop starts");
             tokio::select! {

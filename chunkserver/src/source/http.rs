@@ -80,6 +80,8 @@ fn builder(options: &Options, headers: HeaderMap) -> ClientBuilder {
         .tcp_nodelay(true)
         .connect_timeout(options.connect_timeout)
         .pool_max_idle_per_host(options.connections);
+    #[cfg(feature = "simulation")]
+    let builder = transport::http::simulation::without_certificates(builder);
     egress::restrict(builder, options.egress.as_ref())
 }
 

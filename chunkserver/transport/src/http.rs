@@ -40,6 +40,8 @@ impl Http {
         if let Some(total) = timeouts.total {
             builder = builder.timeout(total);
         }
+        #[cfg(feature = "simulation")]
+        let builder = simulation::without_certificates(builder);
         Ok(Self::of(builder.build()?, timeouts))
     }
 
