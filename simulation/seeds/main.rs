@@ -12,6 +12,7 @@ mod fleet;
 mod jobs;
 mod network;
 mod oracles;
+mod outputs;
 mod processes;
 mod readers;
 mod reference;

@@ -3,6 +3,7 @@
 use crate::dice::Dice;
 use crate::faults::{Fault, KINDS, faults};
 use crate::fleet::Platform;
+use crate::outputs::{Files, Outputs};
 use crate::run::World;
 use crate::{jobs, oracles, reference};
 use api::phase::Failure;
@@ -16,6 +17,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Names and bytes of all arrays.
 pub(crate) type Arrays = Vec<(String, Vec<u8>)>;
+
+/// The results of the job without faults.
+struct Expected {
+    arrays: Arrays,
+    files: Files,
+    /// Simulated time until its end.
+    took: Duration,
+}
 
 /// The summary of a seed that passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,24 +55,29 @@ fn in_world<T>(world: impl AsyncFnOnce() -> World, work: impl AsyncFnOnce(&World
 
 /// Runs a seed. The error names the violated rule.
 pub(crate) fn run(seed: u64, print: bool) -> Result<Summary, String> {
-    let (expected, took) = undisturbed(seed)?;
+    let expected = undisturbed(seed)?;
+    let took = expected.took;
     let platform = Dice::new(seed, "platform").pick(&[Platform::Processes, Platform::Pods]);
     let mut job = jobs::job(seed);
     if Dice::new(seed, "backoff").percent(4) {
         job.backoff_limit = 0;
     }
     let plan = jobs::plan(seed, &job);
+    let outputs = Outputs::new();
+    outputs.add_to(&mut job, &plan, seed);
     let schedule = faults(seed, plan.partition.servers, platform, took);
     if print {
         println!("{platform:?}, {} servers, {} frames, {took:?} without faults: {schedule:#?}", plan.partition.servers, job.frames);
     }
-    in_world(async || World::new(seed, job, plan, platform, print), async |world| disturbed(world, &schedule, &expected).await)
+    in_world(async || World::new(seed, job, plan, platform, print), async |world| disturbed(world, &schedule, &expected, &outputs).await)
 }
 
-/// The arrays of the job without faults, and its time.
-fn undisturbed(seed: u64) -> Result<(Arrays, Duration), String> {
-    let job = jobs::job(seed);
+/// The job without faults.
+fn undisturbed(seed: u64) -> Result<Expected, String> {
+    let mut job = jobs::job(seed);
     let plan = jobs::plan(seed, &job);
+    let outputs = Outputs::new();
+    outputs.add_to(&mut job, &plan, seed);
     in_world(
         async || World::new(seed, job, plan, Platform::Processes, false),
         async |world| {
@@ -73,13 +87,13 @@ fn undisturbed(seed: u64) -> Result<(Arrays, Duration), String> {
             let arrays = world.read_all().await.map_err(|error| format!("without faults: {error}"))?;
             reference::check(&world.job, &world.frames.stack(), &arrays)?;
             world.end().await;
-            Ok((arrays, took))
+            Ok(Expected { arrays, files: outputs.files(), took })
         },
     )
 }
 
 /// The job with faults.
-async fn disturbed(world: &World, schedule: &[(Duration, Fault)], expected: &Arrays) -> Result<Summary, String> {
+async fn disturbed(world: &World, schedule: &[(Duration, Fault)], expected: &Expected, outputs: &Outputs) -> Result<Summary, String> {
     let end = schedule.iter().map(|(at, fault)| *at + fault.lasts()).max().unwrap_or_default();
     let mut summary = Summary::default();
     let job = async {
@@ -90,10 +104,13 @@ async fn disturbed(world: &World, schedule: &[(Duration, Fault)], expected: &Arr
             oracles::may_fail(world, &failure)?;
             return Ok(true);
         }
+        if outputs.files() != expected.files {
+            return Err("the outputs differ from the outputs without faults".into());
+        }
         // Faults go on while the arrays are served.
         tokio::select! {
             biased;
-            read = world.read_finally(end, expected) => read.map(|()| false),
+            read = world.read_finally(end, &expected.arrays) => read.map(|()| false),
             failure = world.keep_again() => oracles::may_fail(world, &failure).map(|()| true),
         }
     };
@@ -102,7 +119,7 @@ async fn disturbed(world: &World, schedule: &[(Duration, Fault)], expected: &Arr
             biased;
             ended = job => ended,
             // Ends with an error only.
-            wrong = world.read_meanwhile(expected, &mut summary.reads) => Err(wrong),
+            wrong = world.read_meanwhile(&expected.arrays, &mut summary.reads) => Err(wrong),
         }
     };
     let injected = async {

@@ -44,7 +44,8 @@ pub(crate) fn start(network: &Arc<SimNetwork>, ended: &Arc<Ended>, name: &str, b
     let pause = move || lock(&dice).millis(0, slowest);
     let compute = Compute::inline(pause).expect("a thread of the pool");
     let client = at(&network.endpoint(name), || Client::new(COMMAND_KEY.into())).expect("a client");
-    let worker = Arc::new(Worker::new(BootId(boot.into()), compute, client, Environment::default()));
+    let environment = Environment { local_files: true, ..Environment::default() };
+    let worker = Arc::new(Worker::new(BootId(boot.into()), compute, client, environment));
     let keys = Keys::loopback(Key::new(READ_KEY.into()), Key::new(COMMAND_KEY.into()), &worker.boot);
     let router = server::router(Arc::clone(&worker), keys);
     let (ended, boot) = (Arc::clone(ended), boot.to_owned());
