@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check simulate lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,8 +20,12 @@ check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) fmt --all --check
 	@$(MAKE) --no-print-directory lint doc deny
 	$(CARGO) build --locked --quiet -p cli
-	$(CARGO) test --workspace --locked --quiet
+	SEEDS=$${SEEDS:-200} $(CARGO) test --workspace --locked --quiet
 	$(CARGO) test -p store --features loom --locked --quiet
+
+# SEEDS=20000 runs more seeds, FIRST=1000 other seeds.
+simulate: ## servers and the loop over a network and a clock in memory, with faults from 1,000 seeds; SEED=17 replays one
+	$(CARGO) test --locked -p simulation
 
 # `test = false` keeps the tests on a cluster and the faults out of --all-targets. The third line has the features of `make demo`.
 lint: ## clippy, for all targets, with and without the features of the command

@@ -3,7 +3,7 @@
 //!
 //! `SEEDS=20000` runs other than 1,000 seeds, `FIRST=5000` starts at another seed, and `SEED=17` runs one seed and prints its events.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a failed check fails the test")]
+#![expect(clippy::expect_used, clippy::exit, clippy::panic, clippy::print_stdout, reason = "a failed check fails the test")]
 
 mod dice;
 mod entropy;

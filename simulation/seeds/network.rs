@@ -87,11 +87,6 @@ impl SimNetwork {
         }
     }
 
-    /// Whether a process listens at `name`.
-    pub(crate) fn listens(&self, name: &str) -> bool {
-        self.hosts().contains_key(name)
-    }
-
     /// Ends all processes.
     pub(crate) fn end_all(&self) {
         let names: Vec<String> = self.hosts().keys().cloned().collect();

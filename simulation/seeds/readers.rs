@@ -1,8 +1,7 @@
 //! Readers of arrays while faults happen, and after the last fault.
 
 use crate::dice::Dice;
-use crate::run::World;
-use crate::scenario::{Arrays, PATIENCE};
+use crate::run::{Arrays, PATIENCE, World};
 use std::time::Duration;
 
 impl World {

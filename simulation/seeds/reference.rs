@@ -1,6 +1,6 @@
 //! The arrays of a job by definition, in double precision.
 
-use crate::scenario::Arrays;
+use crate::run::Arrays;
 use api::geometry::Dtype;
 use api::job::{Detrend, FftOutput, Job, Reduction, Window};
 use std::f64::consts::TAU;

@@ -19,6 +19,13 @@ use tokio::sync::watch;
 use transport::http::simulation::at;
 use transport::http::{Http, Timeouts};
 
+/// Longest simulated time from the end of the last fault to the end of the job, and from there until all arrays are readable. A server
+/// waits 60 s for a silent peer, and the loop 20 s for a silent server; two faults may cause both one after the other.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Names and bytes of all arrays.
+pub(crate) type Arrays = Vec<(String, Vec<u8>)>;
+
 /// The name of the loop in the network.
 pub(crate) const OPERATOR: &str = "operator";
 /// The name of readers in the network.
@@ -139,7 +146,7 @@ impl World {
     }
 
     /// All arrays, each from the next server.
-    pub(crate) async fn read_all(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+    pub(crate) async fn read_all(&self) -> Result<Arrays, String> {
         let reader = self.reader();
         let mut arrays = Vec::new();
         for (number, array) in self.plan.arrays(&self.job).into_iter().enumerate() {

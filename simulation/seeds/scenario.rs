@@ -4,19 +4,12 @@ use crate::dice::Dice;
 use crate::faults::{Fault, KINDS, faults};
 use crate::fleet::Platform;
 use crate::outputs::{Files, Outputs};
-use crate::run::World;
+use crate::run::{Arrays, PATIENCE, World};
 use crate::{jobs, oracles, reference};
 use api::phase::Failure;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use transport::http::simulation::at;
-
-/// Longest simulated time from the end of the last fault to the end of the job, and from there until all arrays are readable. A server
-/// waits 60 s for a silent peer, and the loop 20 s for a silent server; two faults may cause both one after the other.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
-
-/// Names and bytes of all arrays.
-pub(crate) type Arrays = Vec<(String, Vec<u8>)>;
 
 /// The results of the job without faults.
 struct Expected {

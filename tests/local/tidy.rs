@@ -96,18 +96,30 @@ fn crates_depend_on_each_other_in_one_direction() {
 }
 
 #[test]
+fn only_a_test_enables_the_features_of_the_simulation() {
+    let manifests = ["chunkserver/transport", "chunkserver/journal", "chunkserver", "operator", "cli", "tests", "benches", "."];
+    for folder in manifests {
+        let text = std::fs::read_to_string(repository().join(folder).join("Cargo.toml")).unwrap();
+        assert!(!text.contains("features = [\"simulation\"]"), "{folder}/Cargo.toml enables the simulation");
+    }
+    let text = std::fs::read_to_string(repository().join("simulation/Cargo.toml")).unwrap();
+    let (before, after) = text.split_once("[dev-dependencies]").unwrap();
+    assert!(!before.contains("\"simulation\"]") && after.contains("features = [\"simulation\"]"));
+}
+
+#[test]
 fn no_crate_holds_more_than_a_third_of_the_code() {
     let lines = |folder: &str| -> usize { sources(folder).iter().map(|path| std::fs::read_to_string(path).unwrap().lines().count()).sum() };
     let nested: usize =
         ["kernels", "formats", "store", "transport", "journal"].map(|name| lines(&format!("chunkserver/{name}"))).iter().sum();
-    let all: usize = ["api", "chunkserver", "operator", "crds", "cli", "tests", "benches"].map(lines).iter().sum();
+    let all: usize = ["api", "chunkserver", "operator", "crds", "cli", "tests", "simulation", "benches"].map(lines).iter().sum();
     let server = lines("chunkserver") - nested;
     assert!(3 * server < all, "chunkserver has {server} of {all} lines");
 }
 
 #[test]
 fn every_file_is_shorter_than_400_lines() {
-    for folder in ["api", "chunkserver", "operator", "crds", "cli", "tests", "benches"] {
+    for folder in ["api", "chunkserver", "operator", "crds", "cli", "tests", "simulation", "benches"] {
         for path in sources(folder) {
             let lines = std::fs::read_to_string(&path).unwrap().lines().count();
             let excepted = LONG_FILES.iter().any(|(file, _)| repository().join(file) == path);
