@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// The loop notices the end of a process within this time.
 const NOTICED: Duration = Duration::from_secs(2);
-/// The loop notices a silent server within this time: its timeout is 20 s.
-const SILENCE_NOTICED: Duration = Duration::from_secs(22);
+/// The loop notices a silent server within this time.
+const SILENCE_NOTICED: Duration = Duration::from_secs(10);
 /// Another server listens within this time after the loop starts it. A start takes up to 5 s.
 const STARTED: Duration = Duration::from_secs(6);
 

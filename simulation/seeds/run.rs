@@ -20,7 +20,7 @@ use transport::http::simulation::at;
 use transport::http::{Http, Timeouts};
 
 /// Longest simulated time from the end of the last fault to the end of the job, and from there until all arrays are readable. A server
-/// waits 60 s for a silent peer, and the loop 20 s for a silent server; two faults may cause both one after the other.
+/// waits 60 s for a silent peer, and several faults may cause several such waits one after the other.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Names and bytes of all arrays.
