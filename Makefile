@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check simulate lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check simulate fuzz mutants lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,6 +15,9 @@ demo: ## a movie, a job over it with 4 servers, pictures in demo-out/ (SERVE=1 k
 
 test: ## all tests, the demo and the examples; installs what it needs; ends with a line of counts
 	@tests/run
+
+fuzz: ## coverage-guided fuzzing of all that comes from outside, for FUZZ_SECONDS (an hour if unset)
+	fuzz/run
 
 check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) fmt --all --check
