@@ -198,4 +198,30 @@ mod tests {
             prop_assert_eq!(one.band_pixels % PANEL_BYTES, 0);
         }
     }
+
+    #[test]
+    fn bands_and_chunks_have_their_documented_sizes() {
+        // One byte a pixel: a band of 16 MiB over 256 frames has 65,536 pixels.
+        let partition = Partition::new(&job(256, 4096, 4096), 3);
+        assert_eq!(partition.band_pixels, 65_536);
+        assert_eq!(partition.bands(), 256);
+        // Four bytes a value of the spectrum: a patch of 64 × 64 pixels over 256 frames has 4 MiB.
+        assert_eq!(partition.chunks, [256, 64, 64]);
+        // At least 128 bands, of whole panels.
+        assert_eq!(Partition::new(&job(2, 256, 256), 3).band_pixels, 512);
+        assert_eq!(Partition::new(&job(2, 250, 256), 3).band_pixels, 448);
+        // A band of a small frame is one panel.
+        assert_eq!(Partition::new(&job(2, 8, 8), 3).band_pixels, PANEL_BYTES);
+        assert_eq!(Partition::new(&job(2, 8, 9), 3).chunks, [2, 8, 9]);
+    }
+
+    #[test]
+    fn a_job_without_an_exchange_has_no_bands() {
+        let mut job = job(7, 8, 8);
+        job.fft = None;
+        let partition = Partition::new(&job, 2);
+        assert!(!partition.exchanges);
+        assert_eq!((partition.bands(), partition.wire_bytes()), (0, 0));
+        assert!(partition.ids().all(|id| partition.pixels_of(id).is_empty()));
+    }
 }

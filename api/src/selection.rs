@@ -196,6 +196,7 @@ mod tests {
         assert_eq!(selected, expected, "{item} of {size}");
         let (up, is_reversed) = axes[0].ascending();
         let mut again: Vec<usize> = (0..up.count).map(|i| up.at(i)).collect();
+        assert!(again.is_sorted(), "{item} of {size}: {again:?} is not ascending");
         if is_reversed {
             again.reverse();
         }
@@ -215,6 +216,8 @@ mod tests {
         check(":-2", 5, &[0, 1, 2]);
         check("10:", 5, &[]);
         check("3:1", 5, &[]);
+        check("1:3:-1", 5, &[]);
+        check("::-1", 0, &[]);
         check("-100:100", 3, &[0, 1, 2]);
         check("4:1:-2", 5, &[4, 2]);
         check("2", 5, &[2]);

@@ -133,3 +133,11 @@ fn closed_networks_do_not_repeat_each_other() {
     assert_eq!(networks(&policy(&["100.64.0.0/10", "10.0.0.0/8"], &[]), false).len(), 6);
     assert_eq!(networks(&policy(&["0.0.0.0/0"], &["images.example.org"]), false).len(), 5);
 }
+
+#[test]
+fn a_network_policy_has_the_networks_of_the_rules_without_the_names() {
+    let rules = policy(&["10.0.0.0/8"], &["10.1.0.0/16", "images.example.org", "fd00::/8"]);
+    assert_eq!(rules.open_networks().map(|network| network.to_string()).collect::<Vec<_>>(), ["10.1.0.0/16", "fd00::/8"]);
+    assert!(rules.denies_networks());
+    assert!(!policy(&["*.internal"], &["10.0.0.0/8"]).denies_networks());
+}

@@ -1,3 +1,5 @@
+mod assigned;
+
 use super::*;
 use crate::fixture;
 use crate::job::Output;
