@@ -175,11 +175,12 @@ fn slice(start: Option<i64>, stop: Option<i64>, step: Option<i64>, size: usize) 
     let size = size as i64;
     // A step longer than the axis selects one position. The clamp prevents an overflow near 2^63.
     let step = step.clamp(-size - 1, size + 1);
-    let (lowest, highest) = if step > 0 { (0, size) } else { (-1, size - 1) };
+    let forward = step.is_positive();
+    let (lowest, highest) = if forward { (0, size) } else { (-1, size - 1) };
     let bound = |b: i64| (if b < 0 { b.saturating_add(size) } else { b }).clamp(lowest, highest);
-    let start = start.map_or(if step > 0 { lowest } else { highest }, bound);
-    let stop = stop.map_or(if step > 0 { highest } else { lowest }, bound);
-    let span = if step > 0 { stop - start } else { start - stop };
+    let start = start.map_or(if forward { lowest } else { highest }, bound);
+    let stop = stop.map_or(if forward { highest } else { lowest }, bound);
+    let span = if forward { stop - start } else { start - stop };
     let count = if span <= 0 { 0 } else { (span - 1) / step.saturating_abs() + 1 };
     let start = if count == 0 { 0 } else { start as usize };
     Ok(Axis { start, step, count: count as usize, kept: true })
@@ -210,6 +211,14 @@ mod tests {
         check("::2", 5, &[0, 2, 4]);
         check("::-1", 4, &[3, 2, 1, 0]);
         check("::-3", 5, &[4, 1]);
+        check("0:3", 5, &[0, 1, 2]);
+        check(":0", 5, &[]);
+        check("3:0:-1", 5, &[3, 2, 1]);
+        check("0::-1", 5, &[0]);
+        check("::5", 5, &[0]);
+        check("::4", 5, &[0, 4]);
+        check("::-5", 5, &[4]);
+        check("::-4", 5, &[4, 0]);
         check("::-9223372036854775808", 3, &[2]);
         check("1::9223372036854775807", 3, &[1]);
         check("-2:", 5, &[3, 4]);

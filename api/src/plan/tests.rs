@@ -1,3 +1,6 @@
+mod counts;
+mod text;
+
 use super::*;
 use crate::fixture::job;
 use crate::geometry::intersect;
