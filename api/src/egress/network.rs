@@ -5,6 +5,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
 use std::str::FromStr;
 
+/// Bits before the IPv4 address in a mapped address, `::ffff:a.b.c.d`.
+const MAPPED: u8 = 96;
+
 /// A network in CIDR notation. A single address is a network of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -58,6 +61,11 @@ impl FromStr for Network {
         if prefix > longest {
             return Err(invalid());
         }
+        // Connections to a mapped address use IPv4, and are checked as such.
+        let (address, prefix) = match address {
+            IpAddr::V6(v6) if prefix >= MAPPED => v6.to_ipv4_mapped().map_or((address, prefix), |v4| (v4.into(), prefix - MAPPED)),
+            IpAddr::V4(_) | IpAddr::V6(_) => (address, prefix),
+        };
         // Kubernetes refuses networks with bits after the prefix.
         let masked = match address {
             IpAddr::V4(address) => {

@@ -115,6 +115,9 @@ fn a_rule_is_a_network_or_a_name() {
     assert_eq!(written(" 192.0.2.7 ").unwrap(), "192.0.2.7/32");
     assert_eq!(written("FD00::1/8").unwrap(), "fd00::/8");
     assert_eq!(written("0.0.0.0/0").unwrap(), "0.0.0.0/0");
+    assert_eq!(written("::ffff:10.1.2.3/104").unwrap(), "10.0.0.0/8");
+    assert_eq!(written("::ffff:10.1.2.3").unwrap(), "10.1.2.3/32");
+    assert_eq!(written("::ffff:10.1.2.3/95").unwrap(), "::fffe:0:0/95");
     assert_eq!(written("*.Example.org").unwrap(), "*.example.org");
     for wrong in ["", "10.0.0.0/33", "10.0.0/8", "10.0.0", "a b", "*", "*.", "x..y", "http://x", "fe80::/129", "*.*.org"] {
         assert!(written(wrong).is_err(), "{wrong}");
@@ -140,4 +143,12 @@ fn a_network_policy_has_the_networks_of_the_rules_without_the_names() {
     assert_eq!(rules.open_networks().map(|network| network.to_string()).collect::<Vec<_>>(), ["10.1.0.0/16", "fd00::/8"]);
     assert!(rules.denies_networks());
     assert!(!policy(&["*.internal"], &["10.0.0.0/8"]).denies_networks());
+}
+
+#[test]
+fn a_network_of_mapped_addresses_is_a_network_of_ipv4() {
+    let closed = policy(&["::ffff:10.0.0.0/104"], &[]);
+    assert!(!is_open(&closed, "10.1.2.3") && !is_open(&closed, "::ffff:10.1.2.3") && is_open(&closed, "11.1.2.3"));
+    let open = policy(&["10.0.0.0/8"], &["::ffff:10.1.0.0/112"]);
+    assert!(is_open(&open, "10.1.2.3") && !is_open(&open, "10.2.2.3"));
 }

@@ -1,6 +1,6 @@
 //! NumPy's slicing: a selection is printed and parsed again, and selects the positions of Python's `range(size)[start:stop:step]`.
 //!
-//! Input: the axes of the array, one byte each as `size`, up to the first `:` or letter; the rest is the selection.
+//! Input: the number of axes, the size of each axis, one byte each, and the selection.
 
 use api::selection::{Axis, Error, Item, Selection, parse_items, resolve, shape};
 
