@@ -120,7 +120,7 @@ impl Axis {
 
     /// The same positions in ascending order, and whether the order is reversed.
     pub const fn ascending(self) -> (Self, bool) {
-        if self.step < 0 && self.count > 0 {
+        if self.step.is_negative() && self.count > 0 {
             (Self { start: self.at(self.count - 1), step: -self.step, ..self }, true)
         } else {
             (self, false)
@@ -173,8 +173,9 @@ fn slice(start: Option<i64>, stop: Option<i64>, step: Option<i64>, size: usize) 
         return Err(Error::ZeroStep);
     }
     let size = size as i64;
-    // A step longer than the axis selects one position. The clamp prevents an overflow near 2^63.
-    let step = step.clamp(-size - 1, size + 1);
+    // A step as long as the axis selects one position. The clamp prevents an overflow near 2^63.
+    let longest = size.max(1);
+    let step = step.clamp(-longest, longest);
     let forward = step.is_positive();
     let (lowest, highest) = if forward { (0, size) } else { (-1, size - 1) };
     let bound = |b: i64| (if b < 0 { b.saturating_add(size) } else { b }).clamp(lowest, highest);
