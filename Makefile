@@ -19,6 +19,10 @@ test: ## all tests, the demo and the examples; installs what it needs; ends with
 fuzz: ## coverage-guided fuzzing of all that comes from outside, for FUZZ_SECONDS (an hour if unset)
 	fuzz/run
 
+mutants: ## counts the changes of planner, steps, selections and URL policy that tests find; SHARD=0/10 tries a tenth; hours in all
+	@$(CARGO) mutants --version >/dev/null 2>&1 || { echo "make mutants needs cargo-mutants: cargo install --locked cargo-mutants" >&2; exit 1; }
+	$(CARGO) mutants --package api --output target $(if $(SHARD),--sharding round-robin --shard $(SHARD))
+
 check: ## the fast part: formatting, lints, unit and local tests
 	$(CARGO) fmt --all --check
 	@$(MAKE) --no-print-directory lint doc deny
