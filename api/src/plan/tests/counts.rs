@@ -53,6 +53,12 @@ fn each_part_of_the_memory_has_its_documented_size() {
         on_disk: false,
     };
     assert_eq!(plan.memory, [expected(64), expected(56)]);
+    assert_eq!(plan.ids().map(|id| plan.needed_memory(&small(), id)).collect::<Vec<_>>(), plan.memory);
+    // Complex values have two parts.
+    let complex = Job { fft: small().fft.map(|fft| Fft { output: crate::job::FftOutput::Complex, ..fft }), ..small() };
+    assert_eq!(planned(&complex).memory[0].spectrum, 64 * 21 * 2 * 4);
+    // Only real spectra have sums.
+    assert_eq!(planned(&complex).notes_bytes(&complex, ServerId(0)), 20 * 256);
     // Values of 256 bytes for each frame, 32 bytes for each pixel, and two numbers of 8 bytes for each bin of 3 bands.
     assert_eq!(plan.notes_bytes(&small(), ServerId(0)), 20 * 256 + 32 * (64 + 3 * 21 * 2));
 }
