@@ -83,6 +83,11 @@ fn of_tiff(image: &[u8]) -> Option<Vec<u8>> {
     use tiff::decoder::{Decoder, DecodingResult};
     use tiff::tags::Tag;
     let mut decoder = Decoder::new(Cursor::new(image)).ok()?;
+    // The crate takes the last of two equal tags, libtiff and tifffile the first.
+    let tags: Vec<u16> = tags(image)?;
+    if (1..tags.len()).any(|at| tags[..at].contains(&tags[at])) {
+        return None;
+    }
     if !matches!(decoder.colortype().ok()?, tiff::ColorType::Gray(8 | 16 | 32)) {
         return None;
     }
@@ -97,6 +102,21 @@ fn of_tiff(image: &[u8]) -> Option<Vec<u8>> {
         DecodingResult::F32(values) => values.into_iter().flat_map(f32::to_le_bytes).collect(),
         _ => return None,
     })
+}
+
+/// The tags of the first directory.
+fn tags(image: &[u8]) -> Option<Vec<u16>> {
+    let is_big_endian = image.starts_with(b"MM");
+    let number = |at: usize, size: usize| -> Option<usize> {
+        let bytes = image.get(at..at.checked_add(size)?)?;
+        let join = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        let value = if is_big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) };
+        usize::try_from(value).ok()
+    };
+    let (word, count, entry) = if number(2, 2)? == 43 { (8, 8, 20) } else { (4, 2, 12) };
+    let directory = number(word, word)?;
+    let entries = 0..number(directory, count)?.min(image.len());
+    entries.map(|index| number(directory.checked_add(count + index * entry)?, 2).map(|tag| tag as u16)).collect()
 }
 
 /// Whether a strip or tile is sparse: offset and length 0, which the crate reads as the header of the file.

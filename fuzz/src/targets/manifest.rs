@@ -29,7 +29,7 @@ pub(super) fn run(input: &[u8]) {
     }
     let Ok(servers) = servers else { return };
     // A plan has an entry for each server.
-    for memory in [Allowance::PerServer(1 << 30), Allowance::PerServer(u64::MAX / 4), Allowance::Shared(4 << 30)] {
+    for memory in [Allowance::PerServer(1 << 30), Allowance::PerServer(1 << 50), Allowance::Shared(4 << 30)] {
         let budget = Budget { memory, cores: 4 };
         let Ok(plan) = Plan::new(&valid, servers.map(|servers| servers.min(64)), &budget) else { continue };
         if check_outputs(&valid, &plan).is_err() {

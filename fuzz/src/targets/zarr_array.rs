@@ -23,23 +23,31 @@ struct Bench {
     runtime: Runtime,
     compute: Compute,
     folder: TempDir,
+    source: Source,
 }
 
 static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench {
     runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
     compute: Compute::new(1).unwrap(),
     folder: tempfile::tempdir().unwrap(),
+    source: Source::new(Options {
+        attempts: 1,
+        backoff: Duration::ZERO,
+        max_bytes: 1 << 20,
+        allow_local_files: true,
+        ..Options::default()
+    })
+    .unwrap(),
 });
 
 pub(super) fn run(input: &[u8]) {
     let at = input.iter().position(|&byte| byte == 0).unwrap_or(input.len());
     let (metadata, chunk) = (&input[..at], input.get(at + 1..).unwrap_or_default());
-    let Bench { runtime, compute, folder } = &*BENCH;
+    let Bench { runtime, compute, folder, source } = &*BENCH;
     write(folder.path(), metadata, chunk);
     let url = url::Url::from_file_path(folder.path()).unwrap();
-    let options = Options { attempts: 1, backoff: Duration::ZERO, max_bytes: 1 << 20, allow_local_files: true, ..Options::default() };
     let opened = runtime.block_on(async {
-        let keys = Keys::new(Source::new(options).unwrap(), &Access::new([], true), url.as_str(), "").unwrap();
+        let keys = Keys::new(source.clone(), &Access::new([], true), url.as_str(), "").unwrap();
         FrameArray::open(keys, 2).await
     });
     let Ok(array) = opened.map(Arc::new) else { return };
