@@ -104,11 +104,10 @@ pub(super) fn forms(address: IpAddr) -> Vec<IpAddr> {
         forms.push(at(0));
     }
     if begins(0x0064_ff9b_0001, 48) {
-        // The bits of an IPv4 address before and after bits 64 to 71, which are not part of it, for prefixes of 48, 56 and 64 bits.
-        let of_48 = ((bits >> 64) as u32) << 16 | (bits >> 40) as u32 & 0xffff;
-        let of_56 = ((bits >> 64) as u32) << 24 | (bits >> 32) as u32 & 0x00ff_ffff;
-        let of_64 = (bits >> 24) as u32;
-        let candidates = [of_48, of_56, of_64, bits as u32].map(Ipv4Addr::from_bits);
+        // The octets of an IPv4 address before and after octet 8, which is not part of the address, for prefixes of 48, 56, 64 and 96 bits.
+        let octets = v6.octets();
+        let candidates = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]]
+            .map(|places| Ipv4Addr::from(places.map(|place: usize| octets[place])));
         // Only one of them is meant. The others may begin with the zeros of the format.
         forms.extend(candidates.into_iter().filter(|v4| v4.octets()[0] != 0).map(IpAddr::V4));
     }

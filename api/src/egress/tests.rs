@@ -152,3 +152,14 @@ fn a_network_of_mapped_addresses_is_a_network_of_ipv4() {
     let open = policy(&["10.0.0.0/8"], &["::ffff:10.1.0.0/112"]);
     assert!(is_open(&open, "10.1.2.3") && !is_open(&open, "10.2.2.3"));
 }
+
+#[test]
+fn an_address_of_every_nat64_prefix_is_checked_as_its_ipv4_address() {
+    // 169.254.169.254 behind prefixes of 48, 56, 64 and 96 bits: https://www.rfc-editor.org/rfc/rfc6052#section-2.2
+    let metadata =
+        ["64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:12a9:fe:a9fe::", "64:ff9b:1:1234:a9:fea9:fe00:0", "64:ff9b:1:1234:5600::a9fe:a9fe"];
+    for address in metadata {
+        assert!(!is_open(&EgressPolicy::default(), address), "{address}");
+    }
+    assert!(is_open(&EgressPolicy::default(), "64:ff9b:2:a9fe:a9:fe00::"), "another prefix");
+}

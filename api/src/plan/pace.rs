@@ -82,7 +82,10 @@ fn group_sizes(layout: &ArrayLayout, most_frames: usize) -> Vec<usize> {
     let mut sizes = vec![GROUP.next_multiple_of(piece)];
     while let Some(size) = sizes.last().map(|&size| size.min(most_frames)).filter(|&size| size > GROUP) {
         let smaller = (size / SMALLER).max(GROUP);
-        sizes.push(if smaller > part { smaller / part * part } else { smaller }.min(size - 1));
+        sizes.push(match smaller / part {
+            0 => smaller,
+            parts => parts * part,
+        });
     }
     sizes
 }
