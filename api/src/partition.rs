@@ -207,11 +207,24 @@ mod tests {
         assert_eq!(partition.bands(), 256);
         // Four bytes a value of the spectrum: a patch of 64 × 64 pixels over 256 frames has 4 MiB.
         assert_eq!(partition.chunks, [256, 64, 64]);
+        // Complex values have eight bytes, and pixels without a spectrum one.
+        let mut other = job(256, 4096, 4096);
+        other.fft = other.fft.map(|fft| crate::job::Fft { output: crate::job::FftOutput::Complex, ..fft });
+        assert_eq!(Partition::new(&other, 3).chunks, [256, 45, 45]);
+        other.fft = None;
+        assert_eq!(Partition::new(&other, 3).chunks, [256, 128, 128]);
         // At least 128 bands, of whole panels.
         assert_eq!(Partition::new(&job(2, 256, 256), 3).band_pixels, 512);
         assert_eq!(Partition::new(&job(2, 250, 256), 3).band_pixels, 448);
         // A band of a small frame is one panel.
         assert_eq!(Partition::new(&job(2, 8, 8), 3).band_pixels, PANEL_BYTES);
+        let mut deep = job(2, 8, 8);
+        deep.frame.dtype = crate::geometry::Dtype::Uint16;
+        assert_eq!(Partition::new(&deep, 3).band_pixels, PANEL_BYTES / 2);
+        // 16 MiB over 256 frames of two bytes.
+        deep = job(256, 4096, 4096);
+        deep.frame.dtype = crate::geometry::Dtype::Uint16;
+        assert_eq!(Partition::new(&deep, 3).band_pixels, 32_768);
         assert_eq!(Partition::new(&job(2, 8, 9), 3).chunks, [2, 8, 9]);
     }
 
