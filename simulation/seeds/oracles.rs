@@ -8,15 +8,16 @@ use std::time::Duration;
 
 /// The loop notices the end of a process within this time.
 const NOTICED: Duration = Duration::from_secs(2);
-/// The loop notices a silent server within this time.
-const SILENCE_NOTICED: Duration = Duration::from_secs(10);
+/// The loop notices a silent server within this time: two requests after one another, of which each may time out, and slow messages.
+const SILENCE_NOTICED: Duration = Duration::from_secs(12);
 /// Another server listens within this time after the loop starts it. A start takes up to 5 s.
 const STARTED: Duration = Duration::from_secs(6);
 
 /// Whether the job may fail with this failure.
 pub(crate) fn may_fail(world: &World, failure: &Failure) -> Result<(), String> {
     let lost = world.fleet.losses().len();
-    if failure.reason == reason::BACKOFF_LIMIT_EXCEEDED && lost > world.job.backoff_limit as usize {
+    // A server without a link to the loop is replaced too, and is not a recorded loss.
+    if failure.reason == reason::BACKOFF_LIMIT_EXCEEDED && (world.job.backoff_limit == 0 || lost > world.job.backoff_limit as usize) {
         return Ok(());
     }
     Err(format!("the job fails after {lost} losses: {failure:?}"))
