@@ -90,6 +90,7 @@ fn names_are_closed_and_opened_as_written() {
     assert_eq!(policy.check_name("example.org"), Ok(HostCheck::ByAddress));
     assert_eq!(policy.check_name("internal"), Ok(HostCheck::ByAddress));
     assert_eq!(policy.check_name("notinternal"), Ok(HostCheck::ByAddress));
+    assert_eq!(policy.check_name(".internal"), Ok(HostCheck::ByAddress));
     for name in ["secret.example.org", "SECRET.example.org.", "metadata.google.internal"] {
         assert!(policy.check_name(name).is_err(), "{name}");
     }
