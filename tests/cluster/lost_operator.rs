@@ -1,8 +1,10 @@
 //! The operator is not in the data path: after a loss at any moment, a new operator continues from the observed state.
 
 use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
+use std::time::Instant;
 use tests::cluster::operator::Operator;
 use tests::cluster::{Deletion, Stage};
+use tests::fault_rows::record;
 
 /// Ends the operator in one phase, and again in a later phase.
 fn check(name: &str, first: (&str, fn(&Operator)), then: (&str, fn(&Operator))) {
@@ -14,11 +16,15 @@ fn check(name: &str, first: (&str, fn(&Operator)), then: (&str, fn(&Operator))) 
         job.until_in_phase(phase, 1, TIMEOUT);
         disturb(&stage.operator);
     }
+    let fault = Instant::now();
     job.must_complete(TIMEOUT);
+    let recovery = fault.elapsed();
     stage.operator.must_become_ready();
     slow_slices().must_equal(&job.reader());
     slow_slices().must_be_loaded_once(&job, SERVERS);
     assert_eq!((job.pods(), losses(&job)), (pods, [0, 0, 0]), "pods and losses");
+    let injected = format!("its pod is deleted or its process killed in {} and in {}", first.0, then.0);
+    record("The operator is lost twice", &injected, "same bytes, no server replaced; the job is complete", recovery);
     stage.end();
 }
 

@@ -2,11 +2,13 @@
 
 use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
 use std::collections::BTreeMap;
+use std::time::Instant;
 use tests::cluster::Deletion::{Forced, Graceful};
 use tests::cluster::{Applied, Pod, Stage, node, until};
+use tests::fault_rows::record;
 
 /// Checks that the job completes with equal results, and that a new server replaces the lost server.
-fn check_end(job: &Applied<'_>, before: &BTreeMap<usize, Pod>, lost: usize, expected: [u64; 3]) {
+fn check_end(job: &Applied<'_>, before: &BTreeMap<usize, Pod>, lost: usize, expected: [u64; 3]) -> Instant {
     job.must_complete(TIMEOUT);
     let now = until(&format!("server {lost} is replaced"), TIMEOUT, || {
         let now = job.until_ready(SERVERS, STATUS_TIMEOUT);
@@ -15,12 +17,14 @@ fn check_end(job: &Applied<'_>, before: &BTreeMap<usize, Pod>, lost: usize, expe
     for survivor in (0..SERVERS).filter(|server| *server != lost) {
         assert_eq!(now[&survivor], before[&survivor], "surviving server {survivor}");
     }
+    let recovered = Instant::now();
     slow_slices().must_equal(&job.reader());
     slow_slices().must_be_loaded_once(job, SERVERS);
     assert_eq!(losses(job), expected, "counted, uncounted and RESTARTS: {:#}", job.status());
     let events = job.events();
     let lost_events: u64 = events.iter().filter(|(reason, _)| reason == "ServerLost").map(|(_, count)| count).sum();
     assert_eq!(lost_events, expected[2], "{events:?}");
+    recovered
 }
 
 fn stage(name: &str) -> Stage {
@@ -34,8 +38,11 @@ fn check(phase: &str, lost: usize) {
     let job = stage.start("losing", &slow_job(&source.url));
     let before = job.until_started(SERVERS, STATUS_TIMEOUT);
     job.until_in_phase(phase, lost, TIMEOUT);
+    let fault = Instant::now();
     job.delete_pod(lost, Forced);
-    check_end(&job, &before, lost, [0, 1, 1]);
+    let recovered = check_end(&job, &before, lost, [0, 1, 1]);
+    let injected = format!("`kubectl delete pod --force` in {phase}");
+    record("A pod is deleted", &injected, "same bytes; the job is complete and all servers are ready", recovered - fault);
     stage.end();
 }
 
@@ -93,8 +100,11 @@ fn a_killed_server_process_counts_as_a_failure() {
         return stage.end();
     }
     job.until_in_phase("Load", 1, TIMEOUT);
+    let fault = Instant::now();
     job.kill(1);
-    check_end(&job, &before, 1, [1, 0, 1]);
+    let recovered = check_end(&job, &before, 1, [1, 0, 1]);
+    let outcome = "same bytes; the job is complete and all servers are ready";
+    record("A server process ends in its container", "SIGKILL in Load", outcome, recovered - fault);
     let last = job.status()["failures"]["last"].clone();
     assert_eq!((&last["server"], &last["exitCode"]), (&"losing-1".into(), &137.into()), "{last}");
     stage.end();
