@@ -1,8 +1,8 @@
-//! A cluster that is disturbed while a job runs: a drained node, an API server that is away, a deleted namespace.
+//! A cluster that is disturbed while a job runs: a drained node, a deleted namespace.
 
 use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
 use std::time::Instant;
-use tests::cluster::node::{self, Drained, StoppedApiServer};
+use tests::cluster::node::{self, Drained};
 use tests::cluster::{Stage, seconds, until};
 use tests::fault_rows::record;
 
@@ -34,37 +34,6 @@ fn a_drained_node_loses_only_its_servers() {
     assert_eq!(losses(&job), [0, moved, moved], "counted, uncounted and RESTARTS: {:#}", job.status());
     record("A node is drained", "`kubectl drain` in Load", "same bytes; the job is complete", recovery);
     drop(drained);
-    stage.end();
-}
-
-#[test]
-fn a_job_continues_while_the_api_server_is_away_for_a_minute() {
-    const NAME: &str = "a_job_continues_while_the_api_server_is_away_for_a_minute";
-    // The operator may lose its Lease, and then starts again.
-    let stage = Stage::new("no-api").expecting(&["retried", "timed out", "Lease", "lease", "watch", "error"]);
-    let source = stage.movie(&SLOW_MOVIE);
-    let job = stage.start("alone", &slow_job(&source.url));
-    let pods = job.until_started(SERVERS, STATUS_TIMEOUT);
-    job.until_in_phase("Load", 0, TIMEOUT);
-    stage.operator.allow_restart();
-    let Some(stopped) = StoppedApiServer::new() else {
-        node::skip(NAME, "the node of the API server is not a local container");
-        return stage.end();
-    };
-    // The duration of the fault.
-    std::thread::sleep(seconds(60));
-    drop(stopped);
-    let back = Instant::now();
-    until("the API server responds", seconds(60), || if job.object().is_null() { Err(String::new()) } else { Ok(()) });
-    job.must_complete(TIMEOUT);
-    let recovery = back.elapsed();
-    assert!(recovery < seconds(90), "the job ended {recovery:?} after the return of the API server");
-    slow_slices().must_equal(&job.reader());
-    slow_slices().must_be_loaded_once(&job, SERVERS);
-    assert_eq!((job.pods(), losses(&job)), (pods, [0, 0, 0]), "pods and losses");
-    stage.operator.must_become_ready();
-    let injected = "SIGSTOP to the API server for 60 s; recovered after its return";
-    record("The API server is away", injected, "same bytes, no server replaced; the job is complete", recovery);
     stage.end();
 }
 

@@ -1,7 +1,6 @@
 //! Nodes that are containers of the local Docker engine, as in kind.
 
 use super::tools::{kubectl, tool};
-use crate::place::CommandOutput;
 
 /// Whether `node` is a container of the local Docker engine.
 pub fn is_local(node: &str) -> bool {
@@ -61,39 +60,5 @@ impl Drained {
 impl Drop for Drained {
     fn drop(&mut self) {
         let _ = tool("kubectl", ["uncordon", &self.node], "");
-    }
-}
-
-/// An API server whose process is stopped. Dropping the value continues the process.
-#[derive(Debug)]
-pub struct StoppedApiServer {
-    node: String,
-}
-
-impl StoppedApiServer {
-    /// Stops the API server; `None` if its node is not a container of the local engine.
-    pub fn new() -> Option<Self> {
-        let node = kubectl(["get", "nodes", "-l", "node-role.kubernetes.io/control-plane", "-o", "jsonpath={.items[0].metadata.name}"]);
-        if !is_local(&node) {
-            return None;
-        }
-        let stopped = Self { node };
-        stopped.signal("STOP").must_succeed();
-        Some(stopped)
-    }
-
-    fn signal(&self, signal: &str) -> CommandOutput {
-        // The node may have no pkill.
-        let script = format!(
-            "found=1; for process in /proc/[0-9]*; do case $(tr '\\0' ' ' <$process/cmdline 2>/dev/null) in \
-             kube-apiserver*|*/kube-apiserver*) kill -{signal} ${{process#/proc/}} && found=0;; esac; done; exit $found"
-        );
-        tool("docker", ["exec", &self.node, "sh", "-c", &script], "")
-    }
-}
-
-impl Drop for StoppedApiServer {
-    fn drop(&mut self) {
-        let _ = self.signal("CONT");
     }
 }
