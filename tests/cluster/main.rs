@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod common;
-mod disturbed;
+mod drained_node;
 mod first_result;
 mod helm;
 mod lifecycle;

@@ -171,17 +171,6 @@ impl Stage {
         });
     }
 
-    /// Deletes the namespace with its jobs.
-    pub fn delete_namespace(&self) {
-        self.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
-    }
-
-    /// The object of the namespace; null if it does not exist.
-    pub fn namespace_object(&self) -> Value {
-        let response = self.api.call("GET", &format!("/api/v1/namespaces/{}", self.namespace), &[]);
-        if response.status == 404 { Value::Null } else { serde_json::from_slice(&response.body).unwrap_or(Value::Bool(true)) }
-    }
-
     fn delete(&self) {
         self.api.call("DELETE", &format!("/api/v1/namespaces/{}", self.namespace), &[]);
         TERMINATING.lock().unwrap_or_else(PoisonError::into_inner).push((self.namespace.clone(), Instant::now()));

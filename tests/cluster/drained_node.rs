@@ -1,9 +1,9 @@
-//! A cluster that is disturbed while a job runs: a drained node, a deleted namespace.
+//! A node that is drained while a job runs.
 
 use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
 use std::time::Instant;
+use tests::cluster::Stage;
 use tests::cluster::node::{self, Drained};
-use tests::cluster::{Stage, seconds, until};
 use tests::fault_rows::record;
 
 #[test]
@@ -34,22 +34,5 @@ fn a_drained_node_loses_only_its_servers() {
     assert_eq!(losses(&job), [0, moved, moved], "counted, uncounted and RESTARTS: {:#}", job.status());
     record("A node is drained", "`kubectl drain` in Load", "same bytes; the job is complete", recovery);
     drop(drained);
-    stage.end();
-}
-
-#[test]
-fn a_namespace_deleted_in_load_leaves_nothing() {
-    let stage = Stage::new("no-namespace").expecting(&["server lost", "retried", "being terminated"]);
-    let source = stage.movie(&SLOW_MOVIE);
-    let job = stage.start("short-lived", &slow_job(&source.url));
-    job.until_started(SERVERS, STATUS_TIMEOUT);
-    job.until_in_phase("Load", 0, TIMEOUT);
-    let deleted = Instant::now();
-    stage.delete_namespace();
-    until("the namespace is deleted", seconds(60), || {
-        let left = stage.namespace_object();
-        if left.is_null() { Ok(()) } else { Err(format!("{:#}", left["status"])) }
-    });
-    record("The namespace is deleted", "`kubectl delete namespace` in Load", "no object is left", deleted.elapsed());
     stage.end();
 }
