@@ -55,7 +55,7 @@ fn report(results: &[(u64, Option<scenario::Summary>)], count: u64, seconds: u64
     let faults: Vec<String> =
         faults.map(|(kind, name)| format!("{} {name}", passed.iter().map(|(_, summary)| summary.faults[kind]).sum::<u64>())).collect();
     println!("\nsimulation: {count} seeds in {seconds} s, {} hours of simulated time", total(|summary| summary.millis) / 3_600_000);
-    println!("faults: {}", faults.join(", "));
+    println!("injected: {}", faults.join(", "));
     println!(
         "{} jobs failed with a stated reason; {} complete reads meanwhile",
         total(|summary| summary.failed),
