@@ -1,29 +1,6 @@
 //! Random changes of an input, for runs without libFuzzer.
 
-/// Numbers of the algorithm SplitMix64: <https://doi.org/10.1145/2714064.2660195>.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// The sequence of a seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `limit`; 0 if the limit is 0.
-    pub const fn below(&mut self, limit: usize) -> usize {
-        if limit == 0 { 0 } else { (self.next() % limit as u64) as usize }
-    }
-}
+use tests::random::SplitMix64;
 
 /// Integers at the edges of types and sizes.
 const NUMBERS: [u64; 12] = [0, 1, 2, 7, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, i64::MAX as u64, u64::MAX];
@@ -67,7 +44,7 @@ const WORDS: [&str; 34] = [
 ];
 
 /// Changes `input` in one to eight places. `other` is another input of the corpus.
-pub fn mutate(input: &mut Vec<u8>, other: &[u8], random: &mut Random, is_text: bool) {
+pub fn mutate(input: &mut Vec<u8>, other: &[u8], random: &mut SplitMix64, is_text: bool) {
     for _ in 0..=random.below(8) {
         let at = random.below(input.len() + 1);
         let longest = random.below(64);

@@ -4,13 +4,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 #![expect(clippy::print_stdout, reason = "the counts of runs")]
 
-use fuzz::mutate::{Random, mutate};
+use fuzz::mutate::mutate;
 use fuzz::{TARGETS, Target, corpus};
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tests::random::SplitMix64;
 
 /// Longest input of a run, in bytes.
 const LONGEST: usize = 1 << 14;
@@ -55,7 +56,7 @@ fn check(name: &str) {
     for (path, input) in &inputs {
         run(target, input, &path.file_name().unwrap().to_string_lossy());
     }
-    let mut random = Random::new(setting("FUZZ_SEED").unwrap_or(1));
+    let mut random = SplitMix64::new(setting("FUZZ_SEED").unwrap_or(1));
     let time = Duration::from_secs_f64(setting("FUZZ_SECONDS").unwrap_or(SECONDS) / TARGETS.len() as f64);
     let (started, mut runs) = (Instant::now(), 0_u64);
     while started.elapsed() < time {

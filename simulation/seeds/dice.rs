@@ -1,29 +1,27 @@
 //! Random numbers from a seed.
 
 use std::time::Duration;
+use tests::random::SplitMix64;
 
-/// A generator of random numbers: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
+/// A generator of random numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Dice(SplitMix64);
 
 impl Dice {
     /// The numbers of `seed` for one purpose. Other purposes have other numbers, so that a further use changes no other choice.
     pub(crate) fn new(seed: u64, purpose: &str) -> Self {
-        let mut dice = Self(seed ^ hash(purpose.as_bytes()));
-        dice.next();
-        dice
+        let mut random = SplitMix64::new(seed ^ hash(purpose.as_bytes()));
+        random.next();
+        Self(random)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+    pub(crate) const fn next(&mut self) -> u64 {
+        self.0.next()
     }
 
-    /// A number below `end`.
+    /// A number below `end`; 0 if `end` is 0. Each call takes one number of the sequence.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
+        self.0.below(end.max(1))
     }
 
     /// True in `percent` of 100 cases.

@@ -1,30 +1,23 @@
-//! Random choices that a seed repeats: SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).
+//! Random choices of a trial, which a seed repeats.
 
 use std::time::Duration;
+use tests::random::SplitMix64;
 
-/// A sequence of random numbers.
+/// A sequence of random choices.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct Random(SplitMix64);
 
 impl Random {
     /// The sequence of one trial of a run.
-    pub(crate) fn new(seed: u64, trial: usize) -> Self {
-        let mut random = Self(seed ^ (trial as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    pub(crate) const fn new(seed: u64, trial: usize) -> Self {
+        let mut random = SplitMix64::new(seed ^ (trial as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         random.next();
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        Self(random)
     }
 
     /// A number below `limit`, which is positive.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
+    pub(crate) const fn below(&mut self, limit: usize) -> usize {
+        self.0.below(limit)
     }
 
     /// One of these values.
@@ -34,7 +27,7 @@ impl Random {
 
     /// A number from 0 to 1.
     pub(crate) fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.0.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// A time in this range, in milliseconds.

@@ -17,6 +17,7 @@ mod listening;
 pub mod movie;
 pub mod place;
 pub mod processes;
+pub mod random;
 pub mod referee;
 pub mod s3;
 pub mod source;
