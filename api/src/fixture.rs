@@ -1,7 +1,7 @@
 //! The job and the progress of the unit tests.
 
 use crate::geometry::{Dtype, FrameSpec};
-use crate::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Reduction, Source, Storage, Window};
+use crate::job::{Detrend, Fft, FftOutput, Images, Job, OnError, Reduction, Source, Storage, Window};
 use crate::phase::{BootId, Progress};
 
 /// uint8 images behind file URLs in slabs of 20 frames, with the power of their spectra and the mean.
@@ -10,15 +10,7 @@ pub(crate) fn job(frames: usize, height: usize, width: usize) -> Job {
         name: "j".into(),
         uid: "u".into(),
         generation: 1,
-        source: Source::Images(Images {
-            url_template: "file:///f/{index}".into(),
-            start: 0,
-            step: 1,
-            depth: 1,
-            color: Color::Refuse,
-            headers: vec![],
-            min_bytes_per_second: 0,
-        }),
+        source: Source::Images(Images::new("file:///f/{index}".into())),
         frames,
         frame: FrameSpec { height, width, dtype: Dtype::Uint8 },
         on_error: OnError::Fail,

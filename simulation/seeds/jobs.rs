@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::source::HOST;
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, Kept, Method, OnError, Recenter, Reduction, Source, Storage, Window};
+use api::job::{Detrend, Fft, FftOutput, Images, Job, Kept, Method, OnError, Recenter, Reduction, Source, Storage, Window};
 use api::plan::{Allowance, Budget, Plan};
 
 /// A small job of one of many kinds.
@@ -20,15 +20,7 @@ pub(crate) fn job(seed: u64) -> Job {
         detrend: dice.pick(&[Detrend::None, Detrend::Constant]),
     };
     let fft = dice.percent(80).then_some(fft);
-    let images = Images {
-        url_template: format!("http://{HOST}/{{index}}"),
-        start: 0,
-        step: 1,
-        depth: 1,
-        color: Color::Refuse,
-        headers: vec![],
-        min_bytes_per_second: 0,
-    };
+    let images = Images::new(format!("http://{HOST}/{{index}}"));
     let rechunk = (fft.is_none() || dice.percent(50)).then(|| [-1_i64, 2, 2].map(|size| usize::try_from(size).unwrap_or(frames)));
     Job {
         name: "simulated".into(),

@@ -70,6 +70,11 @@ const fn min_bytes_per_second() -> u64 {
 }
 
 impl Images {
+    /// Images 0, 1, … in gray, without headers and without a least rate.
+    pub const fn new(url_template: String) -> Self {
+        Self { url_template, start: 0, step: 1, depth: 1, color: Color::Refuse, headers: Vec::new(), min_bytes_per_second: 0 }
+    }
+
     /// Frames that a server fetches together: [`GROUP`], or the frames of one response of a volume.
     pub const fn group(&self) -> usize {
         if self.depth > 1 { self.depth } else { GROUP }

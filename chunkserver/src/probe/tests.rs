@@ -16,15 +16,7 @@ fn png_start(width: u32, height: u32) -> Vec<u8> {
 }
 
 fn images(path: &std::path::Path) -> job::Source {
-    job::Source::Images(Images {
-        url_template: format!("file://{}", path.display()),
-        start: 0,
-        step: 1,
-        depth: 1,
-        color: Color::Refuse,
-        headers: vec![],
-        min_bytes_per_second: 0,
-    })
+    job::Source::Images(Images::new(format!("file://{}", path.display())))
 }
 
 async fn with_context<T>(run: impl AsyncFnOnce(&ProbeContext<'_>) -> T) -> T {

@@ -5,7 +5,7 @@ use super::source::FrameServer;
 use crate::worker::Worker;
 use api::egress::EgressPolicy;
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Output, Reduction, Source, Storage, Window};
+use api::job::{Detrend, Fft, FftOutput, Images, Job, OnError, Output, Reduction, Source, Storage, Window};
 use api::phase::{Phase, Progress};
 use api::plan::{Allowance, Budget, Plan};
 use api::wire::{Assignment, Peer, Problem, VERSION, VERSION_HEADER, route};
@@ -307,7 +307,7 @@ impl Cluster {
 }
 
 pub(super) fn source_of(url_template: String) -> Images {
-    Images { url_template, start: 100, step: 2, depth: 1, color: Color::Refuse, headers: vec![], min_bytes_per_second: 0 }
+    Images { start: 100, step: 2, ..Images::new(url_template) }
 }
 
 /// A job that computes the spectra of all frames of `source`.

@@ -3,7 +3,7 @@
 use super::super::frequencies;
 use super::*;
 use api::geometry::{Dtype, FrameSpec};
-use api::job::{Color, Detrend, Fft, FftOutput, Images, Job, OnError, Recenter, Reduction, Source, Storage, Window};
+use api::job::{Detrend, Fft, FftOutput, Images, Job, OnError, Recenter, Reduction, Source, Storage, Window};
 use api::plan::{Allowance, Budget, Plan};
 use serde_json::json;
 use std::ops::Range;
@@ -14,15 +14,7 @@ fn hierarchy(output: Option<FftOutput>, crop: Option<[usize; 2]>) -> Hierarchy {
         name: "movie".into(),
         uid: "u".into(),
         generation: 1,
-        source: Source::Images(Images {
-            url_template: template,
-            start: 0,
-            step: 1,
-            depth: 1,
-            color: Color::Refuse,
-            headers: vec![],
-            min_bytes_per_second: 0,
-        }),
+        source: Source::Images(Images::new(template)),
         frames: 10,
         frame: FrameSpec { height: 12, width: 8, dtype: Dtype::Uint16 },
         on_error: OnError::Fail,
