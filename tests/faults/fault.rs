@@ -29,6 +29,21 @@ pub(crate) enum Fault {
     SmallFiles,
 }
 
+/// What a fault concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// Server processes.
+    Servers,
+    /// The command.
+    Run,
+    /// The source of the frames.
+    Source,
+    /// Readers of a served job.
+    Readers,
+    /// Limits of the system.
+    Limits,
+}
+
 /// Each fault, and its share: the number of trials in a long run, relative to the others.
 const SHARES: [(Fault, usize); 24] = [
     (Fault::ServerKilled, 20),
@@ -67,6 +82,31 @@ impl Fault {
         let all: Vec<Self> =
             (0..rounds).flat_map(|round| SHARES.iter().filter(move |(_, share)| *share > round)).map(|(fault, _)| *fault).collect();
         all[trial % all.len()]
+    }
+
+    /// What the fault concerns.
+    pub(crate) const fn group(self) -> Group {
+        match self {
+            Self::ServerKilled
+            | Self::ServerEnded
+            | Self::ServerHangs
+            | Self::ServerPaused
+            | Self::TwoServersKilled
+            | Self::AllServersKilled
+            | Self::ServerKilledAgain => Group::Servers,
+            Self::RunKilled | Self::RunEnded | Self::RunPaused => Group::Run,
+            Self::SourceBusy
+            | Self::SourceCutsShort
+            | Self::SourceDamages
+            | Self::SourceAway
+            | Self::SourceGone
+            | Self::SourceSilent
+            | Self::SourceSlow
+            | Self::SourceTooSlow
+            | Self::SourceChanges => Group::Source,
+            Self::ReaderStalls | Self::ReaderLeaves => Group::Readers,
+            Self::ScratchDiskFull | Self::FewOpenFiles | Self::SmallFiles => Group::Limits,
+        }
     }
 
     /// The fault, as a noun and a verb.

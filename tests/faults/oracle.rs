@@ -31,8 +31,13 @@ pub(crate) struct Outcome {
 }
 
 /// Waits for the end of a command.
-pub(crate) fn end(mut running: Running) -> CommandOutput {
+pub(crate) fn until_ended(running: &mut Running) {
     assert!(within(LIMIT, || running.ended().is_some()), "the run does not end: {:#?}", running.stderr_lines());
+}
+
+/// Waits for the end of a command; returns its output.
+pub(crate) fn end(mut running: Running) -> CommandOutput {
+    until_ended(&mut running);
     running.end()
 }
 

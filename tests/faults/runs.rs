@@ -1,7 +1,7 @@
 //! Trials in which the command itself is killed, ended or paused.
 
 use crate::fault::Fault;
-use crate::oracle::{Outcome, check_messages, check_results, check_share, check_success, end, end_serving, until_slice};
+use crate::oracle::{Outcome, check_messages, check_results, check_share, check_success, end, end_serving, until_ended, until_slice};
 use crate::scene::{MOVIE, NAME, RESULTS, Reference, SERVERS, Scene, the_job};
 use crate::timeline::PHASES;
 use crate::trial::Trial;
@@ -110,7 +110,7 @@ fn paused(mut scene: Scene, trial: &Trial, reference: &Reference, resumed: f64, 
         end_serving(scene, reference);
         return outcome(phase, Some(served.as_secs_f64()));
     }
-    assert!(within(Duration::from_secs(120), || scene.running.ended().is_some()), "no end: {:#?}", scene.running.stderr_lines());
+    until_ended(&mut scene.running);
     let recovered = scene.timeline().next_after(resumed);
     check_share(&scene, &[], &BTreeMap::new());
     let phase = phase(&scene);

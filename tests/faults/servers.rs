@@ -1,7 +1,7 @@
 //! Trials in which servers are lost, hang or pause.
 
 use crate::fault::Fault;
-use crate::oracle::{Outcome, check_messages, check_share, check_success, end, end_serving, until_slice};
+use crate::oracle::{Outcome, check_messages, check_share, check_success, end, end_serving, until_ended, until_slice};
 use crate::scene::{MOVIE, RESULTS, Reference, SERVERS, Scene};
 use crate::timeline::PHASES;
 use crate::trial::Trial;
@@ -9,7 +9,6 @@ use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::thread::available_parallelism;
 use std::time::Duration;
-use tests::processes::Process;
 use tests::source::FrameServer;
 use tests::within;
 
@@ -42,7 +41,7 @@ pub(crate) fn run(trial: &Trial, reference: &Reference) -> Outcome {
         assert!(trial.fault == Fault::ServerPaused || within(Duration::from_secs(30), replaced), "no replacement is reported");
         Outcome { phase: PHASES[6], what: "same bytes".into(), recovered: Some(served.as_secs_f64()), ..Outcome::default() }
     } else {
-        assert!(within(Duration::from_secs(120), || scene.running.ended().is_some()), "no end: {:#?}", scene.running.stderr_lines());
+        until_ended(&mut scene.running);
         let timeline = scene.timeline();
         Outcome { phase: timeline.phase_at(at, requested), recovered: timeline.recovered_after(at), ..Outcome::default() }
     };
@@ -102,7 +101,7 @@ fn inject(trial: &Trial, scene: &Scene) -> Vec<usize> {
         }
         Fault::ServerKilledAgain => {
             servers[victim].kill();
-            let replacement = || scene.running.servers().into_iter().find(|server| is_replacement(*server, &servers));
+            let replacement = || scene.running.servers().into_iter().find(|server| !servers.contains(server));
             let started = servers.len() == SERVERS && within(Duration::from_secs(15), || replacement().is_some());
             std::thread::sleep(random.milliseconds(0..500));
             if let Some(replacement) = replacement().filter(|_| started) {
@@ -113,10 +112,6 @@ fn inject(trial: &Trial, scene: &Scene) -> Vec<usize> {
         other => panic!("{other:?} is not a fault of servers"),
     }
     vec![victim]
-}
-
-fn is_replacement(server: Process, first: &[Process]) -> bool {
-    !first.contains(&server)
 }
 
 /// The broken limit of a time, if there is one. On a machine that is overloaded by other programs, the limits are twice as long.

@@ -1,6 +1,6 @@
 //! One trial: a fault, its moment and its further random choices.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Group};
 use crate::oracle::Outcome;
 use crate::random::Random;
 use crate::scene::{Moment, Reference};
@@ -32,54 +32,23 @@ impl Trial {
     pub(crate) fn new(seed: u64, number: usize) -> Self {
         let mut random = Random::new(seed, number);
         let fault = Fault::of_trial(number);
-        let moment = match fault {
-            Fault::ServerKilled
-            | Fault::ServerEnded
-            | Fault::ServerHangs
-            | Fault::ServerPaused
-            | Fault::TwoServersKilled
-            | Fault::AllServersKilled
-            | Fault::ServerKilledAgain
-            | Fault::RunKilled
-            | Fault::RunEnded
-            | Fault::RunPaused => Moment::random(&mut random),
-            Fault::SourceBusy
-            | Fault::SourceCutsShort
-            | Fault::SourceDamages
-            | Fault::SourceAway
-            | Fault::SourceGone
-            | Fault::SourceSilent
-            | Fault::SourceSlow
-            | Fault::SourceTooSlow
-            | Fault::SourceChanges => Moment::load(&mut random),
-            Fault::ReaderStalls | Fault::ReaderLeaves => Moment::Serve(random.milliseconds(0..500)),
-            Fault::ScratchDiskFull | Fault::FewOpenFiles | Fault::SmallFiles => Moment::Any(0.0),
+        let moment = match fault.group() {
+            Group::Servers | Group::Run => Moment::random(&mut random),
+            Group::Source => Moment::load(&mut random),
+            Group::Readers => Moment::Serve(random.milliseconds(0..500)),
+            Group::Limits => Moment::Any(0.0),
         };
         Self { seed, number, fault, moment, disk: random.below(4) == 0, random }
     }
 
     /// Injects the fault into a job, and checks what holds after it.
     pub(crate) fn run(&self, reference: &Reference) -> Outcome {
-        match self.fault {
-            Fault::ServerKilled
-            | Fault::ServerEnded
-            | Fault::ServerHangs
-            | Fault::ServerPaused
-            | Fault::TwoServersKilled
-            | Fault::AllServersKilled
-            | Fault::ServerKilledAgain => servers::run(self, reference),
-            Fault::RunKilled | Fault::RunEnded | Fault::RunPaused => runs::run(self, reference),
-            Fault::SourceBusy
-            | Fault::SourceCutsShort
-            | Fault::SourceDamages
-            | Fault::SourceAway
-            | Fault::SourceGone
-            | Fault::SourceSilent
-            | Fault::SourceSlow
-            | Fault::SourceTooSlow
-            | Fault::SourceChanges => sources::run(self, reference),
-            Fault::ReaderStalls | Fault::ReaderLeaves => readers::run(self),
-            Fault::ScratchDiskFull | Fault::FewOpenFiles | Fault::SmallFiles => limits::run(self),
+        match self.fault.group() {
+            Group::Servers => servers::run(self, reference),
+            Group::Run => runs::run(self, reference),
+            Group::Source => sources::run(self, reference),
+            Group::Readers => readers::run(self),
+            Group::Limits => limits::run(self),
         }
     }
 }
