@@ -121,16 +121,20 @@ impl ServerClient {
     /// # Errors
     /// If the server does not respond; a timeout if it responds to neither request.
     pub async fn progress_now(&self, address: &str) -> Result<Progress, Error> {
-        let request = |timeout| self.send_for_json(address, self.http.get(self.url(address, route::PROGRESS)).timeout(timeout));
         let [first, second] = PROGRESS_TIMEOUTS;
         if self.is_late(address) {
             // The request that timed out was the first one.
-            return request(second).await;
+            return self.progress_within(address, second).await;
         }
-        match request(first).await {
-            Err(error) if error.is_timeout() => request(second).await,
+        match self.progress_within(address, first).await {
+            Err(error) if error.is_timeout() => self.progress_within(address, second).await,
             responded => responded,
         }
+    }
+
+    /// One request for the progress of a server now.
+    async fn progress_within(&self, address: &str, timeout: Duration) -> Result<Progress, Error> {
+        self.send_for_json(address, self.http.get(self.url(address, route::PROGRESS)).timeout(timeout)).await
     }
 
     /// Sends an assignment to server `id`.
@@ -141,9 +145,8 @@ impl ServerClient {
         let request = self.http.put(self.url(address, &format!("{}?server={}", route::ASSIGNMENT, id.0)));
         let body = serde_json::to_vec(assignment).unwrap_or_default();
         let request = request.header(wire::VERSION_HEADER, wire::VERSION).header("content-type", "application/json").body(body);
-        let timeout = if self.is_late(address) { LATE_TIMEOUT } else { TIMEOUT };
         tokio::select! {
-            response = self.send_for_json(address, request.timeout(timeout)) => response,
+            response = self.send_for_json(address, request.timeout(self.timeout_of(address, TIMEOUT))) => response,
             // The timeout of an assignment is too long for a server that hangs.
             error = self.until_late(address) => Err(error),
         }
@@ -153,8 +156,7 @@ impl ServerClient {
     async fn until_late(&self, address: &str) -> Error {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
-            let request = self.http.get(self.url(address, route::PROGRESS)).timeout(COMMAND_TIMEOUT);
-            match self.send_for_json::<Progress>(address, request).await {
+            match self.progress_within(address, COMMAND_TIMEOUT).await {
                 Err(error) if error.is_timeout() => return error,
                 Ok(_) | Err(_) => {}
             }
@@ -164,6 +166,11 @@ impl ServerClient {
     /// Whether the last request to the server timed out.
     fn is_late(&self, address: &str) -> bool {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).contains(address)
+    }
+
+    /// The timeout of a command that usually has `usual`.
+    fn timeout_of(&self, address: &str, usual: Duration) -> Duration {
+        if self.is_late(address) { LATE_TIMEOUT } else { usual }
     }
 
     fn set_late(&self, address: &str, late: bool) {
@@ -177,8 +184,7 @@ impl ServerClient {
 
     /// A short command: it ends soon also if the server hangs.
     async fn command(&self, address: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
-        let timeout = if self.is_late(address) { LATE_TIMEOUT } else { COMMAND_TIMEOUT };
-        self.send(address, request.timeout(timeout)).await
+        self.send(address, request.timeout(self.timeout_of(address, COMMAND_TIMEOUT))).await
     }
 
     /// Starts one stage of an output on a server.

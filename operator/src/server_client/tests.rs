@@ -1,6 +1,4 @@
 use super::*;
-use api::phase::Progress;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,8 +29,7 @@ async fn server(silent: usize) -> (String, Arc<AtomicUsize>) {
 #[tokio::test(start_paused = true)]
 async fn a_second_request_follows_a_timeout() {
     let (address, requests) = server(1).await;
-    transport::crypto::install_crypto();
-    let client = ServerClient::new("key".into()).unwrap();
+    let client = client();
     assert_eq!(client.progress_now(&address).await.unwrap().boot, BootId("b".into()));
     assert_eq!(requests.load(Ordering::Relaxed), 2);
 }
@@ -40,8 +37,7 @@ async fn a_second_request_follows_a_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_responds_to_neither_request_is_found_within_10_seconds() {
     let (address, requests) = server(usize::MAX).await;
-    transport::crypto::install_crypto();
-    let client = ServerClient::new("key".into()).unwrap();
+    let client = client();
     let started = Instant::now();
     assert!(client.progress_now(&address).await.unwrap_err().is_timeout());
     // The loop takes a turn at least once in a second.
@@ -49,11 +45,15 @@ async fn a_server_that_responds_to_neither_request_is_found_within_10_seconds() 
     assert_eq!(requests.load(Ordering::Relaxed), 2);
 }
 
+fn client() -> ServerClient {
+    transport::crypto::install_crypto();
+    ServerClient::new("key".into()).unwrap()
+}
+
 /// How long a command to a silent server and the next look at this server take together.
 async fn time_to_notice<T>(command: impl AsyncFn(ServerClient, String) -> Result<T, Error>) -> Duration {
     let (address, _) = server(usize::MAX).await;
-    transport::crypto::install_crypto();
-    let client = ServerClient::new("key".into()).unwrap();
+    let client = client();
     let started = Instant::now();
     let error = command(client.clone(), address.clone()).await.err().unwrap();
     assert!(error.is_timeout(), "{error}");
@@ -80,8 +80,7 @@ async fn a_server_that_hangs_during_a_wait_is_found_within_10_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_responds_again_after_a_timeout_is_not_late() {
     let (address, requests) = server(1).await;
-    transport::crypto::install_crypto();
-    let client = ServerClient::new("key".into()).unwrap();
+    let client = client();
     let progress = Progress::idle(BootId("b".into()));
     client.digests(&address, &progress, DigestsOf::AllFrames).await.unwrap_err();
     assert!(client.is_late(&address));
