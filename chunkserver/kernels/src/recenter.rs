@@ -21,10 +21,12 @@ pub struct Centroid {
 impl Centroid {
     /// Whether the frame has a centre of mass: the sum is above zero. Otherwise the centroid is (0, 0).
     pub fn exists(&self) -> bool {
-        match self.total {
-            Total::Whole(sum) => sum > 0,
-            Total::Real(sum) => sum > 0.0,
-        }
+        self.total.value() > 0.0
+    }
+
+    fn of([y, x]: [f64; 2], total: Total) -> Self {
+        let empty = Self { y: 0.0, x: 0.0, total };
+        if empty.exists() { Self { y: y / total.value(), x: x / total.value(), total } } else { empty }
     }
 }
 
@@ -35,6 +37,16 @@ pub enum Total {
     Whole(u64),
     /// The sum of float32, in float64.
     Real(f64),
+}
+
+impl Total {
+    /// The sum, rounded to float64.
+    const fn value(self) -> f64 {
+        match self {
+            Self::Whole(sum) => sum as f64,
+            Self::Real(sum) => sum,
+        }
+    }
 }
 
 /// Column sums of one frame. Each thread has one scratch and uses it for all frames.
@@ -73,12 +85,10 @@ pub fn centroid(frame: &[u8], spec: FrameSpec, threshold: Option<f64>, scratch: 
         Dtype::Uint16 => moments::whole::<u16>(frame, spec, threshold, &mut scratch.narrow32, &mut scratch.wide),
         Dtype::Float32 => {
             let (y, x, total) = moments::real(frame, spec, threshold, &mut scratch.real);
-            let centre = if total > 0.0 { [y / total, x / total] } else { [0.0; 2] };
-            return Centroid { y: centre[0], x: centre[1], total: Total::Real(total) };
+            return Centroid::of([y, x], Total::Real(total));
         }
     };
-    let centre = if total > 0 { [y as f64 / total as f64, x as f64 / total as f64] } else { [0.0; 2] };
-    Centroid { y: centre[0], x: centre[1], total: Total::Whole(total) }
+    Centroid::of([y as f64, x as f64], Total::Whole(total))
 }
 
 /// The top-left corner (y, x) of a crop around a centroid, in pixels: `clamp(int(c) - crop // 2, 0, size - crop)` on each axis.
