@@ -16,6 +16,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 use thiserror::Error;
 use transport::http::{Http, Timeouts};
+use transport::tls;
 use url::Url;
 
 /// Why a redirect is not followed.
@@ -48,10 +49,7 @@ pub(super) fn client(options: &Options) -> Result<Http, Error> {
     let headers = headers(options)?;
     let build = || builder(options, headers.clone());
     // A minimal container has no certificates. Plain HTTP still works with an empty list of trusted certificates.
-    let without_certificates = || {
-        let tls = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-        build().tls_backend_preconfigured(tls).build()
-    };
+    let without_certificates = || build().tls_backend_preconfigured(tls::trusting_none()).build();
     let client = build().build().or_else(|_| without_certificates()).map_err(|source| Error::Client { source })?;
     Ok(Http::of(client, Timeouts { connect: Some(options.connect_timeout), ..Timeouts::default() }))
 }

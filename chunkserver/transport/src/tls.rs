@@ -137,6 +137,11 @@ pub fn client_config(identity: &Identity) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
+/// The TLS configuration of a client that trusts no certificate.
+pub fn trusting_none() -> ClientConfig {
+    ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+}
+
 /// Verifies a server's certificate with one fixed name instead of the address of the connection.
 #[derive(Debug)]
 struct OneName {

@@ -1,6 +1,7 @@
 //! The in-memory network of a simulation. Programs for users are built without this module.
 
 use super::Timeouts;
+use crate::tls;
 use axum::http;
 use reqwest::{Body, RequestBuilder, Response};
 use std::cell::RefCell;
@@ -61,8 +62,7 @@ pub fn without_certificates(builder: reqwest::ClientBuilder) -> reqwest::ClientB
     if HERE.with_borrow(Option::is_none) {
         return builder;
     }
-    let tls = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    builder.tls_backend_preconfigured(tls)
+    builder.tls_backend_preconfigured(tls::trusting_none())
 }
 
 /// The place and the timeouts of a client.
