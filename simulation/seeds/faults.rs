@@ -134,12 +134,7 @@ impl World {
             self.trace.event(&format!("fault: {fault:?}"));
             self.suffer(fault).await;
         });
-        let mut all: Vec<_> = all.map(Box::pin).collect();
-        std::future::poll_fn(|context| {
-            all.retain_mut(|fault| fault.as_mut().poll(context).is_pending());
-            if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        })
-        .await;
+        futures_util::future::join_all(all).await;
     }
 
     async fn suffer(&self, fault: Fault) {

@@ -43,6 +43,12 @@ struct Slot {
     start: u64,
 }
 
+impl Slot {
+    const fn is_started(&self) -> bool {
+        matches!(self.state, ServerState::Starting | ServerState::Up(_))
+    }
+}
+
 /// The servers.
 pub(crate) struct SimFleet {
     me: Weak<Self>,
@@ -100,14 +106,12 @@ impl SimFleet {
     /// The process of a server ends by itself.
     pub(crate) fn crash(&self, server: usize) {
         let mut slots = self.slots();
-        let Some(slot) = slots.get_mut(server).filter(|slot| matches!(slot.state, ServerState::Starting | ServerState::Up(_))) else {
-            return;
-        };
+        let Some(slot) = slots.get_mut(server).filter(|slot| slot.is_started()) else { return };
         self.network.trace.event(&format!("fault: the process of server {server} at {} ends", slot.name));
         self.network.end(&slot.name, End::Closed);
         slot.start = self.starts.fetch_add(1, Ordering::Relaxed);
         let is_reported = self.platform == Platform::Processes;
-        self.lose(server, is_reported);
+        self.lose(server, is_reported, None);
         match self.platform {
             Platform::Processes => slot.state = ServerState::Exited("signal 9".into()),
             Platform::Pods => {
@@ -124,32 +128,26 @@ impl SimFleet {
     /// A server is removed from outside. Its machine may be gone with it.
     pub(crate) fn remove_server(&self, server: usize, how: End) {
         let mut slots = self.slots();
-        let Some(slot) = slots.get_mut(server).filter(|slot| matches!(slot.state, ServerState::Starting | ServerState::Up(_))) else {
-            return;
-        };
+        let Some(slot) = slots.get_mut(server).filter(|slot| slot.is_started()) else { return };
         self.network.trace.event(&format!("fault: server {server} at {} is removed: {how:?}", slot.name));
         self.network.end(&slot.name, how);
         slot.start = self.starts.fetch_add(1, Ordering::Relaxed);
         slot.state = ServerState::Lost("Evicted".into());
-        self.lose(server, true);
+        self.lose(server, true, None);
         drop(slots);
         self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Records a loss.
-    pub(crate) fn lose(&self, server: usize, is_reported: bool) {
+    fn lose(&self, server: usize, is_reported: bool, recovered: Option<Duration>) {
         let at = self.network.trace.now();
-        self.losses().push(Loss { server, at, is_reported, replaced: None, up: None, recovered: None });
+        self.losses().push(Loss { server, at, is_reported, replaced: None, up: None, recovered });
     }
 
     /// A server is silent for some time, and its platform reports nothing.
     pub(crate) fn silence(&self, server: usize, lasts: Duration) {
         if matches!(self.slots().get(server), Some(Slot { state: ServerState::Up(_), .. })) {
-            self.lose(server, false);
-            let until = self.network.trace.now() + lasts;
-            if let Some(loss) = self.losses().last_mut() {
-                loss.recovered = Some(until);
-            }
+            self.lose(server, false, Some(self.network.trace.now() + lasts));
         }
     }
 

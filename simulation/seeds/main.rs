@@ -61,10 +61,10 @@ fn report(results: &[(u64, Option<scenario::Summary>)], count: u64, seconds: u64
         total(|summary| summary.failed),
         total(|summary| summary.reads)
     );
-    let twice =
-        passed.iter().enumerate().filter_map(|(at, one)| passed[at + 1..].iter().find(|other| other.0 == one.0).map(|other| (one, other)));
-    let (same, other): (Vec<_>, Vec<_>) = twice.partition(|(one, other)| one == other);
-    println!("{} seeds ran twice, {} with the same events", same.len() + other.len(), same.len());
+    // The results are in the order of the seeds.
+    let twice: Vec<_> = passed.array_windows().filter(|[one, other]| one.0 == other.0).collect();
+    let same = twice.iter().filter(|[one, other]| one == other).count();
+    println!("{} seeds ran twice, {same} with the same events", twice.len());
     for seed in &failed {
         println!("seed {seed} failed; replay it with: make simulate SEED={seed}");
     }

@@ -6,7 +6,9 @@ use crate::fleet::Platform;
 use crate::outputs::{Files, Outputs};
 use crate::run::{Arrays, PATIENCE, World};
 use crate::{jobs, oracles, reference};
+use api::job::Job;
 use api::phase::Failure;
+use api::plan::Plan;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use transport::http::simulation::at;
@@ -51,13 +53,10 @@ pub(crate) fn run(seed: u64, print: bool) -> Result<Summary, String> {
     let expected = undisturbed(seed)?;
     let took = expected.took;
     let platform = Dice::new(seed, "platform").pick(&[Platform::Processes, Platform::Pods]);
-    let mut job = jobs::job(seed);
+    let (mut job, plan, outputs) = planned(seed);
     if Dice::new(seed, "backoff").percent(4) {
         job.backoff_limit = 0;
     }
-    let plan = jobs::plan(seed, &job);
-    let outputs = Outputs::new();
-    outputs.add_to(&mut job, &plan, seed);
     let schedule = faults(seed, plan.partition.servers, platform, took);
     if print {
         println!("{platform:?}, {} servers, {} frames, {took:?} without faults: {schedule:#?}", plan.partition.servers, job.frames);
@@ -65,12 +64,18 @@ pub(crate) fn run(seed: u64, print: bool) -> Result<Summary, String> {
     in_world(async || World::new(seed, job, plan, platform, print), async |world| disturbed(world, &schedule, &expected, &outputs).await)
 }
 
-/// The job without faults.
-fn undisturbed(seed: u64) -> Result<Expected, String> {
+/// The job of a seed, its plan, and an empty folder for its outputs.
+fn planned(seed: u64) -> (Job, Plan, Outputs) {
     let mut job = jobs::job(seed);
     let plan = jobs::plan(seed, &job);
     let outputs = Outputs::new();
     outputs.add_to(&mut job, &plan, seed);
+    (job, plan, outputs)
+}
+
+/// The job without faults.
+fn undisturbed(seed: u64) -> Result<Expected, String> {
+    let (job, plan, outputs) = planned(seed);
     in_world(
         async || World::new(seed, job, plan, Platform::Processes, false),
         async |world| {
