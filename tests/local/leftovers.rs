@@ -63,17 +63,21 @@ fn two_runs_at_once_keep_their_files() {
     must_be_equal(&arrays, &expected, "two runs at once");
 }
 
+/// Kills the command of a served job, which leaves its entry.
+fn kill_while_serving(place: &Place, job: &Job) {
+    let mut running = place.start_job("killed", job, SERVERS, &["--serve"]);
+    running.until_served();
+    assert_eq!(names(place, "served/arrayjob"), ["killed"]);
+    running.signal(Signal::SIGKILL);
+    drop(running);
+    until_no_process(place);
+    assert_eq!(names(place, "served/arrayjob"), ["killed"], "the killed command leaves its entry");
+}
+
 #[test]
 fn a_job_whose_command_was_killed_is_not_listed_any_more() {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
-    let job = job(&source.url("{index}"), 48).frame_of(MOVIE).fft("power");
-    let mut running = place.start_job("killed", &job, SERVERS, &["--serve"]);
-    running.until_served();
-    assert_eq!(names(&place, "served/arrayjob"), ["killed"]);
-    running.signal(Signal::SIGKILL);
-    drop(running);
-    until_no_process(&place);
-    assert_eq!(names(&place, "served/arrayjob"), ["killed"], "the killed command leaves its entry");
+    kill_while_serving(&place, &job(&source.url("{index}"), 48).frame_of(MOVIE).fft("power"));
     let ended = place.call(["get", "killed", "power[0]", "-o", "slice.npy"]);
     assert!(ended.code == Some(1) && ended.sentence().contains("no job 'killed' is served"), "{}", ended.sentence());
     assert!(names(&place, "served/arrayjob").is_empty());
@@ -83,11 +87,7 @@ fn a_job_whose_command_was_killed_is_not_listed_any_more() {
 fn a_run_that_serves_nothing_removes_the_entry_of_a_killed_run() {
     let (place, source) = (Place::default(), FrameServer::raw(MOVIE));
     let job = job(&source.url("{index}"), 48).frame_of(MOVIE).fft("power");
-    let mut running = place.start_job("killed", &job, SERVERS, &["--serve"]);
-    running.until_served();
-    running.signal(Signal::SIGKILL);
-    drop(running);
-    until_no_process(&place);
+    kill_while_serving(&place, &job);
     place.results("next", &job, SERVERS);
     assert!(names(&place, "served/arrayjob").is_empty(), "the entry of the killed run is left");
 }
