@@ -28,6 +28,7 @@ use journal::{Event, Journal, Kind};
 use last_error::LastError;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -52,6 +53,8 @@ pub struct Options {
     pub rate_window: Duration,
     /// Timeout of a connection attempt.
     pub connect_timeout: Duration,
+    /// How long fetches are retried, beyond `attempts`, while a source that has sent an object takes no connections: a restart.
+    pub restart_time: Duration,
     /// Concurrent fetches; further fetches wait.
     pub connections: usize,
     /// Largest body, in bytes.
@@ -75,6 +78,8 @@ impl Default for Options {
             rate_window: Duration::from_secs(30),
             // Six attempts and their waits take less than a minute.
             connect_timeout: Duration::from_millis(7500),
+            // With a wait of 10 s and a connection attempt, less than a minute.
+            restart_time: Duration::from_secs(30),
             connections: 16,
             max_bytes: 1 << 30,
             allow_local_files: false,
@@ -96,6 +101,7 @@ impl fmt::Debug for Options {
             .field("min_bytes_per_second", &self.min_bytes_per_second)
             .field("rate_window", &self.rate_window)
             .field("connect_timeout", &self.connect_timeout)
+            .field("restart_time", &self.restart_time)
             .field("connections", &self.connections)
             .field("max_bytes", &self.max_bytes)
             .field("allow_local_files", &self.allow_local_files)
@@ -125,6 +131,8 @@ struct Inner {
     client: Http,
     permits: Semaphore,
     last_error: LastError,
+    /// Whether a fetch has succeeded.
+    has_responded: AtomicBool,
 }
 
 /// A range of the bytes of a body.
@@ -183,7 +191,7 @@ impl Source {
         let permits = Semaphore::new(options.connections.clamp(1, 1 << 16));
         let max_bytes = options.max_bytes;
         Ok(Self {
-            inner: Arc::new(Inner { options, client, permits, last_error: LastError::default() }),
+            inner: Arc::new(Inner { options, client, permits, last_error: LastError::default(), has_responded: AtomicBool::new(false) }),
             max_bytes,
             journal: None,
             frame: 0,
@@ -260,12 +268,15 @@ impl Source {
             let failure = match self.attempt(target, range, &limits, into).await {
                 Ok(Got { exact, total, html }) => {
                     self.inner.last_error.clear();
+                    self.inner.has_responded.store(true, Ordering::Relaxed);
                     return Ok(Fetched { retries: attempts - 1, exact, total, html });
                 }
                 Err(failure) => failure,
             };
             slow += u32::from(matches!(failure.reason, Reason::Slow { .. } | Reason::Silent { .. }));
-            let last = failure.reason.is_final() || attempts >= options.attempts || slow >= SLOW_ATTEMPTS;
+            let exhausted =
+                attempts >= options.attempts && !(self.may_restart(&failure.reason) && started.elapsed() < options.restart_time);
+            let last = failure.reason.is_final() || exhausted || slow >= SLOW_ATTEMPTS;
             let wait = backoff::wait(options.backoff, attempts, failure.retry_after, target.name());
             if let Some(journal) = self.journal.as_ref().filter(|_| !last) {
                 journal.mark(Event::Retry, &format!("the fetch is retried: {}", failure.reason));
@@ -282,6 +293,11 @@ impl Source {
             tokio::time::sleep(wait).await;
             attempts += 1;
         }
+    }
+
+    /// Whether the source worked before and takes no connections now, as during a restart.
+    fn may_restart(&self, reason: &Reason) -> bool {
+        self.inner.has_responded.load(Ordering::Relaxed) && reason.is_of_connection()
     }
 
     /// The last error of a fetch that has failed at least twice and is still retried. `None` after any fetch succeeds.

@@ -269,6 +269,11 @@ impl Reason {
         }
     }
 
+    /// Whether the server took no connection, or closed it without a response.
+    pub(super) fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Broken)
+    }
+
     /// Whether the object ends before the requested range.
     fn is_beyond_the_end(&self) -> bool {
         matches!(self, Self::Status { status } if *status == StatusCode::RANGE_NOT_SATISFIABLE)

@@ -142,6 +142,39 @@ async fn a_refused_connection_names_the_server() {
 }
 
 #[tokio::test]
+async fn a_source_that_has_responded_may_be_away_for_longer_than_all_attempts() {
+    let server = Server::start([ok("before")]).await;
+    let (url, address) = (server.url(), server.address);
+    let source = Source::new(options()).unwrap();
+    let mut body = Vec::new();
+    source.fetch(&url, &mut body).await.unwrap();
+    drop(server);
+    let restarted = async {
+        // The options have three attempts.
+        while !source.last_error().is_some_and(|error| error.contains("(4 attempts")) {
+            tokio::task::yield_now().await;
+        }
+        Server::at(address, [ok("after")]).await
+    };
+    let mut body = Vec::new();
+    let (fetched, _server) = tokio::join!(source.fetch(&url, &mut body), restarted);
+    assert!(fetched.unwrap().retries >= 4);
+    assert_eq!(body, b"after");
+}
+
+#[tokio::test]
+async fn a_source_that_stays_away_fails_after_its_time() {
+    let server = Server::start([ok("before")]).await;
+    let url = server.url();
+    let restart_time = Duration::from_millis(50);
+    let source = Source::new(Options { restart_time, ..options() }).unwrap();
+    source.fetch(&url, &mut Vec::new()).await.unwrap();
+    drop(server);
+    let Error::Fetch { reason, tried, .. } = source.fetch(&url, &mut Vec::new()).await.unwrap_err() else { panic!() };
+    assert!(matches!(reason, Reason::Connect { cause: Cause::Refused, .. }) && tried.elapsed >= restart_time, "{reason} {tried}");
+}
+
+#[tokio::test]
 async fn https_to_a_plain_server_is_a_tls_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());

@@ -154,11 +154,13 @@ async fn a_silent_source_is_tried_once_more() {
 #[test]
 fn slow_silent_and_unreachable_sources_fail_within_a_minute() {
     let minute = Duration::from_secs(60);
-    let Options { rate_window, progress_timeout, connect_timeout, backoff, attempts, .. } = Options::default();
+    let Options { rate_window, progress_timeout, connect_timeout, restart_time, backoff, attempts, .. } = Options::default();
     assert!(rate_window + rate_window / 2 + backoff < minute);
     assert!(progress_timeout + progress_timeout / 2 + backoff < minute);
     let waits: Duration = (1..attempts).map(|attempt| backoff * 2u32.pow(attempt - 1)).sum();
     assert!(connect_timeout * attempts + waits < minute);
+    let longest_wait = Duration::from_secs(10);
+    assert!(restart_time + longest_wait + connect_timeout < minute);
 }
 
 #[tokio::test]

@@ -43,7 +43,12 @@ pub(super) struct Seen {
 
 impl Server {
     pub(super) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(([127, 0, 0, 1], 0).into(), replies).await
+    }
+
+    /// As [`start`](Self::start), at this address.
+    pub(super) async fn at(address: SocketAddr, replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let replies = Arc::new(Mutex::new(replies.into_iter().collect::<VecDeque<_>>()));
         let seen = Arc::new(Mutex::new(Seen::default()));
