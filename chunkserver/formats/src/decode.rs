@@ -17,6 +17,7 @@ mod tests;
 mod tiff;
 
 pub use api::job::Color;
+pub(crate) use jpeg::scratch_bytes as jpeg_scratch;
 pub(crate) use tiff::copies as tiff_copies;
 
 use api::geometry::FrameSpec;

@@ -2,7 +2,7 @@
 //! Pillow uses: <https://github.com/libjpeg-turbo/libjpeg-turbo>. Data that ends early, a missing restart marker or a missing scan is an
 //! error; libjpeg fills such parts with gray or interpolates.
 //!
-//! It takes 3 bytes for each sample of the image. The caller compares the shape before.
+//! It takes the memory of [`bytes`]. The caller compares the shape before.
 
 use super::block::{self, Spectrum, State};
 use super::header::{Component, END_OF_IMAGE, HUFFMAN, Header, QUANTIZATION, RESTART_INTERVAL, START_OF_SCAN, Segment, segment};
@@ -46,6 +46,14 @@ struct Selected {
 struct Scan {
     components: Vec<Selected>,
     spectrum: Spectrum,
+}
+
+/// Bytes of all coefficients (int16) and samples (uint8), with the padding of blocks.
+pub(super) fn bytes(header: &Header) -> u64 {
+    let (h_max, v_max) = header.largest();
+    let units = header.width.div_ceil(8 * h_max) * header.height.div_ceil(8 * v_max);
+    let blocks: usize = header.components.iter().map(|component| units * component.h * component.v).sum();
+    blocks as u64 * 64 * 3
 }
 
 /// The coefficients of all components.
