@@ -109,3 +109,24 @@ fn a_killed_server_process_counts_as_a_failure() {
     assert_eq!((&last["server"], &last["exitCode"]), (&"losing-1".into(), &137.into()), "{last}");
     stage.end();
 }
+
+#[test]
+fn a_server_killed_for_lack_of_memory_is_replaced_with_the_reason() {
+    let stage = stage("no-memory");
+    let source = stage.movie(&SLOW_MOVIE);
+    let job = stage.start("losing", &slow_job(&source.url));
+    let before = job.until_started(SERVERS, STATUS_TIMEOUT);
+    if !node::is_local(&job.pods()[&1].node) {
+        node::skip("a_server_killed_for_lack_of_memory_is_replaced_with_the_reason", "the node is not a local container");
+        return stage.end();
+    }
+    job.until_in_phase("Load", 1, TIMEOUT);
+    let fault = Instant::now();
+    job.limit_memory(1);
+    let recovered = check_end(&job, &before, 1, [1, 0, 1]);
+    let outcome = "same bytes, `failures.last.reason` is `OOMKilled`; the job is complete and all servers are ready";
+    record("A server is killed for lack of memory", "memory limit of its container lowered in Load", outcome, recovered - fault);
+    let last = job.status()["failures"]["last"].clone();
+    assert_eq!((&last["server"], &last["reason"]), (&"losing-1".into(), &"OOMKilled".into()), "{last}");
+    stage.end();
+}

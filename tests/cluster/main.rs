@@ -3,14 +3,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod api_server;
 mod common;
-mod drained_node;
 mod first_result;
 mod helm;
 mod lifecycle;
 mod lost_node;
 mod lost_operator;
 mod lost_server;
+mod network_policy;
 mod object_store;
 mod obstacles;
 mod plugin;

@@ -3,6 +3,7 @@
 
 mod applied;
 mod forward;
+mod network;
 pub mod node;
 pub mod operator;
 mod plugin;
@@ -13,6 +14,7 @@ mod tools;
 
 pub use applied::{Applied, Condition, Deletion, Pod, Work};
 pub use forward::{Forward, Reader};
+pub use network::{MetadataService, PodNetwork};
 pub use plugin::Plugin;
 pub use reference::{Slices, numpy_results};
 pub use stage::{Source, Stage};

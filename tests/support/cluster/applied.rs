@@ -196,6 +196,12 @@ impl Applied<'_> {
         self.stage.kubectl(&[&["delete", "pod", &pod, "--wait=false"], how].concat());
     }
 
+    /// Lets the kernel kill a server for lack of memory, as soon as the server uses 1 MiB more than now.
+    pub fn limit_memory(&self, server: usize) {
+        let pod = &self.pods()[&server];
+        node::limit_memory(&pod.node, &pod.container);
+    }
+
     /// Kills the process of a server in its node.
     pub fn kill(&self, server: usize) {
         let pod = &self.pods()[&server];

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const NAMESPACE: &str = "arrayjob-system";
 /// The name of the Helm release.
 pub const RELEASE: &str = "arrayjob";
-const SELECTOR: &str = "app.kubernetes.io/name=arrayjob,app.kubernetes.io/component=operator,app.kubernetes.io/instance=arrayjob";
+/// Label selector of the pods of the operator.
+pub const SELECTOR: &str = "app.kubernetes.io/name=arrayjob,app.kubernetes.io/component=operator,app.kubernetes.io/instance=arrayjob";
 /// Warnings that the cluster causes: etcd logs them on a busy disk.
 const CLUSTER_WARNINGS: [&str; 2] = ["etcdserver: request timed out", "etcdserver: leader changed"];
 

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// The API of ArrayJobs.
 pub(super) const JOBS: &str = "/apis/arrayjob.dev/v1alpha1";
+/// Time limit for the controllers of the cluster, which may wait for a Lease after a restart.
+const CONTROLLERS_TIMEOUT: Duration = seconds(90);
 /// Time limit for the deletion of a namespace.
 const DELETION_TIMEOUT: Duration = seconds(60);
 /// A label of all test namespaces, for the cleanup after a killed test.
@@ -49,7 +51,7 @@ impl Stage {
         tool("kubectl", ["create", "-f", "-"], &object.to_string()).must_succeed();
         let get = |path: &str| api.call("GET", path, &[]);
         // The API server refuses pods before the service account exists.
-        until("the namespace has its service account", seconds(10), || {
+        until("the namespace has its service account", CONTROLLERS_TIMEOUT, || {
             let response = get(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/default"));
             if response.status == 200 { Ok(()) } else { Err(response.text()) }
         });
