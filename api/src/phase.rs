@@ -194,7 +194,7 @@ pub struct Progress {
     /// Frames whose digests the server can report.
     #[serde(default)]
     pub digests: usize,
-    /// Blocks that the server requested again because a row had another checksum than at its owner.
+    /// Blocks that the server requested again because a row had another checksum than at its owner, and shares that the server loaded again.
     #[serde(default)]
     pub checksum_mismatches: u64,
     /// Peak resident memory, in bytes.

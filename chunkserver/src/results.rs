@@ -11,6 +11,7 @@ mod region;
 mod select;
 mod selected;
 mod sums;
+mod undamaged;
 
 pub use content::{Content, Fragment};
 pub use deadline::{Deadline, READER_TIMEOUT};
@@ -91,6 +92,8 @@ pub enum Error {
         human_bytes(*budget)
     )]
     OverBudget { needed: u64, budget: u64, fits: Vec<usize> },
+    #[error("{0}, which loads its frames again; try again")]
+    Damaged(String),
     #[error("the elements are still being computed; try again")]
     Timeout,
     #[error("other readers use this server's memory for responses; try again")]
@@ -102,6 +105,6 @@ pub enum Error {
 impl Error {
     /// Whether the same request may succeed later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Peer { .. } | Self::PeerAbsent(_) | Self::PartLength { .. })
+        matches!(self, Self::Peer { .. } | Self::PeerAbsent(_) | Self::PartLength { .. } | Self::Damaged(_))
     }
 }

@@ -2,6 +2,7 @@
 
 mod counters;
 mod frame_digests;
+mod line_checksums;
 mod memory_budget;
 mod partial_sums;
 mod peers;
@@ -9,6 +10,7 @@ mod row_checksums;
 
 pub use counters::Counters;
 pub use frame_digests::FrameDigests;
+pub use line_checksums::{LineChecksums, StoredChecksums};
 pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
 pub(crate) use partial_sums::ThreadSums;
@@ -89,6 +91,10 @@ pub struct Share {
     pub stack: Slots,
     /// Checksums of the rows of the stack; `None` if no row leaves this server or its memory.
     pub row_checksums: Option<RowChecksums>,
+    /// Checksums of the arrays on the scratch disk; `None` if they are in memory.
+    pub stored_checksums: Option<StoredChecksums>,
+    /// A damage on the scratch disk that a reader has found. The share is then loaded again.
+    pub damage: watch::Sender<Option<String>>,
     /// Known digests of the job's frames.
     pub frame_digests: FrameDigests,
     /// The tile before the transform, one slot per band, (t, pixel), if the job keeps it.
@@ -162,6 +168,8 @@ impl Share {
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
             row_checksums: RowChecksums::new(&plan, frames),
+            stored_checksums: StoredChecksums::new(&job, &plan, id),
+            damage: watch::Sender::new(None),
             frame_digests: FrameDigests::new(plan.partition.frames),
             counters: Counters::new(frames, job.recenter.is_some(), plan.partition.exchanges.then_some(bands), plan.fft.is_some(), objects),
             memory_budget: MemoryBudget::new(plan.spare, plan.notes_bytes(&job, id), plan.partition.servers),

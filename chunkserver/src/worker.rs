@@ -23,7 +23,7 @@ use journal::system::{memory_bytes, peak_rss_bytes};
 use journal::{Event, Journal};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -132,6 +132,15 @@ pub struct Worker {
     usage: vitals::UsageCache,
 }
 
+/// Waits until a reader finds a damage, and loads the share again. Holds no share, whose memory is freed when the share is replaced.
+async fn load_again_after_damage(worker: Weak<Worker>, share: Weak<Share>, mut damage: watch::Receiver<Option<String>>) {
+    // The channel closes with the share.
+    let Ok(Some(message)) = damage.wait_for(Option::is_some).await.map(|damage| damage.clone()) else { return };
+    if let (Some(worker), Some(share)) = (worker.upgrade(), share.upgrade()) {
+        worker.load_again(&share, &message);
+    }
+}
+
 /// What a share needs in addition to its assignment.
 struct Prepared {
     source: Source,
@@ -234,6 +243,7 @@ impl Worker {
             tokio::spawn(load::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(vitals::watch(Arc::downgrade(self), Arc::downgrade(&share))),
+            tokio::spawn(load_again_after_damage(Arc::downgrade(self), Arc::downgrade(&share), share.damage.subscribe())),
         ];
         *current = Some(Current { share, tasks });
         drop(current);
@@ -358,7 +368,7 @@ impl Worker {
                     failure: share.counters.failure(),
                     last_error: last_error.map(|message| Failure { reason: reason::SOURCE_UNAVAILABLE.into(), message }),
                     digests: share.frame_digests.loaded(),
-                    checksum_mismatches: share.counters.checksum_mismatches(),
+                    checksum_mismatches: share.counters.checksum_mismatches() + u64::from(self.damages.load(Ordering::Relaxed)),
                     peak_rss_bytes,
                     vitals: None,
                 }

@@ -13,6 +13,8 @@ const BASE: u64 = 40 << 20;
 
 /// Copies of an output while it is written: the responses of peers, the assembled array, and its encoded form.
 const COPIES: u64 = 3;
+/// Bytes of a checksum.
+const CHECKSUM: u64 = 4;
 /// Bytes of the notes of a frame, and of its part of lists.
 const NOTE: u64 = 256;
 /// Channels of a color image with alpha.
@@ -108,11 +110,29 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
         exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * remote * band_pixels as u64 * item + scratch },
         rechunked: if exchanges && plan.keeps(Kept::Rechunked) { pixels * all_frames * item } else { 0 },
         spectrum: pixels * plan.spectrum_bytes() as u64,
-        checksums: if plan.has_row_checksums() { frames * plan.bands() as u64 * 4 } else { 0 },
+        checksums: CHECKSUM
+            * (checksums_of_rows(plan, frames) + checksums_on_disk(plan, keeps_raw, frames, plan.bands_of(id).len() as u64)),
         writing: writing(plan, job),
         overlap: plan.overlap,
         on_disk: plan.storage == Storage::Disk,
     }
+}
+
+/// The number of checksums that blocks between servers have.
+fn checksums_of_rows(plan: &Plan, frames: u64) -> u64 {
+    if plan.has_row_checksums() { frames * plan.bands() as u64 } else { 0 }
+}
+
+/// The number of checksums of arrays on the scratch disk: of the rows of frames, of the frames of a band, of the spectra of pixels.
+fn checksums_on_disk(plan: &Plan, keeps_raw: bool, frames: u64, bands: u64) -> u64 {
+    if plan.storage != Storage::Disk {
+        return 0;
+    }
+    let Partition { frame, stack, band_pixels, exchanges, .. } = plan.partition;
+    let rows = stack.height + if keeps_raw { frame.height } else { 0 };
+    let rechunked = if exchanges && plan.keeps(Kept::Rechunked) { plan.partition.frames } else { 0 };
+    let spectra = if plan.fft.is_some() { band_pixels } else { 0 };
+    frames * rows as u64 + bands * (rechunked + spectra) as u64
 }
 
 /// Bytes of a server's notes: values of each frame, and the sums of spectra of each pixel and of each bin.

@@ -4,6 +4,7 @@ use super::copy::{PixelOffsets, frames, tiles};
 use super::deadline::unless_failed;
 use super::frame_bytes::frame_bytes;
 use super::region::{Cube, Extent, Region};
+use super::undamaged::undamaged;
 use super::{Error, filled};
 use crate::share::{Share, with_permit};
 use api::arrays::{Array, Holder};
@@ -15,10 +16,11 @@ use std::sync::Arc;
 /// region's shape, (t, y, x). Of tiles: the whole region if this server owns all of it, otherwise this server's selected pixels, (t, pixel).
 ///
 /// # Errors
-/// When the job has failed before the part is computed.
+/// When the job has failed before the part is computed, or the part was damaged on the scratch disk.
 pub(super) async fn own_part(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Bytes, Error> {
     let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Bytes::new()) };
     until_ready(share, array.holder, &region.cube).await?;
+    undamaged(share, array.holder, &region.cube).await?;
     let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
     let (region, owner) = (*region, Arc::clone(share));
     match (array.holder, extent) {
@@ -50,6 +52,7 @@ pub async fn part_for_peer(share: &Arc<Share>, array: &Array, region: &Region) -
     if let (Holder::Frames(base), Extent::Times(times)) = (array.holder, &extent)
         && let Some(bytes) = frame_bytes(share, base, region, times)
     {
+        undamaged(share, array.holder, &region.cube).await?;
         return Ok(bytes);
     }
     let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());

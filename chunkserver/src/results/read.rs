@@ -9,6 +9,7 @@ use super::region::{Cube, Extent, Region};
 use super::select::{put, take};
 use super::selected::{Selected, block_shape, within_limit};
 use super::sums::Merged;
+use super::undamaged::undamaged;
 use super::{Error, computed, filled, peer, sums};
 use crate::share::{Permit, Share};
 use api::arrays::{Array, Holder};
@@ -188,6 +189,7 @@ impl Reading<'_> {
                 Some(peer::part(self.client, self.share, self.array, region, id, bytes).await?)
             } else if let Extent::Pixels(_) = extent {
                 until_ready(self.share, self.array.holder, &region.cube).await?;
+                undamaged(self.share, self.array.holder, &region.cube).await?;
                 None
             } else {
                 Some(Fragment::Ready(own_part(self.share, self.array, region).await?))

@@ -75,6 +75,7 @@ impl From<results::Error> for Problem {
             | results::Error::MemoryTimeout
             | results::Error::Peer { .. }
             | results::Error::PeerAbsent(_)
+            | results::Error::Damaged(_)
             | results::Error::PartLength { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, chain(&error))

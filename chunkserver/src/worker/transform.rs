@@ -4,6 +4,7 @@ use super::Worker;
 use crate::compute::Pool;
 use crate::exchange::pull_block;
 use crate::share::{Share, columns};
+use api::arrays::Base;
 use api::digest::SourceChanged;
 use api::job::Storage;
 use api::phase::{Phase, reason};
@@ -166,6 +167,13 @@ impl Bands {
         }
     }
 
+    /// Computes the checksums of a tile on the scratch disk.
+    fn seal(&self, base: Base, slot: usize, tile: &[u8], line_bytes: usize) {
+        if let Some(checksums) = self.share.stored_checksums.as_ref().and_then(|stored| stored.of_tiles(base)) {
+            checksums.set(slot, tile, line_bytes);
+        }
+    }
+
     /// Pastes and transforms one band, on a compute thread.
     fn transform(&self, band: usize, row: usize, buffer: &[u8]) -> Result<(), BandError> {
         let share = &self.share;
@@ -182,6 +190,7 @@ impl Bands {
                 paste_block(segment.bytes, segment.stride, rows, row);
                 rest = behind;
             }
+            self.seal(Base::Rechunked, slot, &tile, row);
             tile.finish();
             task.done(bytes);
         }
@@ -194,6 +203,7 @@ impl Bands {
         let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.partition.frames, share.ops, share.plan.band(band).start));
         let bytes = target.len() as u64;
         spectrum.band(&segments, pixels, bytemuck::cast_slice_mut(&mut target), &mut scratch, sums.as_mut());
+        self.seal(Base::Spectrum, slot, &target, share.plan.spectrum_bytes());
         target.finish();
         self.scratch.put(scratch);
         self.add_up(sums);

@@ -102,12 +102,13 @@ fn what_a_job_does_not_need_takes_no_memory() {
     let alone = Job { fft: None, rechunk: None, ..small() };
     assert_eq!((first(&alone).exchange, first(&alone).rechunked, first(&alone).spectrum, first(&alone).checksums), (0, 0, 0, 0));
     assert_eq!(planned(&alone).notes_bytes(&alone, ServerId(0)), 20 * 256);
-    // One server exchanges no rows, and keeps checksums only of rows on disk.
+    // One server exchanges no rows. On disk it keeps checksums of the rows of blocks, of the rows of both kinds of frames, and of the frames
+    // and the pixels of two bands.
     let one = |storage| {
         let job = Job { storage, ..small() };
         Plan::new(&job, Some(1), &Budget { memory: Allowance::PerServer(1 << 30), cores: 2 }).unwrap().memory[0].checksums
     };
-    assert_eq!((one(Storage::Memory), one(Storage::Disk)), (0, 40 * 2 * 4));
+    assert_eq!((one(Storage::Memory), one(Storage::Disk)), (0, 4 * (40 * 2 + 40 * (10 + 30) + 2 * (40 + 64))));
     // Three servers for two slabs: the last has no frames, and loads nothing.
     let three = Plan::new(&small(), Some(3), &Budget { memory: Allowance::PerServer(1 << 30), cores: 2 }).unwrap();
     let idle = three.ids().find(|&id| three.frames_of(id).is_empty()).unwrap();

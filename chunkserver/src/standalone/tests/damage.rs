@@ -2,7 +2,8 @@
 
 use super::source::{FrameServer, SECRET, pixels};
 use super::support::{Cluster, FRAME, FRAMES, job};
-use api::job::{Job, Storage};
+use api::arrays::Base;
+use api::job::{Job, Kept, Method, Recenter, Storage};
 use api::phase::{Phase, reason};
 use api::plan::{Allowance, Budget, Plan};
 use api::wire::Assignment;
@@ -68,4 +69,37 @@ async fn a_scratch_disk_that_damages_frames_again_and_again_fails_the_job() {
     let failure = cluster.until(0, |progress| progress.failure.is_some()).await.failure.unwrap();
     assert_eq!(failure.reason, reason::STORE_FAILED);
     assert!(failure.message.contains("frame 3 was damaged on the scratch disk"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_reader_does_not_get_elements_that_the_scratch_disk_damaged() {
+    let (frames, cluster) = (FrameServer::start().await, Cluster::with_scratch(2, &[("X-Api-Key", SECRET)]));
+    let mut job = Job { storage: Storage::Disk, ..job(&frames) };
+    job.recenter = Some(Recenter { crop: [50, 60], method: Method::Centroid, threshold: None });
+    job.keep = Some(vec![Kept::Raw, Kept::Recentered, Kept::Rechunked, Kept::Spectrum]);
+    assign(&cluster, &job, Phase::Fft).await;
+    cluster.until_computed().await;
+    for (owner, name, base) in
+        [(0, "raw", Base::Raw), (0, "recentered", Base::Recentered), (1, "rechunked", Base::Rechunked), (1, "power", Base::Spectrum)]
+    {
+        let path = format!("/slice/{name}?sel=:&format=raw");
+        let expected = cluster.read(0, &path).await;
+        assert_eq!(expected.status, 200, "{}", expected.text());
+        let share = cluster.workers[owner].share().unwrap();
+        let stored = share.stored_checksums.as_ref().unwrap();
+        // The checksums of other elements: the stored ones look damaged.
+        let checksums = stored.of_tiles(base).filter(|_| matches!(base, Base::Rechunked | Base::Spectrum));
+        checksums.unwrap_or_else(|| stored.of_frames(base)).set(0, &[0xa5; 4096], 16);
+        drop(share);
+        // The other server waits until the owner has computed its share again.
+        let repair = async {
+            cluster.until(owner, |progress| progress.assignment.is_none()).await;
+            assign(&cluster, &job, Phase::Fft).await;
+            cluster.until_computed().await;
+        };
+        let (found, ()) = tokio::join!(cluster.read(1 - owner, &path), repair);
+        assert_eq!(found.status, 200, "{name}: {}", found.text());
+        assert!(cluster.progress(owner).await.checksum_mismatches >= 1, "the damage is not counted");
+        assert!(found.body == expected.body && !found.body.is_empty(), "{name} has other elements");
+    }
 }
