@@ -71,10 +71,13 @@ struct Flags {
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let levels = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse::<Targets>().ok());
-    // The client logs each failed connection as an error. The operator reports the request that failed, with the time of the retry.
-    let default = || Targets::new().with_default(LevelFilter::INFO).with_target("kube_client::client::builder", LevelFilter::OFF);
-    let levels = levels.unwrap_or_else(default);
+    let stated = std::env::var("RUST_LOG").unwrap_or_default();
+    let levels = stated.parse::<Targets>().ok().filter(|_| !stated.is_empty());
+    let mut levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    if !stated.contains("kube") {
+        // The client logs each failed connection as an error. The operator reports the request that failed, with the time of the retry.
+        levels = levels.with_target("kube_client::client::builder", LevelFilter::OFF);
+    }
     let logs = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(logs.with_filter(levels)).init();
     transport::crypto::install_crypto();
