@@ -257,8 +257,10 @@ impl Source {
         let started = Instant::now();
         let options = &self.inner.options;
         let (mut attempts, mut slow) = (1, 0);
+        // When connections began to fail.
+        let mut away_since = None;
         loop {
-            let part = if slow == 0 { 1 } else { 2 };
+            let part = if slow == 0 && attempts <= options.attempts { 1 } else { 2 };
             let limits = Limits {
                 max_bytes: self.max_bytes,
                 silence: options.progress_timeout / part,
@@ -274,8 +276,8 @@ impl Source {
                 Err(failure) => failure,
             };
             slow += u32::from(matches!(failure.reason, Reason::Slow { .. } | Reason::Silent { .. }));
-            let exhausted =
-                attempts >= options.attempts && !(self.may_restart(&failure.reason) && started.elapsed() < options.restart_time);
+            away_since = failure.reason.is_of_connection().then(|| away_since.unwrap_or_else(Instant::now));
+            let exhausted = attempts >= options.attempts && !self.may_restart(away_since);
             let last = failure.reason.is_final() || exhausted || slow >= SLOW_ATTEMPTS;
             let wait = backoff::wait(options.backoff, attempts, failure.retry_after, target.name());
             if let Some(journal) = self.journal.as_ref().filter(|_| !last) {
@@ -283,6 +285,10 @@ impl Source {
             }
             let error = failure.into_error(target.shown(), Attempts { attempts, elapsed: started.elapsed() });
             if last {
+                if away_since.is_some() {
+                    // The source is gone: the next fetches have the usual attempts.
+                    self.inner.has_responded.store(false, Ordering::Relaxed);
+                }
                 return Err(error);
             }
             tracing::debug!(%error, ?wait, "the fetch is retried");
@@ -295,9 +301,10 @@ impl Source {
         }
     }
 
-    /// Whether the source worked before and takes no connections now, as during a restart.
-    fn may_restart(&self, reason: &Reason) -> bool {
-        self.inner.has_responded.load(Ordering::Relaxed) && reason.is_of_connection()
+    /// Whether the source worked before, and takes no connections for a time that a restart may take.
+    fn may_restart(&self, away_since: Option<Instant>) -> bool {
+        self.inner.has_responded.load(Ordering::Relaxed)
+            && away_since.is_some_and(|since| since.elapsed() < self.inner.options.restart_time)
     }
 
     /// The last error of a fetch that has failed at least twice and is still retried. `None` after any fetch succeeds.
