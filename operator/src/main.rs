@@ -69,14 +69,17 @@ struct Flags {
     no_network_policies: bool,
 }
 
+/// The module of the Kubernetes client that logs each failed connection as an error. The operator reports the request that failed.
+const CONNECTIONS: &str = "kube_client::client::builder";
+
 fn main() -> ExitCode {
     let flags = Flags::parse();
     let stated = std::env::var("RUST_LOG").unwrap_or_default();
     let levels = stated.parse::<Targets>().ok().filter(|_| !stated.is_empty());
     let mut levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    if !stated.contains("kube") {
-        // The client logs each failed connection as an error. The operator reports the request that failed, with the time of the retry.
-        levels = levels.with_target("kube_client::client::builder", LevelFilter::OFF);
+    let is_stated = |level: &str| level.split_once('=').is_some_and(|(target, _)| CONNECTIONS.starts_with(target.trim()));
+    if !stated.split(',').any(is_stated) {
+        levels = levels.with_target(CONNECTIONS, LevelFilter::OFF);
     }
     let logs = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(logs.with_filter(levels)).init();
