@@ -32,28 +32,21 @@ pub(super) fn decode(bytes: &[u8], expected: FrameSpec, color: Color, out: &mut 
     let header = Header::read(bytes)?;
     same_shape(header.spec(), expected)?;
     acceptable(&header, color)?;
+    let end = huffman::marker_after(bytes, header.scan).ok_or_else(|| truncated(bytes))?;
+    // The only scan ends the image.
+    let ordinary = header.is_ordinary() && bytes[end..].iter().find(|&&byte| byte != 0xff) == Some(&END_OF_IMAGE);
     // The fast decoder also refuses some valid images.
-    if let Some(end) = end_if_ordinary(bytes, &header)?
-        && fast(&bytes[..end], header.components.len(), expected, out, scratch).is_ok()
-    {
+    if ordinary && fast(&bytes[..end], header.components.len(), expected, out, scratch).is_ok() {
         return Ok(());
     }
     planes::gray(exact::coefficients(bytes, &header)?, &header, out)
 }
 
-/// The end of the only scan of an ordinary image.
-fn end_if_ordinary(bytes: &[u8], header: &Header) -> Result<Option<usize>, Error> {
-    let end = huffman::marker_after(bytes, header.scan).ok_or_else(|| truncated(bytes))?;
-    // The only scan ends the image.
-    let ordinary = header.is_ordinary() && bytes[end..].iter().find(|&&byte| byte != 0xff) == Some(&END_OF_IMAGE);
-    Ok(ordinary.then_some(end))
-}
-
-/// Bytes that the decoder of a gray image allocates beyond rows; 0 for colours, whose channels the plan of a job counts. An image that is
-/// not readable takes nothing.
+/// Bytes that the decoder of a gray image allocates beyond rows, from the header alone; 0 for colours, whose channels the plan of a job
+/// counts. An image that is not readable takes nothing. Not counted: an image that looks ordinary and that the fast decoder refuses.
 pub(crate) fn scratch_bytes(bytes: &[u8]) -> u64 {
     match Header::read(bytes) {
-        Ok(header) if header.components.len() == 1 && matches!(end_if_ordinary(bytes, &header), Ok(None)) => exact::bytes(&header),
+        Ok(header) if header.components.len() == 1 && !header.is_ordinary() => exact::bytes(&header),
         _ => 0,
     }
 }
