@@ -94,6 +94,8 @@ pub enum Error {
     OverBudget { needed: u64, budget: u64, fits: Vec<usize> },
     #[error("{0}, which loads its frames again; try again")]
     Damaged(String),
+    #[error("{0} after the job had ended; other elements are readable, and a new run of the job computes these again")]
+    Unreadable(String),
     #[error("the elements are still being computed; try again")]
     Timeout,
     #[error("other readers use this server's memory for responses; try again")]

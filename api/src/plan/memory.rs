@@ -41,7 +41,7 @@ pub struct Memory {
     pub rechunked: u64,
     /// Spectra.
     pub spectrum: u64,
-    /// Checksums of rows.
+    /// Checksums of rows, and on disk of lines.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub checksums: u64,
     /// The largest output while it is written. A server writes one output at a time.

@@ -1,4 +1,4 @@
-//! Compares elements on the scratch disk with their checksums before a reader gets them.
+//! Compares elements on the scratch disk with their checksums shortly before a reader gets them.
 
 use super::part::own_pixels;
 use super::region::Cube;
@@ -6,9 +6,11 @@ use super::{Error, on_blocking_thread};
 use crate::share::Share;
 use api::arrays::{Base, Holder};
 use api::geometry::intersect;
+use api::phase::PhaseProgress;
 use std::sync::Arc;
 
-/// Checks this server's part of `cube`, all of whose slots are ready. A damaged share is loaded again, which ends reads of the share.
+/// Checks this server's part of `cube`, all of whose slots are ready. While the job works, a damaged share is loaded again, which ends reads of
+/// the share. After the end of the work, only the damaged elements are refused: the source may be gone, and other elements stay readable.
 ///
 /// # Errors
 /// When an element was damaged.
@@ -16,12 +18,14 @@ pub(super) async fn undamaged(share: &Arc<Share>, holder: Holder, cube: &Cube) -
     if share.stored_checksums.is_none() {
         return Ok(());
     }
-    if let Some(failure) = share.counters.failure() {
-        return Err(Error::Failed(failure.message));
-    }
     let (owner, cube) = (Arc::clone(share), *cube);
     match on_blocking_thread(move || damage(&owner, holder, &cube)).await {
         None => Ok(()),
+        Some(damage) if share.counters.phases().iter().all(PhaseProgress::complete) || share.counters.failure().is_some() => {
+            share.counters.add_checksum_mismatch();
+            tracing::warn!(damage, "elements are not readable any more");
+            Err(Error::Unreadable(damage))
+        }
         Some(damage) => {
             share.damage.send_replace(Some(damage.clone()));
             Err(Error::Damaged(damage))

@@ -69,7 +69,7 @@ impl From<results::Error> for Problem {
             results::Error::NoSuchArray { .. } => StatusCode::NOT_FOUND,
             results::Error::Selection(_) | results::Error::TooLarge { .. } => StatusCode::BAD_REQUEST,
             results::Error::OverBudget { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            results::Error::Malformed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            results::Error::Malformed(_) | results::Error::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             results::Error::Failed(_) => StatusCode::CONFLICT,
             results::Error::Timeout
             | results::Error::MemoryTimeout

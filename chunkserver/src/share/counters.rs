@@ -119,12 +119,12 @@ impl Counters {
             .collect()
     }
 
-    /// Records that a row of a block had another checksum.
+    /// Records that a row of a block, or a line on the scratch disk, had another checksum.
     pub fn add_checksum_mismatch(&self) {
         self.checksum_mismatches.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Blocks that were requested again because of a checksum.
+    /// Blocks that were requested again, and reads that were refused, because of a checksum.
     pub fn checksum_mismatches(&self) -> u64 {
         self.checksum_mismatches.load(Ordering::Relaxed)
     }

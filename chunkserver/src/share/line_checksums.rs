@@ -1,5 +1,5 @@
-//! Checksums of the lines of arrays on the scratch disk, so that a reader never gets elements that the disk has changed. A line is a row of a
-//! frame, the pixels of one frame in a band, or the spectrum of a pixel: a selection of few pixels or few frames compares few bytes.
+//! Checksums of the lines of arrays on the scratch disk. A line is a row of a frame, the pixels of one frame in a band, or the spectrum of a
+//! pixel. A read compares the lines of its elements: of frames and spectra little more than the read has, of a series in `rechunked` a band.
 
 use api::arrays::Base;
 use api::job::{Job, Kept, Storage};

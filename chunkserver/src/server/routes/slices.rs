@@ -39,7 +39,11 @@ pub(super) const SLICE: Route = Route {
         RouteResponse { status: 404, description: "The array is unknown; the message lists the known arrays.", body: PROBLEM },
         FAILED,
         OVER_BUDGET,
-        RouteResponse { status: 500, description: "The sums of a peer are not readable.", body: PROBLEM },
+        RouteResponse {
+            status: 500,
+            description: "The sums of a peer are not readable, or the scratch disk damaged the elements after the end of the job.",
+            body: PROBLEM,
+        },
         LATER,
     ],
 };

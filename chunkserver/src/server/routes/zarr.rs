@@ -54,6 +54,7 @@ pub(super) const KEY: Route = Route {
         RouteResponse { status: 409, description: "The job has failed; the chunk will not be computed.", body: PROBLEM },
         OVER_BUDGET,
         RouteResponse { status: 416, description: "`Range` begins beyond the end.", body: ResponseBody::Empty },
+        RouteResponse { status: 500, description: "The scratch disk damaged the chunk after the end of the job.", body: PROBLEM },
         LATER,
     ],
 };

@@ -71,6 +71,14 @@ async fn a_scratch_disk_that_damages_frames_again_and_again_fails_the_job() {
     assert!(failure.message.contains("frame 3 was damaged on the scratch disk"), "{}", failure.message);
 }
 
+/// Damages the first frame or band of `base` on server `owner`: its checksums become those of other elements.
+fn damage(cluster: &Cluster, owner: usize, base: Base) {
+    let share = cluster.workers[owner].share().unwrap();
+    let stored = share.stored_checksums.as_ref().unwrap();
+    let tiles = stored.of_tiles(base).filter(|_| matches!(base, Base::Rechunked | Base::Spectrum));
+    tiles.unwrap_or_else(|| stored.of_frames(base)).set(0, &[0xa5; 4096], 16);
+}
+
 #[tokio::test]
 async fn a_reader_does_not_get_elements_that_the_scratch_disk_damaged() {
     let (frames, cluster) = (FrameServer::start().await, Cluster::with_scratch(2, &[("X-Api-Key", SECRET)]));
@@ -79,27 +87,32 @@ async fn a_reader_does_not_get_elements_that_the_scratch_disk_damaged() {
     job.keep = Some(vec![Kept::Raw, Kept::Recentered, Kept::Rechunked, Kept::Spectrum]);
     assign(&cluster, &job, Phase::Fft).await;
     cluster.until_computed().await;
-    for (owner, name, base) in
-        [(0, "raw", Base::Raw), (0, "recentered", Base::Recentered), (1, "rechunked", Base::Rechunked), (1, "power", Base::Spectrum)]
-    {
+    // Server 0 has an output to write. The other server waits until server 0 has computed its share again.
+    for (count, (name, base)) in [("raw", Base::Raw), ("rechunked", Base::Rechunked), ("power", Base::Spectrum)].into_iter().enumerate() {
         let path = format!("/slice/{name}?sel=:&format=raw");
         let expected = cluster.read(0, &path).await;
         assert_eq!(expected.status, 200, "{}", expected.text());
-        let share = cluster.workers[owner].share().unwrap();
-        let stored = share.stored_checksums.as_ref().unwrap();
-        // The checksums of other elements: the stored ones look damaged.
-        let checksums = stored.of_tiles(base).filter(|_| matches!(base, Base::Rechunked | Base::Spectrum));
-        checksums.unwrap_or_else(|| stored.of_frames(base)).set(0, &[0xa5; 4096], 16);
-        drop(share);
-        // The other server waits until the owner has computed its share again.
+        damage(&cluster, 0, base);
         let repair = async {
-            cluster.until(owner, |progress| progress.assignment.is_none()).await;
+            cluster.until(0, |progress| progress.assignment.is_none()).await;
             assign(&cluster, &job, Phase::Fft).await;
             cluster.until_computed().await;
         };
-        let (found, ()) = tokio::join!(cluster.read(1 - owner, &path), repair);
-        assert_eq!(found.status, 200, "{name}: {}", found.text());
-        assert!(cluster.progress(owner).await.checksum_mismatches >= 1, "the damage is not counted");
-        assert!(found.body == expected.body && !found.body.is_empty(), "{name} has other elements");
+        let (found, ()) = tokio::join!(cluster.read(1, &path), repair);
+        for found in [found, cluster.read(0, &path).await] {
+            assert_eq!(found.status, 200, "{name}: {}", found.text());
+            assert!(found.body == expected.body && !found.body.is_empty(), "{name} has other elements");
+        }
+        assert_eq!(cluster.progress(0).await.checksum_mismatches, count as u64 + 1);
     }
+    // Server 1 has nothing left to do. It keeps its share, and refuses the damaged frame.
+    for (base, name) in [(Base::Recentered, "recentered"), (Base::Spectrum, "power")] {
+        damage(&cluster, 1, base);
+        let refused = cluster.read(1, &format!("/slice/{name}?sel=:&format=raw")).await;
+        assert_eq!(refused.status, 500);
+        assert!(refused.text().contains("was damaged on the scratch disk of this server after the job had ended"), "{}", refused.text());
+        assert_eq!(cluster.read(1, &format!("/slice/{name}?sel=0,:2,:2&format=raw")).await.status, 200, "elements of {name} on server 0");
+    }
+    let progress = cluster.progress(1).await;
+    assert!(progress.assignment.is_some() && progress.checksum_mismatches == 2, "{progress:?}");
 }
