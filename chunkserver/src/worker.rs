@@ -1,5 +1,6 @@
 //! One server's work on one job: the worker takes assignments, loads, exchanges, transforms, and reports its progress.
 
+mod damage;
 mod load;
 mod outputs;
 mod transform;
@@ -23,7 +24,7 @@ use journal::system::{memory_bytes, peak_rss_bytes};
 use journal::{Event, Journal};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -33,9 +34,6 @@ use transport::client::Client;
 const PIECES: usize = 8;
 /// Concurrent peeks at single frames. A peek takes memory for readers.
 const PEEKS: usize = 2;
-
-/// Damages of stored frames after which a server loads its frames again. The next damage fails the job.
-const MOST_DAMAGES: u32 = 3;
 
 /// Why an assignment is refused.
 #[derive(Debug, Error)]
@@ -130,15 +128,6 @@ pub struct Worker {
     /// Incremented by each event on which the loop may act.
     milestone: watch::Sender<u64>,
     usage: vitals::UsageCache,
-}
-
-/// Waits until a reader finds a damage, and loads the share again. Holds no share, whose memory is freed when the share is replaced.
-async fn load_again_after_damage(worker: Weak<Worker>, share: Weak<Share>, mut damage: watch::Receiver<Option<String>>) {
-    // The channel closes with the share.
-    let Ok(Some(message)) = damage.wait_for(Option::is_some).await.map(|damage| damage.clone()) else { return };
-    if let (Some(worker), Some(share)) = (worker.upgrade(), share.upgrade()) {
-        worker.load_again(&share, &message);
-    }
 }
 
 /// What a share needs in addition to its assignment.
@@ -243,7 +232,7 @@ impl Worker {
             tokio::spawn(load::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(vitals::watch(Arc::downgrade(self), Arc::downgrade(&share))),
-            tokio::spawn(load_again_after_damage(Arc::downgrade(self), Arc::downgrade(&share), share.damage.subscribe())),
+            tokio::spawn(damage::load_again(Arc::downgrade(self), Arc::downgrade(&share), share.damage.subscribe())),
         ];
         *current = Some(Current { share, tasks });
         drop(current);
@@ -268,23 +257,6 @@ impl Worker {
         {
             self.fail(share, reason::SOURCE_CHANGED, changed.to_string());
         }
-    }
-
-    /// Frees a share whose stored frames are damaged. The loop assigns the job again, and this server loads its frames again.
-    pub(crate) fn load_again(&self, share: &Arc<Share>, message: &str) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // Several peers may report the same damage.
-        if current.as_ref().is_none_or(|current| !Arc::ptr_eq(&current.share, share)) {
-            return;
-        }
-        if self.damages.fetch_add(1, Ordering::Relaxed) >= MOST_DAMAGES {
-            let message = format!("{message}, after {MOST_DAMAGES} repetitions; check the memory and the scratch disk of the machine");
-            return self.fail(share, reason::STORE_FAILED, message);
-        }
-        tracing::warn!(message, "the share is loaded again");
-        *current = None;
-        drop(current);
-        self.notify();
     }
 
     /// Checks everything that can refuse an assignment, except for memory and disk space.

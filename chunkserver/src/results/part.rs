@@ -9,7 +9,6 @@ use super::{Error, filled};
 use crate::share::{Share, with_permit};
 use api::arrays::{Array, Holder};
 use bytes::Bytes;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// This server's part of `region`; waits until the part is computed. Of frames: this server's selected times with all rows and columns of the
@@ -73,7 +72,7 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
             }
             Holder::Tiles(base) => {
                 let Some(store) = share.tile_store(base) else { return };
-                let own = own_pixels(share, cube);
+                let own = cube.own_pixels(share);
                 let mut q = own.start;
                 while q < own.end {
                     let band = cube.pixel(q, share.plan.partition.stack.width) / share.plan.partition.band_pixels;
@@ -87,9 +86,4 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
         }
     };
     unless_failed(share, computed).await
-}
-
-/// The selected pixels in this server's tiles.
-pub(super) fn own_pixels(share: &Share, cube: &Cube) -> Range<usize> {
-    cube.pixels_in(&share.plan.pixels_of(share.id), share.plan.partition.stack.width)
 }

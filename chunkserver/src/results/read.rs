@@ -4,7 +4,7 @@ use super::content::{Content, Fragment};
 use super::copy::{PixelOffsets, scatter, tiles};
 use super::deadline::Deadline;
 use super::frame_bytes::is_contiguous;
-use super::part::{own_part, own_pixels, until_ready};
+use super::part::{own_part, until_ready};
 use super::region::{Cube, Extent, Region};
 use super::select::{put, take};
 use super::selected::{Selected, block_shape, within_limit};
@@ -221,7 +221,7 @@ impl Reading<'_> {
         let mut to = match self.array.holder {
             Holder::Tiles(base) => {
                 let (share, region, offsets) = (Arc::clone(self.share), *region, offsets.clone());
-                let own = own_pixels(&share, &region.cube);
+                let own = region.cube.own_pixels(&share);
                 filled(region.bytes(item) as usize, move |to| tiles(&share, base, &region, own, &offsets, to)).await
             }
             _ => Vec::new(),

@@ -1,5 +1,6 @@
 //! Regions of three-dimensional arrays, and the part of a region that each server owns. Pure functions.
 
+use crate::share::Share;
 use api::arrays::Holder;
 use api::plan::{Plan, ServerId};
 use api::selection::Axis;
@@ -50,6 +51,11 @@ impl Cube {
         let first = partition(self.pixels(), |q| self.pixel(q, width) < pixels.start);
         let last = partition(self.pixels(), |q| self.pixel(q, width) < pixels.end);
         first..last
+    }
+
+    /// The selected pixels, numbered in C order, that are in the tiles of this server.
+    pub(super) fn own_pixels(&self, share: &Share) -> Range<usize> {
+        self.pixels_in(&share.plan.pixels_of(share.id), share.plan.partition.stack.width)
     }
 }
 

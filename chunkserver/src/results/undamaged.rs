@@ -1,6 +1,5 @@
 //! Compares elements on the scratch disk with their checksums shortly before a reader gets them.
 
-use super::part::own_pixels;
 use super::region::Cube;
 use super::{Error, on_blocking_thread};
 use crate::share::Share;
@@ -59,7 +58,7 @@ fn damaged_frame(share: &Share, base: Base, cube: &Cube) -> Option<usize> {
 fn damaged_tile(share: &Share, base: Base, cube: &Cube) -> Option<String> {
     let (plan, width) = (&share.plan, share.plan.partition.stack.width);
     let (checksums, store) = (share.stored_checksums.as_ref()?.of_tiles(base)?, share.tile_store(base)?);
-    let own = own_pixels(share, cube);
+    let own = cube.own_pixels(share);
     let mut q = own.start;
     while q < own.end {
         let band = cube.pixel(q, width) / plan.partition.band_pixels;
