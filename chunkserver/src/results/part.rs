@@ -2,7 +2,7 @@
 
 use super::copy::{PixelOffsets, frames, tiles};
 use super::deadline::unless_failed;
-use super::frame_bytes::frame_bytes;
+use super::frame_bytes::{frame_bytes, is_contiguous};
 use super::region::{Cube, Extent, Region};
 use super::undamaged::undamaged;
 use super::{Error, filled};
@@ -49,10 +49,9 @@ pub async fn part_for_peer(share: &Arc<Share>, array: &Array, region: &Region) -
     // Elements that are not computed yet take no memory.
     until_ready(share, array.holder, &region.cube).await?;
     if let (Holder::Frames(base), Extent::Times(times)) = (array.holder, &extent)
-        && let Some(bytes) = frame_bytes(share, base, region, times)
+        && is_contiguous(share.frame_store(base).1, region, times)
     {
-        undamaged(share, array.holder, &region.cube).await?;
-        return Ok(bytes);
+        return own_part(share, array, region).await;
     }
     let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
     let permit = share.memory_budget.acquire_part(bytes as u64).await;
@@ -72,7 +71,7 @@ pub(super) async fn until_ready(share: &Arc<Share>, holder: Holder, cube: &Cube)
             }
             Holder::Tiles(base) => {
                 let Some(store) = share.tile_store(base) else { return };
-                let own = cube.own_pixels(share);
+                let own = cube.pixels_of(&share.plan, share.id);
                 let mut q = own.start;
                 while q < own.end {
                     let band = cube.pixel(q, share.plan.partition.stack.width) / share.plan.partition.band_pixels;

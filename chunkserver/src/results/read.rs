@@ -221,7 +221,7 @@ impl Reading<'_> {
         let mut to = match self.array.holder {
             Holder::Tiles(base) => {
                 let (share, region, offsets) = (Arc::clone(self.share), *region, offsets.clone());
-                let own = region.cube.own_pixels(&share);
+                let own = region.cube.pixels_of(&share.plan, share.id);
                 filled(region.bytes(item) as usize, move |to| tiles(&share, base, &region, own, &offsets, to)).await
             }
             _ => Vec::new(),

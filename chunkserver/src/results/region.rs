@@ -1,6 +1,5 @@
 //! Regions of three-dimensional arrays, and the part of a region that each server owns. Pure functions.
 
-use crate::share::Share;
 use api::arrays::Holder;
 use api::plan::{Plan, ServerId};
 use api::selection::Axis;
@@ -53,9 +52,9 @@ impl Cube {
         first..last
     }
 
-    /// The selected pixels, numbered in C order, that are in the tiles of this server.
-    pub(super) fn own_pixels(&self, share: &Share) -> Range<usize> {
-        self.pixels_in(&share.plan.pixels_of(share.id), share.plan.partition.stack.width)
+    /// The selected pixels, numbered in C order, that are in the tiles of server `id`.
+    pub(super) fn pixels_of(&self, plan: &Plan, id: ServerId) -> Range<usize> {
+        self.pixels_in(&plan.pixels_of(id), plan.partition.stack.width)
     }
 }
 
@@ -110,7 +109,7 @@ impl Region {
     /// Server `id`'s part of the region; `None` if the server owns no element of the region.
     pub(super) fn extent(&self, plan: &Plan, holder: Holder, id: ServerId) -> Option<Extent> {
         if let Holder::Tiles(_) = holder {
-            let pixels = self.cube.pixels_in(&plan.pixels_of(id), plan.partition.stack.width);
+            let pixels = self.cube.pixels_of(plan, id);
             return match pixels.len() {
                 0 => None,
                 all if all == self.cube.pixels() => Some(Extent::Whole),

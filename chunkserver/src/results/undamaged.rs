@@ -58,7 +58,7 @@ fn damaged_frame(share: &Share, base: Base, cube: &Cube) -> Option<usize> {
 fn damaged_tile(share: &Share, base: Base, cube: &Cube) -> Option<String> {
     let (plan, width) = (&share.plan, share.plan.partition.stack.width);
     let (checksums, store) = (share.stored_checksums.as_ref()?.of_tiles(base)?, share.tile_store(base)?);
-    let own = cube.own_pixels(share);
+    let own = cube.pixels_of(plan, share.id);
     let mut q = own.start;
     while q < own.end {
         let band = cube.pixel(q, width) / plan.partition.band_pixels;
