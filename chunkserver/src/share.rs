@@ -10,7 +10,7 @@ mod row_checksums;
 
 pub use counters::Counters;
 pub use frame_digests::FrameDigests;
-pub use line_checksums::{LineChecksums, StoredChecksums};
+pub use line_checksums::StoredChecksums;
 pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
 pub(crate) use partial_sums::ThreadSums;
@@ -168,7 +168,7 @@ impl Share {
             band_sums: Mutex::new(None),
             summed: watch::Sender::new(Summed::default()),
             row_checksums: RowChecksums::new(&plan, frames),
-            stored_checksums: StoredChecksums::new(&job, &plan, id),
+            stored_checksums: StoredChecksums::new(&plan, raw.as_ref(), &stack, rechunked.as_ref(), spectrum.as_ref()),
             damage: watch::Sender::new(None),
             frame_digests: FrameDigests::new(plan.partition.frames),
             counters: Counters::new(frames, job.recenter.is_some(), plan.partition.exchanges.then_some(bands), plan.fft.is_some(), objects),

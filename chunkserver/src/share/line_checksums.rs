@@ -2,10 +2,11 @@
 //! pixel. A read compares the lines of its elements: of frames and spectra little more than the read has, of a series in `rechunked` a band.
 
 use api::arrays::Base;
-use api::job::{Job, Kept, Storage};
-use api::plan::{Plan, ServerId};
+use api::job::Storage;
+use api::plan::Plan;
 use kernels::checksum::row_checksum;
 use std::sync::atomic::{AtomicU32, Ordering};
+use store::Slots;
 
 /// The checksums of one array, (slot, line) in C order.
 #[derive(Debug)]
@@ -43,20 +44,22 @@ pub struct StoredChecksums {
 }
 
 impl StoredChecksums {
-    /// Space for the checksums; `None` if the arrays are in memory.
-    pub(super) fn new(job: &Job, plan: &Plan, id: ServerId) -> Option<Self> {
-        let (frames, bands, partition) = (plan.frames_of(id).len(), plan.bands_of(id).len(), &plan.partition);
+    /// Space for the checksums of the stores of a plan; `None` if they are in memory.
+    pub(super) fn new(
+        plan: &Plan,
+        raw: Option<&Slots>,
+        stack: &Slots,
+        rechunked: Option<&Slots>,
+        spectrum: Option<&Slots>,
+    ) -> Option<Self> {
+        let partition = &plan.partition;
+        let of = |store: &Slots, lines: usize| LineChecksums::new(store.count(), lines);
         (plan.storage == Storage::Disk).then(|| Self {
-            raw: (job.recenter.is_some() && plan.keeps(Kept::Raw)).then(|| LineChecksums::new(frames, partition.frame.height)),
-            stack: LineChecksums::new(frames, partition.stack.height),
-            rechunked: (partition.exchanges && plan.keeps(Kept::Rechunked)).then(|| LineChecksums::new(bands, partition.frames)),
-            spectrum: plan.fft.map(|_| LineChecksums::new(bands, partition.band_pixels)),
+            raw: raw.map(|raw| of(raw, partition.frame.height)),
+            stack: of(stack, partition.stack.height),
+            rechunked: rechunked.map(|rechunked| of(rechunked, partition.frames)),
+            spectrum: spectrum.map(|spectrum| of(spectrum, partition.band_pixels)),
         })
-    }
-
-    /// Those of the rows of raw frames that are stored apart from the stack.
-    pub fn raw(&self) -> Option<&LineChecksums> {
-        self.raw.as_ref()
     }
 
     /// Those of the rows of frames of `base`.

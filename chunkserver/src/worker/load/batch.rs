@@ -3,10 +3,9 @@
 use super::error::FrameError;
 use super::frame_source::{Decoded, Delivery, FrameSource};
 use super::tasks::BatchTasks;
-use crate::share::{FrameNotes, LineChecksums, Share, StoredChecksums, ThreadSums};
+use crate::share::{FrameNotes, Share, ThreadSums};
 use api::arrays::Base;
 use api::digest::{BLANK, FrameDigest};
-use api::geometry::FrameSpec;
 use api::job::{GROUP, Method, OnError, Recenter};
 use api::words::chain;
 use formats::decode::Decoder;
@@ -63,8 +62,8 @@ pub(super) fn compute(
     }
     if share.job.recenter.is_none() {
         seal(share, frames, &decoded);
-    } else if let Some(checksums) = share.stored_checksums.as_ref().and_then(StoredChecksums::raw) {
-        seal_lines(share, checksums, share.plan.partition.frame, frames, &decoded);
+    } else if kept.is_some() {
+        seal_lines(share, Base::Raw, frames, &decoded);
     }
     // The task of the last frame contains the sums of the batch.
     tasks.end();
@@ -198,13 +197,13 @@ fn seal(share: &Share, frames: &[Delivered<'_>], stack: &[&[u8]]) {
             checksums.set(frame - share.frames().start, bytes, &share.plan.partition);
         }
     }
-    if let Some(stored) = &share.stored_checksums {
-        seal_lines(share, stored.of_frames(Base::Recentered), share.plan.partition.stack, frames, stack);
-    }
+    seal_lines(share, Base::Recentered, frames, stack);
 }
 
-/// Computes the checksums of the rows of frames on the scratch disk.
-fn seal_lines(share: &Share, checksums: &LineChecksums, spec: FrameSpec, frames: &[Delivered<'_>], images: &[&[u8]]) {
+/// Computes the checksums of the rows of frames of `base`, if they are on the scratch disk.
+fn seal_lines(share: &Share, base: Base, frames: &[Delivered<'_>], images: &[&[u8]]) {
+    let Some(stored) = &share.stored_checksums else { return };
+    let (checksums, (_, spec)) = (stored.of_frames(base), share.frame_store(base));
     for (&(frame, _), bytes) in frames.iter().zip(images) {
         checksums.set(frame - share.frames().start, bytes, spec.width * spec.dtype.size());
     }
