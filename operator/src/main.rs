@@ -74,11 +74,9 @@ const CONNECTIONS: &str = "kube_client::client::builder";
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let stated = std::env::var("RUST_LOG").unwrap_or_default();
-    let levels = stated.parse::<Targets>().ok().filter(|_| !stated.is_empty());
+    let levels = std::env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty()).and_then(|levels| levels.parse::<Targets>().ok());
     let mut levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let is_stated = |level: &str| level.split_once('=').is_some_and(|(target, _)| CONNECTIONS.starts_with(target.trim()));
-    if !stated.split(',').any(is_stated) {
+    if !levels.iter().any(|(target, _)| CONNECTIONS.starts_with(target)) {
         levels = levels.with_target(CONNECTIONS, LevelFilter::OFF);
     }
     let logs = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
