@@ -1,6 +1,7 @@
 //! A pod lost at any moment: only its share is computed again, the other pods keep their data, and the results are identical.
 
 use crate::common::{SERVERS, SLOW_MOVIE, STATUS_TIMEOUT, TIMEOUT, losses, slow_job, slow_slices};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Instant;
 use tests::cluster::Deletion::{Forced, Graceful};
@@ -89,44 +90,46 @@ fn pods_deleted_in_load_and_after_completion_are_replaced() {
     stage.end();
 }
 
-#[test]
-fn a_killed_server_process_counts_as_a_failure() {
-    let stage = stage("killed");
+/// Ends the container of server 1 in Load. Checks that the loss counts; returns `failures.last`. `row` has the fault, how it is injected and
+/// what happens. `None` if nodes are not local containers.
+fn check_killed(test: &str, stage: &Stage, kill: impl Fn(&Applied<'_>), row: [&str; 3]) -> Option<Value> {
     let source = stage.movie(&SLOW_MOVIE);
     let job = stage.start("losing", &slow_job(&source.url));
     let before = job.until_started(SERVERS, STATUS_TIMEOUT);
     if !node::is_local(&job.pods()[&1].node) {
-        node::skip("a_killed_server_process_counts_as_a_failure", "the node is not a local container");
-        return stage.end();
+        node::skip(test, "the node is not a local container");
+        return None;
     }
     job.until_in_phase("Load", 1, TIMEOUT);
     let fault = Instant::now();
-    job.kill(1);
+    kill(&job);
     let recovered = check_end(&job, &before, 1, [1, 0, 1]);
-    let outcome = "same bytes; the job is complete and all servers are ready";
-    record("A server process ends in its container", "SIGKILL in Load", outcome, recovered - fault);
+    let [name, injected, outcome] = row;
+    record(name, injected, outcome, recovered - fault);
     let last = job.status()["failures"]["last"].clone();
-    assert_eq!((&last["server"], &last["exitCode"]), (&"losing-1".into(), &137.into()), "{last}");
+    assert_eq!(last["server"], "losing-1", "{last}");
+    Some(last)
+}
+
+#[test]
+fn a_killed_server_process_counts_as_a_failure() {
+    let stage = stage("killed");
+    let outcome = "same bytes; the job is complete and all servers are ready";
+    let row = ["A server process ends in its container", "SIGKILL in Load", outcome];
+    if let Some(last) = check_killed("a_killed_server_process_counts_as_a_failure", &stage, |job| job.kill(1), row) {
+        assert_eq!(last["exitCode"], 137, "{last}");
+    }
     stage.end();
 }
 
 #[test]
 fn a_server_killed_for_lack_of_memory_is_replaced_with_the_reason() {
+    const NAME: &str = "a_server_killed_for_lack_of_memory_is_replaced_with_the_reason";
     let stage = stage("no-memory");
-    let source = stage.movie(&SLOW_MOVIE);
-    let job = stage.start("losing", &slow_job(&source.url));
-    let before = job.until_started(SERVERS, STATUS_TIMEOUT);
-    if !node::is_local(&job.pods()[&1].node) {
-        node::skip("a_server_killed_for_lack_of_memory_is_replaced_with_the_reason", "the node is not a local container");
-        return stage.end();
-    }
-    job.until_in_phase("Load", 1, TIMEOUT);
-    let fault = Instant::now();
-    job.limit_memory(1);
-    let recovered = check_end(&job, &before, 1, [1, 0, 1]);
     let outcome = "same bytes, `failures.last.reason` is `OOMKilled`; the job is complete and all servers are ready";
-    record("A server is killed for lack of memory", "memory limit of its container lowered in Load", outcome, recovered - fault);
-    let last = job.status()["failures"]["last"].clone();
-    assert_eq!((&last["server"], &last["reason"]), (&"losing-1".into(), &"OOMKilled".into()), "{last}");
+    let row = ["A server is killed for lack of memory", "memory limit of its container lowered in Load", outcome];
+    if let Some(last) = check_killed(NAME, &stage, |job| job.limit_memory(1), row) {
+        assert_eq!(last["reason"], "OOMKilled", "{last}");
+    }
     stage.end();
 }
