@@ -73,15 +73,15 @@ impl MetadataService {
         let others = all.split(' ').filter(|other| **other != *node).map(str::to_owned).collect();
         let service = Self { node, others };
         let address = kubectl(["get", "node", &service.node, "-o", "jsonpath={.status.addresses[?(@.type==\"InternalIP\")].address}"]);
-        let (port, address_of) = (Self::PORT, Self::ADDRESS);
-        let listen = format!("TCP-LISTEN:{port},bind={address_of},fork,reuseaddr");
+        let (port, own) = (Self::PORT, format!("{}/32", Self::ADDRESS));
+        let listen = format!("TCP-LISTEN:{port},bind={},fork,reuseaddr", Self::ADDRESS);
         // The service of a killed test is replaced.
         let start = format!(
-            "systemctl stop {UNIT} 2>/dev/null; ip address replace {address_of}/32 dev lo && systemd-run --collect --unit={UNIT} socat {listen} SYSTEM:true"
+            "systemctl stop {UNIT} 2>/dev/null; ip address replace {own} dev lo && systemd-run --collect --unit={UNIT} socat {listen} SYSTEM:true"
         );
         node::shell(&service.node, &start).must_succeed();
         for other in &service.others {
-            node::shell(other, &format!("ip route replace {}/32 via {address}", Self::ADDRESS)).must_succeed();
+            node::shell(other, &format!("ip route replace {own} via {address}")).must_succeed();
         }
         Some(service)
     }
