@@ -194,7 +194,8 @@ pub struct Progress {
     /// Frames whose digests the server can report.
     #[serde(default)]
     pub digests: usize,
-    /// Blocks that the server requested again because a row had another checksum than at its owner, and shares that the server loaded again.
+    /// Blocks that the server requested again, shares that the server loaded again, and reads of a finished job that the server refused,
+    /// because of another checksum.
     #[serde(default)]
     pub checksum_mismatches: u64,
     /// Peak resident memory, in bytes.

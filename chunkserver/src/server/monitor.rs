@@ -41,7 +41,7 @@ fn text(progress: &Progress, resident: u64) -> String {
         let _ = writeln!(text, "{name} {value}");
     }
     let name = "arrayjob_server_checksum_mismatches_total";
-    family(&mut text, name, "counter", "Blocks that were requested again, and shares that were loaded again, because of another checksum.");
+    family(&mut text, name, "counter", "Blocks requested again, shares loaded again and reads refused, because of another checksum.");
     let _ = writeln!(text, "{name} {}", progress.checksum_mismatches);
     family(&mut text, "arrayjob_server_info", "gauge", "The version of the program.");
     let _ = writeln!(text, "arrayjob_server_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
