@@ -72,13 +72,17 @@ struct Flags {
 /// The module of the Kubernetes client that logs each failed connection as an error. The operator reports the request that failed.
 const CONNECTIONS: &str = "kube_client::client::builder";
 
+/// The levels of the syntax of `RUST_LOG`; INFO if the text is empty or not valid.
+fn log_levels(stated: &str) -> Targets {
+    let levels = Some(stated).filter(|stated| !stated.is_empty()).and_then(|stated| stated.parse::<Targets>().ok());
+    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let is_stated = levels.iter().any(|(target, _)| CONNECTIONS.starts_with(target));
+    if is_stated { levels } else { levels.with_target(CONNECTIONS, LevelFilter::OFF) }
+}
+
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let levels = std::env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty()).and_then(|levels| levels.parse::<Targets>().ok());
-    let mut levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    if !levels.iter().any(|(target, _)| CONNECTIONS.starts_with(target)) {
-        levels = levels.with_target(CONNECTIONS, LevelFilter::OFF);
-    }
+    let levels = log_levels(&std::env::var("RUST_LOG").unwrap_or_default());
     let logs = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(logs.with_filter(levels)).init();
     transport::crypto::install_crypto();
@@ -163,4 +167,26 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
 async fn stop_requested(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender was dropped: the operator stops too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn failed_connections_of_the_client_are_logged_only_if_stated() {
+        for (stated, connections, operator) in [
+            ("", false, true),
+            ("no=such=level", false, true),
+            ("info", false, true),
+            ("warn,operator=info", false, true),
+            ("kube=debug,info", true, true),
+            ("kube_client=error", true, false),
+        ] {
+            let levels = log_levels(stated);
+            let found = [levels.would_enable(CONNECTIONS, &Level::ERROR), levels.would_enable("operator", &Level::INFO)];
+            assert_eq!(found, [connections, operator], "{stated:?}");
+        }
+    }
 }
