@@ -10,11 +10,13 @@ mod group;
 mod lanes;
 mod panel;
 mod series;
+mod target;
 #[cfg(test)]
 mod tests;
 mod transpose;
 
 pub use band_sums::BandSums;
+pub use target::{Overwritten, Target};
 
 use crate::pixel::for_dtype;
 use api::geometry::{Dtype, cut};
@@ -22,6 +24,7 @@ use api::job::{Detrend, FftOutput, Window};
 use group::{Level, Row};
 use panel::PanelRow;
 use std::f64::consts::TAU;
+use target::Whole;
 
 /// Pixels of a group: 64 bytes of float32.
 const GROUP: usize = 16;
@@ -147,21 +150,40 @@ impl Spectrum {
     /// # Panics
     /// When the segments do not contain all frames of the band, `out` does not have [`row`](Self::row) values per pixel, or `scratch`
     /// belongs to another spectrum: bugs of the caller.
-    pub fn band(&self, segments: &[Segment<'_>], pixels: usize, out: &mut [f32], scratch: &mut Scratch, mut sums: Option<&mut BandSums>) {
-        assert_eq!(segments.iter().map(|segment| segment.frames).sum::<usize>(), self.frames, "the segments have a wrong number of frames");
+    pub fn band(&self, segments: &[Segment<'_>], pixels: usize, out: &mut [f32], scratch: &mut Scratch, sums: Option<&mut BandSums>) {
         assert_eq!(out.len(), pixels * self.row(), "the result has a wrong size");
+        let Ok(()) = self.band_into(segments, pixels, &mut Whole::new(out), scratch, sums);
+    }
+
+    /// As [`band`](Self::band), with space that `target` gives for each group of pixels.
+    ///
+    /// # Errors
+    /// When the target has no space.
+    ///
+    /// # Panics
+    /// As [`band`](Self::band).
+    pub fn band_into<T: Target>(
+        &self,
+        segments: &[Segment<'_>],
+        pixels: usize,
+        target: &mut T,
+        scratch: &mut Scratch,
+        mut sums: Option<&mut BandSums>,
+    ) -> Result<(), T::Error> {
+        assert_eq!(segments.iter().map(|segment| segment.frames).sum::<usize>(), self.frames, "the segments have a wrong number of frames");
         let size = self.dtype.size();
         for panel in cut(pixels, size_of::<PanelRow>() / size) {
             panel::gather(segments, panel.start * size..panel.end * size, pixels * size, &mut scratch.panel);
             for group in cut(panel.len(), GROUP) {
-                let first = panel.start + group.start;
-                let done = &mut out[first * self.row()..][..group.len() * self.row()];
+                let done = target.next(group.len() * self.row())?;
                 for_dtype!(self.dtype, P => self.group::<P>(group.start, group.len(), scratch, done));
                 if let (Some(sums), FftOutput::Power | FftOutput::Amplitude) = (&mut sums, self.output) {
                     sums.add(done, self.frames);
                 }
+                target.written();
             }
         }
+        Ok(())
     }
 
     /// Transforms a group of `pixels` pixels, from pixel `first` of the panel on, into `out`.
