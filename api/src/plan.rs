@@ -7,20 +7,31 @@ mod candidates;
 mod identity;
 mod memory;
 mod pace;
+mod placement;
 mod text;
 
 pub use crate::partition::{PANEL_BYTES, Partition, ServerId};
 pub use identity::{PLAN_VERSION, Recorded};
 pub use memory::Memory;
 pub use pace::{Pace, groups};
+pub use placement::Placement;
 
 use crate::arrays::{Array, catalog};
 use crate::geometry::{Element, human_bytes};
-use crate::job::{Fft, Job, Kept, Storage};
+use crate::job::{Fft, Job, Kept};
 use candidates::{MOST_SERVERS, candidates, counted, fewest};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use thiserror::Error;
+
+/// Pixels whose spectra are computed at once: the lanes of the widest vectors.
+const SPECTRA_AT_ONCE: usize = 16;
+/// Least size of a buffer for writes to disk, in bytes: large enough for the full rate of a disk.
+const BUFFER_BYTES: usize = 4 << 20;
+/// The unit of writes to disk, in bytes.
+pub const SECTOR_BYTES: usize = 4096;
+/// Buffers that the disk writes while each thread fills another one.
+const WRITES_IN_FLIGHT: usize = 2;
 
 /// The memory and the cores that servers may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +75,8 @@ pub struct Plan {
     pub bins: usize,
     /// Arrays that stay readable after the run.
     pub keep: Vec<Kept>,
-    /// Where slabs and tiles are stored: memory or disk.
-    pub storage: Storage,
+    /// Where slabs and tiles are stored: in memory or on disk.
+    pub storage: Placement,
     /// Bands that one server pulls ahead of the transform.
     #[serde(rename = "window")]
     pub bands_in_flight: usize,
@@ -169,6 +180,20 @@ impl Plan {
         self.fft.map_or(0, |fft| self.bins * fft.output.values() * Element::Float32.size())
     }
 
+    /// Whether servers store the spectra. Spectra that nothing keeps are computed only for their sums.
+    pub fn stores_spectra(&self) -> bool {
+        self.fft.is_some() && self.keeps(Kept::Spectrum)
+    }
+
+    /// Number and size in bytes of the buffers through which a server writes the tiles of one array to disk.
+    pub fn tile_buffers(&self) -> (usize, usize) {
+        let spectra = if self.stores_spectra() { SPECTRA_AT_ONCE * self.spectrum_bytes() } else { 0 };
+        let row = if self.keeps(Kept::Rechunked) { self.partition.band_pixels * self.partition.stack.dtype.size() } else { 0 };
+        // The rest of a sector moves from one buffer to the next.
+        let bytes = (spectra.max(row) + SECTOR_BYTES).next_multiple_of(SECTOR_BYTES).max(BUFFER_BYTES);
+        (self.threads + WRITES_IN_FLIGHT, bytes)
+    }
+
     /// The largest estimated peak of any server, in bytes of memory.
     pub fn peak_bytes(&self) -> u64 {
         self.memory.iter().map(Memory::peak).max().unwrap_or(0)
@@ -177,7 +202,7 @@ impl Plan {
     /// Whether servers keep a checksum of each row, the pixels that a frame and a band have in common: rows leave the server, or its
     /// memory.
     pub fn has_row_checksums(&self) -> bool {
-        self.partition.exchanges && (self.partition.servers > 1 || self.storage == Storage::Disk)
+        self.partition.exchanges && (self.partition.servers > 1 || self.storage.has_frames_on_disk())
     }
 
     /// See [`Partition::frames_of`].

@@ -10,7 +10,7 @@ mod row_checksums;
 
 pub use counters::Counters;
 pub use frame_digests::FrameDigests;
-pub use line_checksums::StoredChecksums;
+pub use line_checksums::{LineChecksums, StoredChecksums};
 pub(crate) use memory_budget::with_permit;
 pub use memory_budget::{MemoryBudget, Permit};
 pub(crate) use partial_sums::ThreadSums;
@@ -22,7 +22,7 @@ pub(crate) use row_checksums::columns;
 use crate::source::Source;
 use api::arrays::{Array, Base};
 use api::geometry::FrameSpec;
-use api::job::{Job, Kept, Output, Storage};
+use api::job::{Job, Kept, Output};
 use api::output_grid::OutputGrid;
 use api::phase::Phase;
 use api::plan::{Plan, ServerId};
@@ -91,15 +91,15 @@ pub struct Share {
     pub stack: Slots,
     /// Checksums of the rows of the stack; `None` if no row leaves this server or its memory.
     pub row_checksums: Option<RowChecksums>,
-    /// Checksums of the arrays on the scratch disk; `None` if they are in memory.
-    pub stored_checksums: Option<StoredChecksums>,
+    /// Checksums of the arrays on the scratch disk.
+    pub stored_checksums: StoredChecksums,
     /// A damage on the scratch disk that a reader has found. The share is then loaded again.
     pub damage: watch::Sender<Option<String>>,
     /// Known digests of the job's frames.
     pub frame_digests: FrameDigests,
     /// The tile before the transform, one slot per band, (t, pixel), if the job keeps it.
     pub rechunked: Option<Slots>,
-    /// Spectra, one slot per band, (pixel, bin); `None` without an FFT.
+    /// Spectra, one slot per band, (pixel, bin), if the job keeps them.
     pub spectrum: Option<Slots>,
     /// Notes of each frame of this server, in order.
     pub notes: Mutex<Vec<Option<FrameNotes>>>,
@@ -146,17 +146,18 @@ impl Share {
         journal: Arc<Journal>,
         scratch: Option<&Path>,
     ) -> Result<Self, Error> {
-        let scratch = scratch.filter(|_| plan.storage == Storage::Disk);
         let (frames, bands, pixels) = (plan.frames_of(id).len(), plan.bands_of(id).len(), plan.pixels_of(id).len());
         let separate_raw = job.recenter.is_some() && plan.keeps(Kept::Raw);
-        let slots = |things: usize, each: usize, per_slot: usize| Slots::new(things * each, per_slot * each, scratch);
-        let raw = separate_raw.then(|| slots(frames, plan.partition.frame.bytes(), 1)).transpose()?;
-        let stack = slots(frames, plan.partition.stack.bytes(), 1)?;
+        let of_frames = |each: usize| Slots::new(frames * each, each, scratch.filter(|_| plan.storage.has_frames_on_disk()));
+        let raw = separate_raw.then(|| of_frames(plan.partition.frame.bytes())).transpose()?;
+        let stack = of_frames(plan.partition.stack.bytes())?;
+        let of_tiles = |each: usize| {
+            let scratch = scratch.filter(|_| plan.storage.has_tiles_on_disk());
+            Slots::streamed(pixels * each, plan.partition.band_pixels * each, plan.tile_buffers(), scratch)
+        };
         let series = plan.partition.frames * plan.partition.stack.dtype.size();
-        let rechunked = (plan.partition.exchanges && plan.keeps(Kept::Rechunked))
-            .then(|| slots(pixels, series, plan.partition.band_pixels))
-            .transpose()?;
-        let spectrum = plan.fft.map(|_| slots(pixels, plan.spectrum_bytes(), plan.partition.band_pixels)).transpose()?;
+        let rechunked = (plan.partition.exchanges && plan.keeps(Kept::Rechunked)).then(|| of_tiles(series)).transpose()?;
+        let spectrum = plan.stores_spectra().then(|| of_tiles(plan.spectrum_bytes())).transpose()?;
         let arrays = plan.arrays(&job);
         let objects = (!job.outputs.is_empty()).then(|| own_objects(&job, &plan, &arrays, id));
         Ok(Self {

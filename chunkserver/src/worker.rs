@@ -15,9 +15,9 @@ use crate::source::{self, Secret, Source};
 use api::digest::FrameDigest;
 use api::egress::EgressPolicy;
 use api::geometry::human_bytes;
-use api::job::{self, Storage};
+use api::job;
 use api::phase::{BootId, Failure, Progress, Writing, reason};
-use api::plan::{Plan, ServerId};
+use api::plan::{Placement, Plan, ServerId};
 use api::template::{Template, TemplateError};
 use api::wire::Assignment;
 use journal::system::{memory_bytes, peak_rss_bytes};
@@ -270,8 +270,8 @@ impl Worker {
             return Err(Error::Memory { server: id.0, needed, available });
         }
         let scratch = match plan.storage {
-            Storage::Disk => Some(self.environment.scratch.clone().ok_or(Error::NoScratch)?),
-            Storage::Auto | Storage::Memory => None,
+            Placement::Memory => None,
+            Placement::TilesOnDisk | Placement::Disk => Some(self.environment.scratch.clone().ok_or(Error::NoScratch)?),
         };
         if let job::Source::Images(images) = &job.source {
             Template::parse(&images.url_template)?;

@@ -11,9 +11,9 @@ use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::signals::Signals;
 use crate::{budget, manifest};
-use api::job::{Job, Output, Storage};
+use api::job::{Job, Output};
 use api::phase::{Failure, reason};
-use api::plan::{Allowance, Plan};
+use api::plan::{Allowance, Placement, Plan};
 use chunkserver::objects::Access;
 use chunkserver::worker::discard;
 use crds::ArrayJob;
@@ -189,7 +189,11 @@ fn print_plan(progress: &Progress, job: &Job, plan: &Plan) {
         plan.partition.frame,
         plan.partition.servers,
         if plan.partition.servers == 1 { "" } else { "s" },
-        if plan.storage == Storage::Disk { ", arrays on scratch disk because memory is too small" } else { "" }
+        match plan.storage {
+            Placement::Memory => "",
+            Placement::TilesOnDisk => ", tiles on scratch disk because memory is too small",
+            Placement::Disk => ", arrays on scratch disk because memory is too small",
+        }
     ));
     progress.object(&json!({"plan": {
         "servers": plan.partition.servers, "storage": plan.storage.to_string(), "overlap": plan.overlap, "window": plan.bands_in_flight, "peak_bytes": plan.peak_bytes(),

@@ -1,6 +1,6 @@
 //! The plans that the planner considers for a job, in order of preference.
 
-use super::{Pace, Partition, Plan, memory, pace::decoded_frames};
+use super::{Pace, Partition, Placement, Plan, memory, pace::decoded_frames};
 use crate::job::{Job, Kept, Storage};
 
 /// Bands that a server pulls ahead of the transform if memory allows.
@@ -54,11 +54,13 @@ pub(super) fn fewest(job: &Job, allowed: u64, threads: usize) -> Option<usize> {
     Some(high)
 }
 
-/// Storages to try, the faster one first.
-fn storages(job: &Job) -> Vec<Storage> {
+/// Placements to try, the faster one first.
+fn storages(job: &Job) -> Vec<Placement> {
     match job.storage {
-        Storage::Auto => vec![Storage::Memory, Storage::Disk],
-        fixed @ (Storage::Memory | Storage::Disk) => vec![fixed],
+        Storage::Auto if job.exchanges() => vec![Placement::Memory, Placement::TilesOnDisk, Placement::Disk],
+        Storage::Auto => vec![Placement::Memory, Placement::Disk],
+        Storage::Memory => vec![Placement::Memory],
+        Storage::Disk => vec![Placement::Disk],
     }
 }
 

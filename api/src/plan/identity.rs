@@ -1,9 +1,9 @@
 //! The identity of a plan. Two plans with the same identity give every server the same work in the same form.
 
-use super::{Pace, Partition, Plan};
+use super::{Pace, Partition, Placement, Plan};
 use crate::geometry::FrameSpec;
 use crate::hash::Fnv1a;
-use crate::job::{Detrend, Fft, FftOutput, Kept, Storage, Window};
+use crate::job::{Detrend, Fft, FftOutput, Kept, Window};
 
 /// Version of the meaning of a plan. Raise the version when the same values of the fields mean other work, for example another order of
 /// bands: servers of the old and of the new version then cannot work on one job.
@@ -105,11 +105,11 @@ const fn kept_name(kept: Kept) -> &'static str {
     }
 }
 
-const fn storage_name(storage: Storage) -> &'static str {
+const fn storage_name(storage: Placement) -> &'static str {
     match storage {
-        Storage::Auto => "auto",
-        Storage::Memory => "memory",
-        Storage::Disk => "disk",
+        Placement::Memory => "memory",
+        Placement::TilesOnDisk => "tilesOnDisk",
+        Placement::Disk => "disk",
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{PANEL_BYTES, Partition, Plan, ServerId};
 use crate::arrays::Array;
 use crate::geometry::Dtype;
-use crate::job::{Color, GROUP, Images, Job, Kept, Output, Reduction, Source, Storage};
+use crate::job::{Color, GROUP, Images, Job, Kept, Output, Reduction, Source};
 use crate::output_grid::OutputGrid;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -42,20 +42,25 @@ pub struct Memory {
     /// Spectra.
     pub spectrum: u64,
     /// Checksums of rows, and on disk of lines.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub checksums: u64,
     /// The largest output while it is written. A server writes one output at a time.
     pub writing: u64,
     /// Whether the server pulls blocks while frames load, so that `load` and `exchange` add up.
     pub overlap: bool,
-    /// Whether raw, stack, rechunked and spectrum are stored on disk.
+    /// Buffers of tiles on their way to the disk.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub buffers: u64,
+    /// Whether raw and stack are stored on disk.
     pub on_disk: bool,
+    /// Whether rechunked and spectrum are stored on disk.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tiles_on_disk: bool,
 }
 
 /// Bodies without the field are those of earlier versions.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(bytes: &u64) -> bool {
-    *bytes == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Memory {
@@ -65,21 +70,22 @@ impl Memory {
     }
 
     /// All parts.
-    pub const fn parts(&self) -> [u64; 10] {
-        let Self { base, raw, stack, load, sums, exchange, rechunked, spectrum, checksums, writing, overlap: _, on_disk: _ } = *self;
-        [base, raw, stack, load, sums, exchange, rechunked, spectrum, checksums, writing]
+    pub const fn parts(&self) -> [u64; 11] {
+        let Self { base, raw, stack, load, sums, exchange, rechunked, spectrum, checksums, writing, buffers, .. } = *self;
+        [base, raw, stack, load, sums, exchange, rechunked, spectrum, checksums, writing, buffers]
     }
 
     /// Bytes of memory at the peak.
     pub fn peak(&self) -> u64 {
-        let stores = if self.on_disk { 0 } else { self.stores() };
         let passing = if self.overlap { self.load + self.exchange } else { self.load.max(self.exchange) };
-        self.base + stores + self.sums + self.checksums + passing.max(self.writing)
+        self.base + (self.stores() - self.disk()) + self.sums + self.checksums + self.buffers + passing.max(self.writing)
     }
 
     /// Bytes of scratch disk.
     pub const fn disk(&self) -> u64 {
-        if self.on_disk { self.stores() } else { 0 }
+        let frames = if self.on_disk { self.raw + self.stack } else { 0 };
+        let tiles = if self.tiles_on_disk { self.rechunked + self.spectrum } else { 0 };
+        frames + tiles
     }
 }
 
@@ -109,13 +115,22 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
         sums,
         exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * remote * band_pixels as u64 * item + scratch },
         rechunked: if exchanges && plan.keeps(Kept::Rechunked) { pixels * all_frames * item } else { 0 },
-        spectrum: pixels * plan.spectrum_bytes() as u64,
+        spectrum: if plan.stores_spectra() { pixels * plan.spectrum_bytes() as u64 } else { 0 },
         checksums: CHECKSUM
             * (checksums_of_rows(plan, frames) + checksums_on_disk(plan, keeps_raw, frames, plan.bands_of(id).len() as u64)),
         writing: writing(plan, job),
         overlap: plan.overlap,
-        on_disk: plan.storage == Storage::Disk,
+        buffers: if plan.storage.has_tiles_on_disk() && pixels > 0 { buffers(plan) } else { 0 },
+        on_disk: plan.storage.has_frames_on_disk(),
+        tiles_on_disk: plan.storage.has_tiles_on_disk(),
     }
+}
+
+/// Bytes of the buffers of all arrays of tiles.
+fn buffers(plan: &Plan) -> u64 {
+    let arrays = u64::from(plan.stores_spectra()) + u64::from(plan.keeps(Kept::Rechunked));
+    let (count, bytes) = plan.tile_buffers();
+    arrays * count as u64 * bytes as u64
 }
 
 /// The number of checksums that blocks between servers have.
@@ -125,14 +140,13 @@ fn checksums_of_rows(plan: &Plan, frames: u64) -> u64 {
 
 /// The number of checksums of arrays on the scratch disk: of the rows of frames, of the frames of a band, of the spectra of pixels.
 fn checksums_on_disk(plan: &Plan, keeps_raw: bool, frames: u64, bands: u64) -> u64 {
-    if plan.storage != Storage::Disk {
-        return 0;
-    }
     let Partition { frame, stack, band_pixels, exchanges, .. } = plan.partition;
     let rows = stack.height + if keeps_raw { frame.height } else { 0 };
     let rechunked = if exchanges && plan.keeps(Kept::Rechunked) { plan.partition.frames } else { 0 };
-    let spectra = if plan.fft.is_some() { band_pixels } else { 0 };
-    frames * rows as u64 + bands * (rechunked + spectra) as u64
+    let spectra = if plan.stores_spectra() { band_pixels } else { 0 };
+    let of_frames = if plan.storage.has_frames_on_disk() { frames * rows as u64 } else { 0 };
+    let of_tiles = if plan.storage.has_tiles_on_disk() { bands * (rechunked + spectra) as u64 } else { 0 };
+    of_frames + of_tiles
 }
 
 /// Bytes of a server's notes: values of each frame, and the sums of spectra of each pixel and of each bin.

@@ -4,7 +4,7 @@ mod text;
 use super::*;
 use crate::fixture::job;
 use crate::geometry::intersect;
-use crate::job::{ArrayLayout, Method, Recenter, Source, Zarr};
+use crate::job::{ArrayLayout, Method, Recenter, Source, Storage, Zarr};
 use proptest::prelude::*;
 
 fn shared(gib: u64) -> Budget {

@@ -38,11 +38,11 @@ impl fmt::Display for Plan {
             let stored = stack.pixels() as u64 * self.spectrum_bytes() as u64;
             writeln!(
                 f,
-                "fft        {} pixels, {} bins of {:?} stored ({}), window {:?}, detrend {:?}",
+                "fft        {} pixels, {} bins of {:?} {}, window {:?}, detrend {:?}",
                 stack.pixels(),
                 self.bins,
                 fft.output,
-                human_bytes(stored),
+                if self.stores_spectra() { format!("stored ({})", human_bytes(stored)) } else { "only summed".to_owned() },
                 fft.window,
                 fft.detrend
             )?;

@@ -14,7 +14,13 @@ use std::sync::Arc;
 /// # Errors
 /// When an element was damaged.
 pub(super) async fn undamaged(share: &Arc<Share>, holder: Holder, cube: &Cube) -> Result<(), Error> {
-    if share.stored_checksums.is_none() {
+    let stored = &share.stored_checksums;
+    let is_stored = match holder {
+        Holder::Frames(base) => stored.of_frames(base).is_some(),
+        Holder::Tiles(base) => stored.of_tiles(base).is_some(),
+        Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => false,
+    };
+    if !is_stored {
         return Ok(());
     }
     let (owner, cube) = (Arc::clone(share), *cube);
@@ -43,7 +49,7 @@ fn damage(share: &Share, holder: Holder, cube: &Cube) -> Option<String> {
 }
 
 fn damaged_frame(share: &Share, base: Base, cube: &Cube) -> Option<usize> {
-    let checksums = share.stored_checksums.as_ref()?.of_frames(base);
+    let checksums = share.stored_checksums.of_frames(base)?;
     let ((store, spec), first) = (share.frame_store(base), share.frames().start);
     let line = spec.width * spec.dtype.size();
     let is_damaged = |&frame: &usize| {
@@ -57,7 +63,7 @@ fn damaged_frame(share: &Share, base: Base, cube: &Cube) -> Option<usize> {
 
 fn damaged_tile(share: &Share, base: Base, cube: &Cube) -> Option<String> {
     let (plan, width) = (&share.plan, share.plan.partition.stack.width);
-    let (checksums, store) = (share.stored_checksums.as_ref()?.of_tiles(base)?, share.tile_store(base)?);
+    let (checksums, store) = (share.stored_checksums.of_tiles(base)?, share.tile_store(base)?);
     let own = cube.pixels_of(plan, share.id);
     let mut q = own.start;
     while q < own.end {

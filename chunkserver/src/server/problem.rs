@@ -109,9 +109,7 @@ impl From<worker::Error> for Problem {
             worker::Error::Source(_) => (StatusCode::BAD_REQUEST, Some(reason::SOURCE_UNAVAILABLE)),
             worker::Error::Store(store::Error::DiskFull { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::DISK_FULL)),
             worker::Error::Store(store::Error::FileSizeLimit { .. }) => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::FILE_SIZE_LIMIT)),
-            worker::Error::Store(store::Error::Map { .. } | store::Error::Scratch { .. }) | worker::Error::NoScratch => {
-                (StatusCode::INSUFFICIENT_STORAGE, Some(reason::STORE_FAILED))
-            }
+            worker::Error::Store(_) | worker::Error::NoScratch => (StatusCode::INSUFFICIENT_STORAGE, Some(reason::STORE_FAILED)),
         };
         Self { reason, ..Self::new(status, chain(&error)) }
     }

@@ -2,7 +2,6 @@
 //! pixel. A read compares the lines of its elements: of frames and spectra little more than the read has, of a series in `rechunked` a band.
 
 use api::arrays::Base;
-use api::job::Storage;
 use api::plan::Plan;
 use kernels::checksum::row_checksum;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,10 +19,11 @@ impl LineChecksums {
         Self { lines, checksums: (0..slots * lines).map(|_| AtomicU32::new(0)).collect() }
     }
 
-    /// Computes the checksums of a slot, whose lines have `line_bytes` bytes. Precedes the state "ready" of the slot, whose readers therefore
-    /// see the checksums.
-    pub fn set(&self, slot: usize, bytes: &[u8], line_bytes: usize) {
-        for (line, checksum) in bytes.chunks(line_bytes.max(1)).zip(&self.checksums[slot * self.lines..(slot + 1) * self.lines]) {
+    /// Computes the checksums of lines of a slot from line `first` on, which have `line_bytes` bytes each. Precedes the state "ready" of the slot,
+    /// whose readers therefore see the checksums.
+    pub fn set(&self, slot: usize, first: usize, bytes: &[u8], line_bytes: usize) {
+        let of_slot = &self.checksums[slot * self.lines + first..(slot + 1) * self.lines];
+        for (line, checksum) in bytes.chunks(line_bytes.max(1)).zip(of_slot) {
             checksum.store(row_checksum(line), Ordering::Relaxed);
         }
     }
@@ -34,40 +34,35 @@ impl LineChecksums {
     }
 }
 
-/// The checksums of all arrays of a share that are on its scratch disk.
+/// The checksums of the arrays of a share that are on its scratch disk. Arrays in memory have none.
 #[derive(Debug)]
 pub struct StoredChecksums {
     raw: Option<LineChecksums>,
-    stack: LineChecksums,
+    stack: Option<LineChecksums>,
     rechunked: Option<LineChecksums>,
     spectrum: Option<LineChecksums>,
 }
 
 impl StoredChecksums {
-    /// Space for the checksums of the stores of a plan; `None` if they are in memory.
-    pub(super) fn new(
-        plan: &Plan,
-        raw: Option<&Slots>,
-        stack: &Slots,
-        rechunked: Option<&Slots>,
-        spectrum: Option<&Slots>,
-    ) -> Option<Self> {
+    /// Space for the checksums of the stores of a plan.
+    pub(super) fn new(plan: &Plan, raw: Option<&Slots>, stack: &Slots, rechunked: Option<&Slots>, spectrum: Option<&Slots>) -> Self {
         let partition = &plan.partition;
         let of = |store: &Slots, lines: usize| LineChecksums::new(store.count(), lines);
-        (plan.storage == Storage::Disk).then(|| Self {
-            raw: raw.map(|raw| of(raw, partition.frame.height)),
-            stack: of(stack, partition.stack.height),
-            rechunked: rechunked.map(|rechunked| of(rechunked, partition.frames)),
-            spectrum: spectrum.map(|spectrum| of(spectrum, partition.band_pixels)),
-        })
+        let (frames, tiles) = (plan.storage.has_frames_on_disk(), plan.storage.has_tiles_on_disk());
+        Self {
+            raw: raw.filter(|_| frames).map(|raw| of(raw, partition.frame.height)),
+            stack: frames.then(|| of(stack, partition.stack.height)),
+            rechunked: rechunked.filter(|_| tiles).map(|rechunked| of(rechunked, partition.frames)),
+            spectrum: spectrum.filter(|_| tiles).map(|spectrum| of(spectrum, partition.band_pixels)),
+        }
     }
 
-    /// Those of the rows of frames of `base`.
-    pub fn of_frames(&self, base: Base) -> &LineChecksums {
-        self.raw.as_ref().filter(|_| base == Base::Raw).unwrap_or(&self.stack)
+    /// Those of the rows of frames of `base`; `None` if the frames are in memory.
+    pub fn of_frames(&self, base: Base) -> Option<&LineChecksums> {
+        self.raw.as_ref().filter(|_| base == Base::Raw).or(self.stack.as_ref())
     }
 
-    /// Those of the tiles of `base`: of spectra by pixel, of pixels by frame. `None` if the job does not store them.
+    /// Those of the tiles of `base`: of spectra by pixel, of pixels by frame. `None` if the tiles are in memory, or the job does not store them.
     pub fn of_tiles(&self, base: Base) -> Option<&LineChecksums> {
         if base == Base::Spectrum { self.spectrum.as_ref() } else { self.rechunked.as_ref() }
     }

@@ -7,6 +7,7 @@ mod job;
 mod memory;
 mod page;
 mod peers;
+mod placement;
 mod previews;
 mod readers;
 mod routes_per_port;

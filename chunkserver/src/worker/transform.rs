@@ -1,27 +1,28 @@
 //! Transforms the bands in order. Pulls the blocks of a few bands ahead.
 
+mod tile;
+
 use super::Worker;
 use crate::compute::Pool;
 use crate::exchange::pull_block;
 use crate::share::{Share, columns};
 use api::arrays::Base;
 use api::digest::SourceChanged;
-use api::job::Storage;
 use api::phase::{Phase, reason};
 use api::words::chain;
 use futures_util::StreamExt as _;
 use journal::Kind;
-use kernels::cut::paste_block;
-use kernels::spectrum::{BandSums, Scratch, Segment, Spectrum};
+use kernels::spectrum::{BandSums, Overwritten, Scratch, Segment, Spectrum};
 use std::sync::{Arc, PoisonError};
-use store::Mapping;
+use store::{Mapping, SlotStream};
 use thiserror::Error;
+use tile::SpectraTile;
 
 /// Why a band cannot be transformed.
 #[derive(Debug, Error)]
 enum BandError {
-    #[error("cannot reserve memory for the blocks of a band")]
-    Memory(#[from] store::Error),
+    #[error("cannot store a band")]
+    Store(#[from] store::Error),
     #[error(transparent)]
     Changed(#[from] SourceChanged),
     /// The share is loaded again.
@@ -37,7 +38,7 @@ enum BandError {
 impl BandError {
     fn reason(&self) -> &'static str {
         match self {
-            Self::Memory(_) | Self::Damaged { .. } => reason::STORE_FAILED,
+            Self::Store(_) | Self::Damaged { .. } => reason::STORE_FAILED,
             Self::Changed(_) => reason::SOURCE_CHANGED,
             Self::Panicked { .. } | Self::SlotRefused { .. } => reason::INTERNAL_ERROR,
         }
@@ -50,6 +51,8 @@ struct Bands {
     share: Arc<Share>,
     spectrum: Option<Spectrum>,
     scratch: Pool<Scratch>,
+    /// Memory for spectra that are not stored.
+    unstored: Pool<Overwritten>,
     buffers: Pool<Mapping>,
 }
 
@@ -68,7 +71,8 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
     let spectrum =
         plan.fft.map(|fft| Spectrum::new(plan.partition.frames, plan.partition.stack.dtype, fft.window, fft.detrend, fft.output));
     let in_flight = plan.bands_in_flight.max(1);
-    let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch: Pool::default(), buffers: Pool::default() });
+    let (scratch, unstored, buffers) = (Pool::default(), Pool::default(), Pool::default());
+    let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch, unstored, buffers });
     let work = futures_util::stream::iter(share.bands()).map(|band| Arc::clone(&bands).band(band)).buffer_unordered(in_flight);
     let mut work = std::pin::pin!(work);
     while let Some(done) = work.next().await {
@@ -108,7 +112,17 @@ impl Bands {
             this.buffers.put(buffer);
             done
         });
-        done.await.unwrap_or(Err(BandError::Panicked { band }))
+        done.await.unwrap_or(Err(BandError::Panicked { band }))?;
+        // On disk, a band is complete after the last write of its tiles.
+        let slot = band - share.bands().start;
+        for store in [&share.rechunked, &share.spectrum].into_iter().flatten() {
+            store.until_written(slot).await?;
+        }
+        let transformed = share.plan.band(band).len() * share.plan.spectrum_bytes();
+        if share.counters.fft.as_ref().is_some_and(|counter| counter.done(1, transformed as u64)) {
+            self.worker.notify();
+        }
+        Ok(())
     }
 
     /// Pulls the blocks of all other servers into `buffer`, in the order of frames.
@@ -157,7 +171,7 @@ impl Bands {
     /// arrive.
     fn compare_own(&self, band: usize, row: usize) -> Result<(), BandError> {
         let share = &self.share;
-        let Some(checksums) = share.row_checksums.as_ref().filter(|_| share.plan.storage == Storage::Disk) else { return Ok(()) };
+        let Some(checksums) = share.row_checksums.as_ref().filter(|_| share.plan.storage.has_frames_on_disk()) else { return Ok(()) };
         let frames = share.frames();
         let own = share.stack.read(0..frames.len()).unwrap_or_default();
         let first = columns(&share.plan.partition, band).start.min(own.len());
@@ -167,50 +181,57 @@ impl Bands {
         }
     }
 
-    /// Computes the checksums of a tile on the scratch disk.
-    fn seal(&self, base: Base, slot: usize, tile: &[u8], line_bytes: usize) {
-        if let Some(checksums) = self.share.stored_checksums.as_ref().and_then(|stored| stored.of_tiles(base)) {
-            checksums.set(slot, tile, line_bytes);
-        }
-    }
-
     /// Pastes and transforms one band, on a compute thread.
     fn transform(&self, band: usize, row: usize, buffer: &[u8]) -> Result<(), BandError> {
         let share = &self.share;
-        let slot = band - share.bands().start;
         let segments = self.segments(band, row, buffer);
         self.compare_own(band, row)?;
         if let Some(slots) = &share.rechunked {
-            let mut tile = slots.write(slot).ok_or(BandError::SlotRefused { band })?;
-            let task = share.journal.begin(Kind::Gather, band);
-            let bytes = tile.len() as u64;
-            let mut rest = &mut *tile;
-            for segment in &segments {
-                let (rows, behind) = rest.split_at_mut(segment.frames * row);
-                paste_block(segment.bytes, segment.stride, rows, row);
-                rest = behind;
-            }
-            self.seal(Base::Rechunked, slot, &tile, row);
-            tile.finish();
-            task.done(bytes);
+            let stream = slots.stream(band - share.bands().start).ok_or(BandError::SlotRefused { band })?;
+            self.paste(band, row, &segments, stream)?;
         }
-        let (Some(spectrum), Some(counter), Some(slots)) = (&self.spectrum, &share.counters.fft, &share.spectrum) else { return Ok(()) };
-        counter.start();
-        let mut target = slots.write(slot).ok_or(BandError::SlotRefused { band })?;
+        let Some(spectrum) = &self.spectrum else { return Ok(()) };
+        if let Some(counter) = &share.counters.fft {
+            counter.start();
+        }
         let task = share.journal.begin(Kind::Fft, band);
         let mut scratch = self.scratch.take().unwrap_or_else(|| spectrum.scratch());
         let pixels = share.plan.band(band).len();
         let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.partition.frames, share.ops, share.plan.band(band).start));
-        let bytes = target.len() as u64;
-        spectrum.band(&segments, pixels, bytemuck::cast_slice_mut(&mut target), &mut scratch, sums.as_mut());
-        self.seal(Base::Spectrum, slot, &target, share.plan.spectrum_bytes());
-        target.finish();
+        if let Some(slots) = &share.spectrum {
+            let stream = slots.stream(band - share.bands().start).ok_or(BandError::SlotRefused { band })?;
+            let mut tile = SpectraTile::new(share, band - share.bands().start, stream);
+            spectrum.band_into(&segments, pixels, &mut tile, &mut scratch, sums.as_mut())?;
+            tile.finish();
+        } else {
+            let mut group = self.unstored.take().unwrap_or_default();
+            let Ok(()) = spectrum.band_into(&segments, pixels, &mut group, &mut scratch, sums.as_mut());
+            self.unstored.put(group);
+        }
         self.scratch.put(scratch);
         self.add_up(sums);
-        task.done(bytes);
-        if counter.done(1, bytes) {
-            self.worker.notify();
+        task.done((pixels * share.plan.spectrum_bytes()) as u64);
+        Ok(())
+    }
+
+    /// Pastes the frames of a band into its tile.
+    fn paste(&self, band: usize, row: usize, segments: &[Segment<'_>], mut tile: SlotStream<'_>) -> Result<(), BandError> {
+        let share = &self.share;
+        let task = share.journal.begin(Kind::Gather, band);
+        let checksums = share.stored_checksums.of_tiles(Base::Rechunked);
+        let mut frame = 0;
+        for segment in segments {
+            for index in 0..segment.frames {
+                let piece = tile.next(row)?;
+                piece.copy_from_slice(&segment.bytes[index * segment.stride..][..row]);
+                if let Some(checksums) = checksums {
+                    checksums.set(band - share.bands().start, frame, piece, row);
+                }
+                frame += 1;
+            }
         }
+        tile.finish();
+        task.done((frame * row) as u64);
         Ok(())
     }
 }
@@ -240,6 +261,6 @@ mod tests {
             assert_eq!(error.reason(), reason::INTERNAL_ERROR);
             assert!(error.to_string().contains("a bug of ArrayJob") && error.to_string().contains("band 7"), "{error}");
         }
-        assert_eq!(BandError::Memory(Slots::new(usize::MAX, 2, None).unwrap_err()).reason(), reason::STORE_FAILED);
+        assert_eq!(BandError::Store(Slots::new(usize::MAX, 2, None).unwrap_err()).reason(), reason::STORE_FAILED);
     }
 }

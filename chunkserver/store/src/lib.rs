@@ -1,14 +1,17 @@
 //! The memory of a server: mappings that are allocated once and cut into slots. A slot is written once and then read by many threads.
 //!
-//! [`Mapping`] reserves memory or disk space. [`Slots`] cuts a mapping and decides which thread may write or read a slot.
+//! [`Mapping`] reserves memory or disk space. [`Slots`] cuts a mapping and decides which thread may write or read a slot. [`SlotStream`] writes a
+//! slot piece by piece.
 
+mod direct;
 mod mapping;
 mod reserve;
 mod slots;
 mod states;
 
+pub use direct::ALIGNMENT;
 pub use mapping::Mapping;
-pub use slots::{SlotWriter, Slots};
+pub use slots::{SlotStream, SlotWriter, Slots};
 
 use std::path::PathBuf;
 use thiserror::Error;
@@ -52,6 +55,12 @@ pub enum Error {
         /// The scratch folder.
         folder: PathBuf,
     },
+    /// The scratch disk refuses a write.
+    #[error("cannot write to a scratch file; check that the disk works")]
+    Write(#[source] std::io::Error),
+    /// The system refuses a thread for writes to a scratch file.
+    #[error("cannot start a thread that writes a scratch file")]
+    Thread(#[source] std::io::Error),
     /// The scratch folder refuses the file.
     #[error("cannot create a scratch file of {bytes} bytes in {}", folder.display())]
     Scratch {
@@ -63,4 +72,13 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// The error of a write that several streams report.
+    fn of_write(error: &std::io::Error) -> Self {
+        let copy =
+            error.raw_os_error().map_or_else(|| std::io::Error::new(error.kind(), error.to_string()), std::io::Error::from_raw_os_error);
+        Self::Write(copy)
+    }
 }

@@ -3,6 +3,7 @@
 use super::Error;
 use super::reserve::reserve;
 use memmap2::{MmapOptions, MmapRaw};
+use std::fs::File;
 use std::path::Path;
 
 /// A mapping, filled with zeros. Anonymous pages cost nothing until they are touched; disk space is reserved at once.
@@ -10,6 +11,8 @@ use std::path::Path;
 pub struct Mapping {
     raw: MmapRaw,
     len: usize,
+    /// The scratch file.
+    file: Option<File>,
 }
 
 impl Mapping {
@@ -20,22 +23,22 @@ impl Mapping {
     pub fn new(len: usize, scratch: Option<&Path>) -> Result<Self, Error> {
         // Linux refuses empty mappings.
         let bytes = len.max(1);
-        let raw = match scratch {
+        let (raw, file) = match scratch {
             None => {
                 let map = MmapOptions::new().len(bytes).map_anon().map_err(|source| Error::Map { bytes, source })?;
                 // First touch costs 1–2 GB/s in pages of 4 KiB, 3–7 GB/s in huge ones. The system may ignore the advice.
                 #[cfg(target_os = "linux")]
                 let _ = map.advise(memmap2::Advice::HugePage);
-                MmapRaw::from(map)
+                (MmapRaw::from(map), None)
             }
             Some(folder) => {
                 let refused = |source| Error::Scratch { bytes, folder: folder.to_owned(), source };
                 let file = tempfile::tempfile_in(folder).map_err(refused)?;
                 reserve(&file, bytes, folder)?;
-                MmapOptions::new().len(bytes).map_raw(&file).map_err(refused)?
+                (MmapOptions::new().len(bytes).map_raw(&file).map_err(refused)?, Some(file))
             }
         };
-        Ok(Self { raw, len })
+        Ok(Self { raw, len, file })
     }
 
     /// Length in bytes.
@@ -46,6 +49,11 @@ impl Mapping {
     /// Whether the mapping is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Another handle of the scratch file; `None` for anonymous memory.
+    pub(super) fn file(&self) -> Option<std::io::Result<File>> {
+        self.file.as_ref().map(File::try_clone)
     }
 
     /// The first byte. The caller keeps reads and writes through this pointer apart; see [`super::Slots`].

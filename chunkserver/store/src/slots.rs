@@ -1,9 +1,15 @@
 //! Slots of one size, one after another in one mapping.
 
+mod stream;
+
+pub use stream::SlotStream;
+
+use super::direct::{ALIGNMENT, Writer};
 use super::states::States;
 use super::{Error, Mapping};
 use std::ops::{Deref, DerefMut, Range};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// The slots: frames of a server's slabs, or the bands of a server's tile.
@@ -11,10 +17,47 @@ use tokio::sync::Notify;
 pub struct Slots {
     map: Mapping,
     slot_bytes: usize,
+    /// Distance from one slot to the next, in bytes.
+    stride: usize,
     total_bytes: usize,
+    shared: Arc<Shared>,
+    /// Writes the file of slots that are written piece by piece.
+    writer: Option<Writer>,
+}
+
+/// The part of the slots that a thread which writes them shares.
+#[derive(Debug)]
+struct Shared {
     states: States,
-    /// Notified whenever a slot becomes ready.
+    /// The first write that failed.
+    failure: OnceLock<std::io::Error>,
+    /// Notified whenever a slot becomes ready, and by the failure.
     changed: Notify,
+}
+
+impl Shared {
+    fn new(count: usize) -> Arc<Self> {
+        Arc::new(Self { states: States::new(count), failure: OnceLock::new(), changed: Notify::new() })
+    }
+
+    /// Makes a claimed slot ready, unless an earlier write failed.
+    fn finish(&self, slot: usize) {
+        if self.failure.get().is_none() {
+            self.states.finish(slot);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Keeps the error of a write. All later writes fail.
+    fn fail(&self, error: std::io::Error) {
+        let _ = self.failure.set(error);
+        self.changed.notify_waiters();
+    }
+
+    /// The error of an earlier write.
+    fn check(&self) -> Result<(), Error> {
+        self.failure.get().map_or(Ok(()), |error| Err(Error::of_write(error)))
+    }
 }
 
 impl Slots {
@@ -23,33 +66,63 @@ impl Slots {
     /// # Errors
     /// When the system refuses the memory or the disk space.
     pub fn new(total_bytes: usize, slot_bytes: usize, scratch: Option<&Path>) -> Result<Self, Error> {
-        let count = if slot_bytes == 0 { 0 } else { total_bytes.div_ceil(slot_bytes) };
         let map = Mapping::new(total_bytes, scratch)?;
-        Ok(Self { map, slot_bytes, total_bytes, states: States::new(count), changed: Notify::new() })
+        let shared = Shared::new(count(total_bytes, slot_bytes));
+        Ok(Self { map, slot_bytes, stride: slot_bytes, total_bytes, shared, writer: None })
+    }
+
+    /// As [`new`](Self::new), for slots that are written piece by piece ([`stream`](Self::stream)), to a file through `buffers` buffers of
+    /// `buffer_bytes` bytes. A buffer holds a piece and [`ALIGNMENT`] bytes more. In a file, each slot begins at a sector, and is read alone.
+    ///
+    /// # Errors
+    /// When the system refuses the memory, the disk space or a thread.
+    pub fn streamed(
+        total_bytes: usize,
+        slot_bytes: usize,
+        (buffers, buffer_bytes): (usize, usize),
+        scratch: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let (count, stride) = (count(total_bytes, slot_bytes), slot_bytes.next_multiple_of(ALIGNMENT));
+        let Some(folder) = scratch.filter(|_| count > 0) else { return Self::new(total_bytes, slot_bytes, scratch) };
+        let map = Mapping::new(count * stride, Some(folder))?;
+        let file = map.file().transpose().map_err(Error::Thread)?;
+        let writer = file.map(|file| Writer::new(file, buffers, buffer_bytes)).transpose()?;
+        Ok(Self { map, slot_bytes, stride, total_bytes, shared: Shared::new(count), writer })
     }
 
     /// Number of slots.
     pub fn count(&self) -> usize {
-        self.states.count()
+        self.shared.states.count()
     }
 
     /// Number of ready slots.
     pub fn ready_count(&self) -> usize {
-        self.states.ready_count()
+        self.shared.states.ready_count()
     }
 
+    /// The position of one slot, or of consecutive slots without padding.
     fn bytes_of(&self, slots: &Range<usize>) -> Range<usize> {
-        (slots.start * self.slot_bytes).min(self.total_bytes)..(slots.end * self.slot_bytes).min(self.total_bytes)
+        let bytes = (slots.end * self.slot_bytes).min(self.total_bytes) - (slots.start * self.slot_bytes).min(self.total_bytes);
+        let start = (slots.start * self.stride).min(self.map.len());
+        start..start + bytes
     }
 
     /// Claims an empty slot for writing. `None` when the slot is ready, has a writer, or does not exist.
     pub fn write(&self, slot: usize) -> Option<SlotWriter<'_>> {
-        self.states.begin(slot).then(|| SlotWriter { slots: self, slot, finished: false })
+        self.shared.states.begin(slot).then(|| SlotWriter { slots: self, slot, finished: false })
     }
 
-    /// The bytes of consecutive slots, one after another. `None` unless all of them are ready.
+    /// Claims an empty slot, which is written piece by piece in order. `None` when the slot is ready, has a writer, or does not exist.
+    pub fn stream(&self, slot: usize) -> Option<SlotStream<'_>> {
+        let Some(writer) = &self.writer else { return self.write(slot).map(SlotStream::in_memory) };
+        let offset = slot as u64 * self.stride as u64;
+        self.shared.states.begin(slot).then(|| SlotStream::to_file(self, slot, writer, offset))
+    }
+
+    /// The bytes of consecutive slots, one after another. `None` unless all of them are ready. Slots in a file that are written piece by piece
+    /// have padding between them: `None` for more than one.
     pub fn read(&self, slots: Range<usize>) -> Option<&[u8]> {
-        if !self.states.all_ready(&slots) {
+        if !self.shared.states.all_ready(&slots) || (self.stride != self.slot_bytes && slots.len() > 1) {
             return None;
         }
         let bytes = self.bytes_of(&slots);
@@ -60,22 +133,39 @@ impl Slots {
 
     /// Whether all of `slots` are ready.
     pub fn all_ready(&self, slots: &Range<usize>) -> bool {
-        self.states.all_ready(slots)
+        self.shared.states.all_ready(slots)
     }
 
     /// Waits until all of `slots` are ready.
     pub async fn until_ready(&self, slots: Range<usize>) {
+        self.until(|| self.all_ready(&slots).then_some(())).await;
+    }
+
+    /// Waits until the stream of `slot` has been written.
+    ///
+    /// # Errors
+    /// When a write failed.
+    pub async fn until_written(&self, slot: usize) -> Result<(), Error> {
+        let slots = slot..slot + 1;
+        self.until(|| if self.all_ready(&slots) { Some(Ok(())) } else { self.shared.check().err().map(Err) }).await
+    }
+
+    async fn until<T>(&self, found: impl Fn() -> Option<T>) -> T {
         loop {
-            let changed = self.changed.notified();
+            let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             // Registered before the check: a slot that becomes ready in between wakes this task.
             changed.as_mut().enable();
-            if self.all_ready(&slots) {
-                return;
+            if let Some(found) = found() {
+                return found;
             }
             changed.await;
         }
     }
+}
+
+fn count(total_bytes: usize, slot_bytes: usize) -> usize {
+    if slot_bytes == 0 { 0 } else { total_bytes.div_ceil(slot_bytes) }
 }
 
 /// The right to write one slot. [`finish`](Self::finish) makes the slot ready; a writer that is dropped leaves the slot empty.
@@ -90,15 +180,14 @@ impl SlotWriter<'_> {
     /// Makes the slot ready for readers.
     pub fn finish(mut self) {
         self.finished = true;
-        self.slots.states.finish(self.slot);
-        self.slots.changed.notify_waiters();
+        self.slots.shared.finish(self.slot);
     }
 }
 
 impl Drop for SlotWriter<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            self.slots.states.give_up(self.slot);
+            self.slots.shared.states.give_up(self.slot);
         }
     }
 }

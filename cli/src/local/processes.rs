@@ -4,7 +4,6 @@ use crate::error::Error;
 use crate::leftovers::Scratch;
 use crate::registry;
 use api::geometry::human_bytes;
-use api::job::Storage;
 use api::phase::Seen;
 use api::plan::Plan;
 use operator::fleet::process::{Options, ProcessFleet};
@@ -37,7 +36,7 @@ impl Processes {
         let parent = std::path::absolute(std::env::temp_dir()).map_err(failed)?;
         Scratch::sweep(&parent);
         registry::remove_leftovers();
-        let scratch = (plan.storage == Storage::Disk).then(|| Scratch::new(&parent)).transpose().map_err(failed)?;
+        let scratch = plan.storage.has_tiles_on_disk().then(|| Scratch::new(&parent)).transpose().map_err(failed)?;
         if let Some(folder) = &scratch {
             check_disk(plan, folder.path())?;
         }

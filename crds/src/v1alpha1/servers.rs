@@ -15,7 +15,7 @@ pub struct Servers {
     /// CPU and memory of each server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Storage of frames and spectra: Memory, Disk (a memory-mapped scratch volume) or Auto (memory if the plan fits, else disk). Default Auto.
+    /// Storage of frames and spectra: Memory, Disk (a scratch volume) or Auto (the first that fits of memory, spectra on disk, and disk). Default Auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
     /// Labels of the nodes that servers may run on.

@@ -105,7 +105,7 @@ pub struct PlanStatus {
     pub frame_bytes: u64,
     /// Bytes that servers exchange.
     pub wire_bytes: u64,
-    /// Storage of the arrays: Memory or Disk.
+    /// Storage of the arrays: Memory, TilesOnDisk (frames in memory, tiles on disk) or Disk.
     pub storage: String,
     /// Arrays that stay readable after the run.
     pub keep: Vec<String>,

@@ -3,9 +3,9 @@
 use super::conditions::{Facts, conditions};
 use super::{PhaseReport, Report};
 use api::geometry::human_bytes;
-use api::job::{Kept, Storage};
+use api::job::Kept;
 use api::phase::Failure;
-use api::plan::{Memory, Plan};
+use api::plan::{Memory, Placement, Plan};
 use crds::ArrayJobStatus;
 use crds::v1alpha1::status::{Failures, LastFailure, PhaseStatus, PlanStatus, ProgressStatus, ServersStatus};
 use jiff::{Timestamp, Unit};
@@ -166,7 +166,7 @@ pub fn plan_status(plan: &Plan, generation: i64, memory_limit_bytes: u64) -> Pla
         scratch_bytes,
         frame_bytes,
         wire_bytes: plan.wire_bytes(),
-        storage: if plan.storage == Storage::Disk { "Disk" } else { "Memory" }.into(),
+        storage: plan.storage.name().into(),
         keep: plan
             .keep
             .iter()
@@ -185,7 +185,11 @@ pub fn plan_status(plan: &Plan, generation: i64, memory_limit_bytes: u64) -> Pla
             plan.partition.servers,
             human_bytes(plan.peak_bytes()),
             human_bytes(memory_limit_bytes),
-            if plan.storage == Storage::Disk { ", arrays on scratch disk" } else { "" }
+            match plan.storage {
+                Placement::Memory => "",
+                Placement::TilesOnDisk => ", tiles on scratch disk",
+                Placement::Disk => ", arrays on scratch disk",
+            }
         ),
     }
 }

@@ -50,7 +50,9 @@ fn each_part_of_the_memory_has_its_documented_size() {
         checksums: 20 * 2 * 4,
         writing: 0,
         overlap: true,
+        buffers: 0,
         on_disk: false,
+        tiles_on_disk: false,
     };
     assert_eq!(plan.memory, [expected(64), expected(56)]);
     assert_eq!(plan.ids().map(|id| plan.needed_memory(&small(), id)).collect::<Vec<_>>(), plan.memory);
@@ -77,14 +79,18 @@ fn a_peak_has_what_exists_at_the_same_time() {
         checksums: 10_000_000,
         writing: 2500,
         overlap: true,
+        buffers: 0,
         on_disk: false,
+        tiles_on_disk: false,
     };
     assert_eq!(parts.stores(), 1_100_110);
     assert_eq!((parts.peak(), parts.disk()), (11_110_111 + 3000, 0));
     assert_eq!(Memory { overlap: false, ..parts }.peak(), 11_110_111 + 2500);
     assert_eq!(Memory { overlap: false, writing: 0, ..parts }.peak(), 11_110_111 + 2000);
-    let on_disk = Memory { on_disk: true, ..parts };
-    assert_eq!((on_disk.peak(), on_disk.disk()), (10_010_001 + 3000, 1_100_110));
+    let tiles = Memory { buffers: 7, tiles_on_disk: true, ..parts };
+    assert_eq!((tiles.peak(), tiles.disk()), (10_010_118 + 3000, 1_100_000));
+    let on_disk = Memory { on_disk: true, ..tiles };
+    assert_eq!((on_disk.peak(), on_disk.disk()), (10_010_008 + 3000, 1_100_110));
     assert_eq!(parts.parts().iter().sum::<u64>(), 11_110_111 + 1000 + 2000 + 2500);
 }
 
@@ -255,19 +261,20 @@ fn a_plan_is_found_again_by_its_identity() {
 #[test]
 fn arrays_are_kept_as_long_as_memory_allows() {
     let auto = Job { keep: None, storage: Storage::Auto, ..small() };
-    let choices = |job: &Job| -> Vec<(Storage, Vec<Kept>, usize, bool)> {
+    let choices = |job: &Job| -> Vec<(Placement, Vec<Kept>, usize, bool)> {
         let plans = Plan::considered(job, 2, &Budget { memory: Allowance::PerServer(1 << 30), cores: 2 });
         plans.map(|plan| (plan.storage, plan.keep.clone(), plan.bands_in_flight, plan.overlap)).collect()
     };
     let all = vec![Kept::Raw, Kept::Recentered, Kept::Spectrum];
     let few = vec![Kept::Recentered, Kept::Spectrum];
     let found = choices(&auto);
-    assert_eq!(found[0], (Storage::Memory, all.clone(), 1, true));
-    assert_eq!(found[1], (Storage::Memory, all.clone(), 1, false));
-    assert_eq!(found.len(), 2 * 2 * 3 * 2);
-    assert_eq!(found[6], (Storage::Memory, few.clone(), 1, true));
-    assert_eq!(found[12], (Storage::Disk, all, 1, true));
-    assert_eq!(found[23], (Storage::Disk, few, 1, false));
+    assert_eq!(found[0], (Placement::Memory, all.clone(), 1, true));
+    assert_eq!(found[1], (Placement::Memory, all.clone(), 1, false));
+    assert_eq!(found.len(), 3 * 2 * 3 * 2);
+    assert_eq!(found[6], (Placement::Memory, few.clone(), 1, true));
+    assert_eq!(found[12], (Placement::TilesOnDisk, all.clone(), 1, true));
+    assert_eq!(found[24], (Placement::Disk, all, 1, true));
+    assert_eq!(found[35], (Placement::Disk, few, 1, false));
     // The raw frames of a job without any other phase are its result.
     let only = Job { recenter: None, fft: None, ..auto.clone() };
     assert!(choices(&only).iter().all(|(_, keep, ..)| *keep == [Kept::Raw]));

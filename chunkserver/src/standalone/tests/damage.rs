@@ -74,9 +74,9 @@ async fn a_scratch_disk_that_damages_frames_again_and_again_fails_the_job() {
 /// Damages the first frame or band of `base` on server `owner`: its checksums become those of other elements.
 fn damage(cluster: &Cluster, owner: usize, base: Base) {
     let share = cluster.workers[owner].share().unwrap();
-    let stored = share.stored_checksums.as_ref().unwrap();
+    let stored = &share.stored_checksums;
     let tiles = stored.of_tiles(base).filter(|_| matches!(base, Base::Rechunked | Base::Spectrum));
-    tiles.unwrap_or_else(|| stored.of_frames(base)).set(0, &[0xa5; 4096], 16);
+    tiles.or_else(|| stored.of_frames(base)).unwrap().set(0, 0, &[0xa5; 4096], 16);
 }
 
 #[tokio::test]

@@ -202,10 +202,10 @@ fn seal(share: &Share, frames: &[Delivered<'_>], stack: &[&[u8]]) {
 
 /// Computes the checksums of the rows of frames of `base`, if they are on the scratch disk.
 fn seal_lines(share: &Share, base: Base, frames: &[Delivered<'_>], images: &[&[u8]]) {
-    let Some(stored) = &share.stored_checksums else { return };
-    let (checksums, (_, spec)) = (stored.of_frames(base), share.frame_store(base));
+    let Some(checksums) = share.stored_checksums.of_frames(base) else { return };
+    let (_, spec) = share.frame_store(base);
     for (&(frame, _), bytes) in frames.iter().zip(images) {
-        checksums.set(frame - share.frames().start, bytes, spec.width * spec.dtype.size());
+        checksums.set(frame - share.frames().start, 0, bytes, spec.width * spec.dtype.size());
     }
 }
 
