@@ -21,6 +21,9 @@ use tokio::time::Instant;
 /// while the system has too few processes or files for another server.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Time for killed processes to end. A killed process runs no more instructions of its program after a few milliseconds.
+const END_TIMEOUT: Duration = Duration::from_millis(200);
+
 /// Options of the processes.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -181,7 +184,9 @@ impl Fleet for ProcessFleet {
         let slots = std::mem::take(&mut *self.slots());
         // All processes get the signal before the first wait.
         let ends: Vec<_> = slots.into_iter().flatten().map(|slot| slot.server.stop()).collect();
-        futures_util::future::join_all(ends).await;
+        // The kernel ends a killed process after its memory and its scratch files are freed, which takes seconds for tens of GiB. Nobody
+        // needs to wait for that.
+        let _ = tokio::time::timeout(END_TIMEOUT, futures_util::future::join_all(ends)).await;
     }
 }
 
