@@ -2,11 +2,16 @@
 
 use super::region::Cube;
 use super::{Error, on_blocking_thread};
-use crate::share::Share;
+use crate::share::{LineChecksums, Share};
 use api::arrays::{Base, Holder};
 use api::geometry::intersect;
 use api::phase::PhaseProgress;
+use std::ops::Range;
 use std::sync::Arc;
+use store::Slots;
+
+/// Bytes that the disk reads ahead of the comparison.
+const AHEAD_BYTES: usize = 64 << 20;
 
 /// Checks this server's part of `cube`, all of whose slots are ready. While the job works, a damaged share is loaded again, which ends reads of
 /// the share. After the end of the work, only the damaged elements are refused: the source may be gone, and other elements stay readable.
@@ -62,29 +67,103 @@ fn damaged_frame(share: &Share, base: Base, cube: &Cube) -> Option<usize> {
 }
 
 fn damaged_tile(share: &Share, base: Base, cube: &Cube) -> Option<String> {
-    let (plan, width) = (&share.plan, share.plan.partition.stack.width);
-    let (checksums, store) = (share.stored_checksums.of_tiles(base)?, share.tile_store(base)?);
-    let own = cube.pixels_of(plan, share.id);
-    let mut q = own.start;
-    while q < own.end {
-        let band = cube.pixel(q, width) / plan.partition.band_pixels;
-        let (pixels, slot) = (plan.band(band), band - share.bands().start);
-        let tile = store.read(slot..slot + 1).unwrap_or_default();
-        let in_band = intersect(&own, &cube.pixels_in(&pixels, width));
-        let is_damaged = |line: usize, line_bytes: usize| {
-            tile.get(line * line_bytes..(line + 1) * line_bytes).is_some_and(|bytes| checksums.is_damaged(slot, line, bytes))
-        };
-        let damaged = if base == Base::Spectrum {
-            let mut lines = in_band.clone().map(|q| cube.pixel(q, width) - pixels.start);
-            lines.any(|line| is_damaged(line, plan.spectrum_bytes()))
-        } else {
-            let row = pixels.len() * plan.partition.stack.dtype.size();
-            (0..cube.t.count).any(|time| is_damaged(cube.t.at(time), row))
-        };
-        if damaged {
-            return Some(format!("band {band}"));
+    let stored = StoredTiles { share, base, cube, checksums: share.stored_checksums.of_tiles(base)?, store: share.tile_store(base)? };
+    let bands: Vec<BandLines> = stored.bands().collect();
+    let (mut begun, mut ahead) = (bands.iter(), 0);
+    for band in &bands {
+        // The disk reads the lines of later bands while this thread compares.
+        while ahead < AHEAD_BYTES
+            && let Some(next) = begun.next()
+        {
+            ahead += stored.prefetch(next);
         }
-        q = in_band.end;
+        if stored.is_damaged(band) {
+            return Some(format!("band {}", band.band));
+        }
+        ahead = ahead.saturating_sub(stored.bytes(band));
     }
     None
+}
+
+/// Tiles of this server on the scratch disk, of which a reader selects `cube`.
+struct StoredTiles<'a> {
+    share: &'a Share,
+    base: Base,
+    cube: &'a Cube,
+    checksums: &'a LineChecksums,
+    store: &'a Slots,
+}
+
+/// The selected lines of one band: spectra of pixels, or frames.
+struct BandLines {
+    band: usize,
+    slot: usize,
+    lines: Vec<Range<usize>>,
+    line_bytes: usize,
+}
+
+impl StoredTiles<'_> {
+    /// The bands of this server that contain selected pixels, in order.
+    fn bands(&self) -> impl Iterator<Item = BandLines> {
+        let (plan, width) = (&self.share.plan, self.share.plan.partition.stack.width);
+        let own = self.cube.pixels_of(plan, self.share.id);
+        let mut q = own.start;
+        std::iter::from_fn(move || {
+            if q >= own.end {
+                return None;
+            }
+            let band = self.cube.pixel(q, width) / plan.partition.band_pixels;
+            let pixels = plan.band(band);
+            let in_band = intersect(&own, &self.cube.pixels_in(&pixels, width));
+            q = in_band.end;
+            let (lines, line_bytes) = if self.base == Base::Spectrum {
+                (runs(in_band.map(|q| self.cube.pixel(q, width) - pixels.start)), plan.spectrum_bytes())
+            } else {
+                (runs((0..self.cube.t.count).map(|time| self.cube.t.at(time))), pixels.len() * plan.partition.stack.dtype.size())
+            };
+            Some(BandLines { band, slot: band - self.share.bands().start, lines, line_bytes })
+        })
+    }
+
+    fn bytes(&self, band: &BandLines) -> usize {
+        band.lines.iter().map(Range::len).sum::<usize>() * band.line_bytes
+    }
+
+    /// Begins to read the lines of a band. Returns their bytes.
+    fn prefetch(&self, band: &BandLines) -> usize {
+        for lines in &band.lines {
+            self.store.prefetch(band.slot, lines.start * band.line_bytes..lines.end * band.line_bytes);
+        }
+        self.bytes(band)
+    }
+
+    fn is_damaged(&self, band: &BandLines) -> bool {
+        let tile = self.store.read(band.slot..band.slot + 1).unwrap_or_default();
+        let of_line = |line: usize| tile.get(line * band.line_bytes..(line + 1) * band.line_bytes);
+        let mut lines = band.lines.iter().cloned().flatten();
+        lines.any(|line| of_line(line).is_some_and(|bytes| self.checksums.is_damaged(band.slot, line, bytes)))
+    }
+}
+
+/// Ascending numbers as ranges of consecutive numbers.
+fn runs(numbers: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some(run) if run.end == number => run.end += 1,
+            _ => runs.push(number..number + 1),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::runs;
+
+    #[test]
+    fn consecutive_numbers_are_one_run() {
+        assert_eq!(runs([2, 3, 4, 7, 9, 10].into_iter()), [2..5, 7..8, 9..11]);
+        assert!(runs(std::iter::empty()).is_empty());
+    }
 }

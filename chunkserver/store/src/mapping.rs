@@ -4,6 +4,7 @@ use super::Error;
 use super::reserve::reserve;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 /// A mapping, filled with zeros. Anonymous pages cost nothing until they are touched; disk space is reserved at once.
@@ -49,6 +50,15 @@ impl Mapping {
     /// Whether the mapping is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Begins to read a range from the disk, without waiting. No effect on anonymous memory.
+    pub(super) fn prefetch(&self, bytes: Range<usize>) {
+        #[cfg(unix)]
+        if self.file.is_some() {
+            // A refusal costs only time.
+            let _ = self.raw.advise_range(memmap2::Advice::WillNeed, bytes.start, bytes.len());
+        }
     }
 
     /// Another handle of the scratch file; `None` for anonymous memory.

@@ -131,6 +131,14 @@ impl Slots {
         Some(unsafe { std::slice::from_raw_parts(self.map.as_mut_ptr().add(bytes.start), bytes.len()) })
     }
 
+    /// Begins to read bytes `bytes` of a slot from the disk, without waiting: a page of a mapping is else read when a thread first touches the
+    /// page, one after another. No effect in memory.
+    pub fn prefetch(&self, slot: usize, bytes: Range<usize>) {
+        let of_slot = self.bytes_of(&(slot..slot + 1));
+        let (start, end) = (bytes.start.min(of_slot.len()), bytes.end.min(of_slot.len()));
+        self.map.prefetch(of_slot.start + start..of_slot.start + end.max(start));
+    }
+
     /// Whether all of `slots` are ready.
     pub fn all_ready(&self, slots: &Range<usize>) -> bool {
         self.shared.states.all_ready(slots)
