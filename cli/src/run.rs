@@ -17,7 +17,6 @@ use api::plan::{Allowance, Placement, Plan};
 use chunkserver::objects::Access;
 use chunkserver::worker::discard;
 use crds::ArrayJob;
-use operator::fleet::Fleet as _;
 use operator::report::report;
 use operator::turn::prepare;
 use operator::validate::Platform;
@@ -100,7 +99,7 @@ pub(crate) async fn run_manifest(
         () = signals.received() => Err(Error::Interrupted),
     };
     local.progress.end();
-    local.processes.fleet.remove().await;
+    local.processes.end().await;
     if result.is_err() {
         let access = Access::new([], true);
         for output in &job.outputs {

@@ -6,12 +6,17 @@ use crate::registry;
 use api::geometry::human_bytes;
 use api::phase::Seen;
 use api::plan::Plan;
+use operator::fleet::Fleet as _;
 use operator::fleet::process::{Options, ProcessFleet};
 use operator::server_client::ServerClient;
 use operator::servers::Servers;
 use operator::turn::Turn;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
+
+/// Period in which free space grows while the kernel frees scratch files.
+const GROWTH_PERIOD: Duration = Duration::from_millis(500);
 
 /// The processes, a client for them, and their scratch folder.
 #[derive(Debug)]
@@ -21,7 +26,7 @@ pub(crate) struct Processes {
     /// The read key of the job. URLs contain this key.
     read_key: String,
     /// The folder of scratch files, removed on drop.
-    _scratch: Option<Scratch>,
+    scratch: Option<Scratch>,
 }
 
 impl Processes {
@@ -51,7 +56,14 @@ impl Processes {
             oom_kills: journal::control_groups::oom_kills,
         });
         let servers = Servers::new(ServerClient::new(command_key).map_err(|error| Error::Start(error.into()))?);
-        Ok(Self { fleet, servers, read_key, _scratch: scratch })
+        Ok(Self { fleet, servers, read_key, scratch })
+    }
+
+    /// Ends all servers.
+    pub(crate) async fn end(&mut self) {
+        // Before the ends, which free scratch files: meanwhile a file system may block changes of folders for seconds.
+        self.scratch = None;
+        self.fleet.remove().await;
     }
 
     /// The URL of the job: `current` while its server is up, or the URL of the first server. Any server serves all arrays.
@@ -93,10 +105,15 @@ fn job_url(states: impl Iterator<Item = State>, current: &str) -> Option<String>
 /// Checks that the disk of the scratch folder has space for the plan.
 fn check_disk(plan: &Plan, folder: &Path) -> Result<(), Error> {
     let needed: u64 = plan.memory.iter().map(api::plan::Memory::disk).sum();
-    let Ok(disk) = nix::sys::statvfs::statvfs(folder) else { return Ok(()) };
-    // The integer types differ between systems.
-    let [blocks, size]: [u64; 2] = [disk.blocks_available() as _, disk.fragment_size() as _];
-    let free = blocks * size;
+    let Some(mut free) = free_bytes(folder) else { return Ok(()) };
+    while free <= needed {
+        std::thread::sleep(GROWTH_PERIOD);
+        // The kernel may still free the scratch files of a command that has just ended.
+        match free_bytes(folder) {
+            Some(more) if more > free => free = more,
+            _ => break,
+        }
+    }
     if free > needed {
         return Ok(());
     }
@@ -106,6 +123,14 @@ fn check_disk(plan: &Plan, folder: &Path) -> Result<(), Error> {
         folder.display(),
         human_bytes(free)
     )))
+}
+
+/// Free space of the file system that holds `folder`, in bytes; `None` where the system does not report it.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    // The integer types differ between systems.
+    let [blocks, size]: [u64; 2] = [disk.blocks_available() as _, disk.fragment_size() as _];
+    Some(blocks * size)
 }
 
 /// 128 random bits of the system, as 32 hexadecimal digits.
