@@ -194,17 +194,18 @@ def digest(url, folder, count):
 # ---------------------------------------------------------------- one run
 
 
-def resident(session):
-    """The sum of the resident bytes of all processes of a session."""
-    pages = 0
+def usage(session):
+    """The resident bytes, and the user and system seconds, of each process of a session."""
+    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+    found = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 with open(f"/proc/{entry.name}/stat", "rb") as stat:
                     fields = stat.read().rpartition(b")")[2].split()
                 if int(fields[3]) == session:
-                    pages += int(fields[21])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+                    found[entry.name] = (int(fields[21]) * page, int(fields[11]) / tick, int(fields[12]) / tick)
+    return found
 
 
 def end_session(session):
@@ -219,13 +220,15 @@ def measure(command, work):
     """Run a command to its end; return its resource usage, exit code and outputs."""
     out, err = work / "stdout", work / "stderr"
     environment = dict(os.environ, NUMBA_CACHE_DIR=str(CACHE / "numba"), PYTHONDONTWRITEBYTECODE="1")
-    peak, over = 0, threading.Event()
+    peak, over, seen = 0, threading.Event(), {}
 
     def watch(session):
         nonlocal peak
         deadline = time.monotonic() + LIMIT
         while not over.wait(0.25):
-            peak = max(peak, resident(session))
+            now = usage(session)
+            peak = max(peak, sum(resident for resident, *_ in now.values()))
+            seen.update(now)
             if time.monotonic() > deadline:
                 end_session(session)
 
@@ -252,9 +255,13 @@ def measure(command, work):
             over.set()
             watcher.join()
             end_session(child.pid)
+    # The kernel counts only processes that their parent has waited for; the last sample also has those that end later.
+    user = max(used.ru_utime, sum(user for _, user, _ in seen.values()))
+    system = max(used.ru_stime, sum(system for *_, system in seen.values()))
     return {
         "wall": wall,
-        "cpu": used.ru_utime + used.ru_stime,
+        "cpu": user + system,
+        "system": system,
         "peak_rss": max(peak, used.ru_maxrss * 1024),
         "load_average": load_average,
         "code": child.returncode,
