@@ -1,6 +1,6 @@
 //! The estimated memory of a server at its peak, part by part, in bytes.
 
-use super::{PANEL_BYTES, Partition, Plan, ServerId};
+use super::{PANEL_BYTES, Partition, Plan, SPECTRA_AT_ONCE, ServerId};
 use crate::arrays::Array;
 use crate::geometry::Dtype;
 use crate::job::{Color, GROUP, Images, Job, Kept, Output, Reduction, Source};
@@ -106,7 +106,8 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     let summed_pixels = frame.pixels() as u64 + if has_crops { stack.pixels() as u64 } else { 0 };
     let sums = (threads + 1) * accumulator_bytes(&job.reduce) * summed_pixels;
     let remote = all_frames - frames;
-    let scratch = threads * all_frames * (PANEL_BYTES as u64 + 64);
+    let unstored = if plan.stores_spectra() { 0 } else { SPECTRA_AT_ONCE * plan.spectrum_bytes() };
+    let scratch = threads * (all_frames * (PANEL_BYTES as u64 + 64) + unstored as u64);
     Memory {
         base: BASE,
         raw: if keeps_raw { frames * frame_bytes } else { 0 },

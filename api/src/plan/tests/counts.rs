@@ -101,6 +101,8 @@ fn what_a_job_does_not_need_takes_no_memory() {
     // Raw frames of two groups are decoded before their crop.
     assert_eq!((first(&without).raw, first(&without).rechunked), (0, 0));
     assert_eq!(first(&without).load, 20 * 601 + 2 * 8 * 600 + 2 * 150);
+    // Spectra that are only summed: those of sixteen pixels in each thread.
+    assert_eq!((first(&without).spectrum, first(&without).exchange), (0, 20 * 64 + 2 * (40 * 128 + 16 * 84)));
     // Without a crop, frames are decoded into the stack.
     let whole = Job { recenter: None, ..small() };
     assert_eq!((first(&whole).raw, first(&whole).stack, first(&whole).load), (0, 20 * 600, 20 * 601 + 2 * 150));
