@@ -94,7 +94,7 @@ pub mod reason {
     pub const CHUNK_DECODE_FAILED: &str = "ChunkDecodeFailed";
     /// A server cannot write an output.
     pub const OUTPUT_WRITE_FAILED: &str = "OutputWriteFailed";
-    /// The operating system refuses memory or a scratch file.
+    /// The operating system refuses memory, a scratch file or a write to a scratch file.
     pub const STORE_FAILED: &str = "StoreFailed";
     /// A frame that is fetched again has other bytes than before.
     pub const SOURCE_CHANGED: &str = "SourceChanged";

@@ -13,6 +13,7 @@ use api::words::chain;
 use futures_util::StreamExt as _;
 use journal::Kind;
 use kernels::spectrum::{BandSums, Overwritten, Scratch, Segment, Spectrum};
+use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 use store::{Mapping, SlotStream};
 use thiserror::Error;
@@ -38,6 +39,10 @@ enum BandError {
 impl BandError {
     fn reason(&self) -> &'static str {
         match self {
+            // File systems that copy on write need space in spite of the reservation.
+            Self::Store(store::Error::Write(error)) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                reason::DISK_FULL
+            }
             Self::Store(_) | Self::Damaged { .. } => reason::STORE_FAILED,
             Self::Changed(_) => reason::SOURCE_CHANGED,
             Self::Panicked { .. } | Self::SlotRefused { .. } => reason::INTERNAL_ERROR,
@@ -103,8 +108,9 @@ impl Bands {
         };
         self.pull(band, row, &mut buffer.as_mut_slice()[..remote * row]).await?;
         share.stack.until_ready(0..share.stack.count()).await;
-        if let Some(counter) = &share.counters.rechunk {
-            counter.done(1, (remote * row) as u64);
+        let rechunked = || share.counters.rechunk.as_ref().is_some_and(|counter| counter.done(1, (remote * row) as u64));
+        if self.spectrum.is_some() {
+            rechunked();
         }
         let this = Arc::clone(&self);
         let done = self.worker.compute.run(move || {
@@ -119,7 +125,11 @@ impl Bands {
             store.until_written(slot).await?;
         }
         let transformed = share.plan.band(band).len() * share.plan.spectrum_bytes();
-        if share.counters.fft.as_ref().is_some_and(|counter| counter.done(1, transformed as u64)) {
+        let is_last = match &share.counters.fft {
+            Some(counter) => counter.done(1, transformed as u64),
+            None => rechunked(),
+        };
+        if is_last {
             self.worker.notify();
         }
         Ok(())
