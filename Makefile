@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check simulate fuzz mutants lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-blog bench-readers bench-watched bench-kernels clean fmt
+.PHONY: help demo test check simulate fuzz mutants lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-blog bench-overlap bench-readers bench-watched bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -108,6 +108,10 @@ bench: ## the whole job beside Dask and an expert's script, on the same frames; 
 bench-blog: ## the blog's job at full size: 10,000 frames of 2000x2000, power of every pixel on disk
 	$(CARGO) build --release --locked -p cli
 	python3 benches/blog_job.py
+
+bench-overlap: ## a job whose source is behind 100 Mbit/s, beside the transfer alone; needs root and iproute2
+	$(CARGO) build --release --locked -p cli
+	python3 benches/overlap.py
 
 bench-readers: ## reading a job's arrays over HTTP beside reading them from a local Zarr folder
 	$(CARGO) build --release --locked -p cli

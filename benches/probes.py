@@ -28,8 +28,9 @@ def fresh_memory(size=4 * GIB, pause=10):
     """CPU seconds for the first touch of a GiB, on all processors at once, after a pause in which a hypervisor takes free pages back."""
     time.sleep(pause)
     cores = len(os.sched_getaffinity(0))
+    each = size // cores // PAGE * PAGE
     with ProcessPoolExecutor(cores) as pool:
-        return sum(pool.map(touch, [size // cores] * cores)) / (size / GIB)
+        return sum(pool.map(touch, [each] * cores)) / (each * cores / GIB)
 
 
 def direct_writes(size=4 * GIB, block=4 << 20, folder=None):

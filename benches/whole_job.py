@@ -136,6 +136,21 @@ http {{
 """
 
 
+def adopt_orphans():
+    """Makes this process the parent of processes whose parent ends before them: their CPU time then counts, and none stays behind."""
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+
+
+def orphans_usage(processes):
+    """Waits for those of the processes that were adopted. Their user and system seconds."""
+    user = system = 0.0
+    for process in processes:
+        with contextlib.suppress(ChildProcessError):
+            _, _, used = os.wait4(process, 0)
+            user, system = user + used.ru_utime, system + used.ru_stime
+    return user, system
+
+
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
@@ -194,9 +209,9 @@ def digest(url, folder, count):
 # ---------------------------------------------------------------- one run
 
 
-def usage(session):
-    """The resident bytes, and the user and system seconds, of each process of a session."""
-    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+def resident(session):
+    """The resident bytes of each process of a session."""
+    page = os.sysconf("SC_PAGE_SIZE")
     found = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -204,7 +219,7 @@ def usage(session):
                 with open(f"/proc/{entry.name}/stat", "rb") as stat:
                     fields = stat.read().rpartition(b")")[2].split()
                 if int(fields[3]) == session:
-                    found[entry.name] = (int(fields[21]) * page, int(fields[11]) / tick, int(fields[12]) / tick)
+                    found[int(entry.name)] = int(fields[21]) * page
     return found
 
 
@@ -220,14 +235,15 @@ def measure(command, work):
     """Run a command to its end; return its resource usage, exit code and outputs."""
     out, err = work / "stdout", work / "stderr"
     environment = dict(os.environ, NUMBA_CACHE_DIR=str(CACHE / "numba"), PYTHONDONTWRITEBYTECODE="1")
-    peak, over, seen = 0, threading.Event(), {}
+    peak, over, seen = 0, threading.Event(), set()
+    adopt_orphans()
 
     def watch(session):
         nonlocal peak
         deadline = time.monotonic() + LIMIT
         while not over.wait(0.25):
-            now = usage(session)
-            peak = max(peak, sum(resident for resident, *_ in now.values()))
+            now = resident(session)
+            peak = max(peak, sum(now.values()))
             seen.update(now)
             if time.monotonic() > deadline:
                 end_session(session)
@@ -255,9 +271,9 @@ def measure(command, work):
             over.set()
             watcher.join()
             end_session(child.pid)
-    # The kernel counts only processes that their parent has waited for; the last sample also has those that end later.
-    user = max(used.ru_utime, sum(user for _, user, _ in seen.values()))
-    system = max(used.ru_stime, sum(system for *_, system in seen.values()))
+    # The usage of a process contains the processes that it has waited for. Servers that free much memory end after their parent.
+    user, system = orphans_usage(seen - {child.pid})
+    user, system = user + used.ru_utime, system + used.ru_stime
     return {
         "wall": wall,
         "cpu": user + system,
