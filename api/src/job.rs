@@ -214,12 +214,12 @@ pub enum Kept {
 /// Where servers store frames and spectra.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Storage {
-    /// Memory if the plan fits, else disk.
+    /// Memory if the plan fits, else frames in memory and tiles on disk, else disk.
     #[default]
     Auto,
     /// Anonymous memory.
     Memory,
-    /// A memory-mapped scratch file.
+    /// Scratch files.
     Disk,
 }
 

@@ -25,7 +25,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 /// Pixels whose spectra are computed at once: the lanes of the widest vectors.
-const SPECTRA_AT_ONCE: usize = 16;
+pub const SPECTRA_AT_ONCE: usize = 16;
 /// Least size of a buffer for writes to disk, in bytes: large enough for the full rate of a disk.
 const BUFFER_BYTES: usize = 4 << 20;
 /// The unit of writes to disk, in bytes.

@@ -37,6 +37,9 @@ use store::{Error, Slots};
 use tokio::sync::watch;
 use transport::client::JobRef;
 
+// The plan counts the buffers of tiles, and the store cuts and pads them.
+const _: () = assert!(store::ALIGNMENT == api::plan::SECTOR_BYTES && kernels::spectrum::GROUP == api::plan::SPECTRA_AT_ONCE);
+
 /// Addresses of the peers, and the last phase that is permitted. The operator changes the directions; tasks follow them.
 #[derive(Clone, Debug)]
 pub struct Directions {

@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Placement {
     /// All arrays in memory.
     Memory,
-    /// Frames in memory, tiles on disk: each tile is written once, in order, and no later step of the job reads it.
+    /// Frames in memory, tiles on disk: each tile is written once, in order, and only readers and outputs read it.
     TilesOnDisk,
     /// All arrays on disk.
     Disk,

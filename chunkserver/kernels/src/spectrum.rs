@@ -26,8 +26,8 @@ use panel::PanelRow;
 use std::f64::consts::TAU;
 use target::Whole;
 
-/// Pixels of a group: 64 bytes of float32.
-const GROUP: usize = 16;
+/// Pixels of a group, whose spectra are computed at once: 64 bytes of float32.
+pub const GROUP: usize = 16;
 
 /// Consecutive frames of a band, as they lie in memory.
 ///

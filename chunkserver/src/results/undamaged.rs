@@ -68,19 +68,19 @@ fn damaged_frame(share: &Share, base: Base, cube: &Cube) -> Option<usize> {
 
 fn damaged_tile(share: &Share, base: Base, cube: &Cube) -> Option<String> {
     let stored = StoredTiles { share, base, cube, checksums: share.stored_checksums.of_tiles(base)?, store: share.tile_store(base)? };
-    let bands: Vec<BandLines> = stored.bands().collect();
-    let (mut begun, mut ahead) = (bands.iter(), 0);
-    for band in &bands {
+    // Two passes, and no list of all bands: a selection may have millions of lines.
+    let (mut begun, mut ahead) = (stored.bands(), 0);
+    for band in stored.bands() {
         // The disk reads the lines of later bands while this thread compares.
         while ahead < AHEAD_BYTES
             && let Some(next) = begun.next()
         {
-            ahead += stored.prefetch(next);
+            ahead += stored.prefetch(&next);
         }
-        if stored.is_damaged(band) {
+        if stored.is_damaged(&band) {
             return Some(format!("band {}", band.band));
         }
-        ahead = ahead.saturating_sub(stored.bytes(band));
+        ahead = ahead.saturating_sub(stored.bytes(&band));
     }
     None
 }

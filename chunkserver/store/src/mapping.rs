@@ -7,6 +7,10 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
+/// Bytes that one call begins to read. Linux begins no more than the read-ahead of the disk in one call, which is 128 KiB by default:
+/// <https://www.kernel.org/doc/Documentation/block/queue-sysfs.txt>.
+const READ_AHEAD_BYTES: usize = 128 << 10;
+
 /// A mapping, filled with zeros. Anonymous pages cost nothing until they are touched; disk space is reserved at once.
 #[derive(Debug)]
 pub struct Mapping {
@@ -56,8 +60,10 @@ impl Mapping {
     pub(super) fn prefetch(&self, bytes: Range<usize>) {
         #[cfg(unix)]
         if self.file.is_some() {
-            // A refusal costs only time.
-            let _ = self.raw.advise_range(memmap2::Advice::WillNeed, bytes.start, bytes.len());
+            for start in bytes.clone().step_by(READ_AHEAD_BYTES) {
+                // A refusal costs only time.
+                let _ = self.raw.advise_range(memmap2::Advice::WillNeed, start, READ_AHEAD_BYTES.min(bytes.end - start));
+            }
         }
     }
 

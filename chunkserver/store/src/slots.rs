@@ -85,7 +85,8 @@ impl Slots {
         let (count, stride) = (count(total_bytes, slot_bytes), slot_bytes.next_multiple_of(ALIGNMENT));
         let Some(folder) = scratch.filter(|_| count > 0) else { return Self::new(total_bytes, slot_bytes, scratch) };
         let map = Mapping::new(count * stride, Some(folder))?;
-        let file = map.file().transpose().map_err(Error::Thread)?;
+        let refused = |source| Error::Scratch { bytes: count * stride, folder: folder.to_owned(), source };
+        let file = map.file().transpose().map_err(refused)?;
         let writer = file.map(|file| Writer::new(file, buffers, buffer_bytes)).transpose()?;
         Ok(Self { map, slot_bytes, stride, total_bytes, shared: Shared::new(count), writer })
     }
@@ -131,8 +132,8 @@ impl Slots {
         Some(unsafe { std::slice::from_raw_parts(self.map.as_mut_ptr().add(bytes.start), bytes.len()) })
     }
 
-    /// Begins to read bytes `bytes` of a slot from the disk, without waiting: a page of a mapping is else read when a thread first touches the
-    /// page, one after another. No effect in memory.
+    /// Begins to read bytes `bytes` of a slot from the disk, without waiting. Otherwise a thread that touches the pages of a mapping waits for one
+    /// page after another. No effect in memory.
     pub fn prefetch(&self, slot: usize, bytes: Range<usize>) {
         let of_slot = self.bytes_of(&(slot..slot + 1));
         let (start, end) = (bytes.start.min(of_slot.len()), bytes.end.min(of_slot.len()));

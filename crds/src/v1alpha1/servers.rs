@@ -15,7 +15,7 @@ pub struct Servers {
     /// CPU and memory of each server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Storage of frames and spectra: Memory, Disk (a scratch volume) or Auto (the first that fits of memory, spectra on disk, and disk). Default Auto.
+    /// Storage of arrays: Memory, Disk (a scratch volume) or Auto (all in memory if they fit; else tiles on disk; else all on disk). Default Auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
     /// Labels of the nodes that servers may run on.
