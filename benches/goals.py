@@ -5,7 +5,7 @@ a fifth later. Figures are at most the goal; with `least`, at least.
 """
 
 import json
-import os
+import sys
 from pathlib import Path
 
 GOALS = json.loads((Path(__file__).resolve().parent / "goals.json").read_text())
@@ -40,6 +40,15 @@ def lost(figures):
     return [name for name, figure in figures.items() if verdict(GOALS[name], figure) == "lost"]
 
 
-def load():
-    """The load average of the last minute."""
-    return os.getloadavg()[0]
+def publish(text, figures, out):
+    """Prints a report, and writes it to the folder `out` unless that is None. Returns the exit code."""
+    print(text)
+    if out is None:
+        return 0
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "README.md").write_text(text)
+    print(f"written to {out}", file=sys.stderr)
+    names = lost(figures)
+    if names:
+        print("goals that were met are missed by more than a fifth: " + ", ".join(names), file=sys.stderr)
+    return 1 if names else 0
