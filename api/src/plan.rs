@@ -185,10 +185,15 @@ impl Plan {
         self.fft.is_some() && self.keeps(Kept::Spectrum)
     }
 
+    /// Whether servers store tiles before the transform.
+    pub fn stores_rechunked(&self) -> bool {
+        self.partition.exchanges && self.keeps(Kept::Rechunked)
+    }
+
     /// Number and size in bytes of the buffers through which a server writes the tiles of one array to disk.
     pub fn tile_buffers(&self) -> (usize, usize) {
         let spectra = if self.stores_spectra() { SPECTRA_AT_ONCE * self.spectrum_bytes() } else { 0 };
-        let row = if self.keeps(Kept::Rechunked) { self.partition.band_pixels * self.partition.stack.dtype.size() } else { 0 };
+        let row = if self.stores_rechunked() { self.partition.band_pixels * self.partition.stack.dtype.size() } else { 0 };
         // The rest of a sector moves from one buffer to the next.
         let bytes = (spectra.max(row) + SECTOR_BYTES).next_multiple_of(SECTOR_BYTES).max(BUFFER_BYTES);
         (self.threads + WRITES_IN_FLIGHT, bytes)

@@ -38,7 +38,7 @@ use tokio::sync::watch;
 use transport::client::JobRef;
 
 // The plan counts the buffers of tiles, and the store cuts and pads them.
-const _: () = assert!(store::ALIGNMENT == api::plan::SECTOR_BYTES && kernels::spectrum::GROUP == api::plan::SPECTRA_AT_ONCE);
+const _: () = assert!(store::ALIGNMENT == api::plan::SECTOR_BYTES);
 
 /// Addresses of the peers, and the last phase that is permitted. The operator changes the directions; tasks follow them.
 #[derive(Clone, Debug)]
@@ -159,7 +159,7 @@ impl Share {
             Slots::streamed(pixels * each, plan.partition.band_pixels * each, plan.tile_buffers(), scratch)
         };
         let series = plan.partition.frames * plan.partition.stack.dtype.size();
-        let rechunked = (plan.partition.exchanges && plan.keeps(Kept::Rechunked)).then(|| of_tiles(series)).transpose()?;
+        let rechunked = plan.stores_rechunked().then(|| of_tiles(series)).transpose()?;
         let spectrum = plan.stores_spectra().then(|| of_tiles(plan.spectrum_bytes())).transpose()?;
         let arrays = plan.arrays(&job);
         let objects = (!job.outputs.is_empty()).then(|| own_objects(&job, &plan, &arrays, id));

@@ -16,7 +16,7 @@ pub(super) fn candidates(job: &Job, servers: usize, threads: usize) -> impl Iter
     // The innermost choice below changes first: to decode chunks again costs more than fewer bands in flight or no overlap.
     let paces = Pace::all(job, partition.most_frames(), threads);
     let mut choices = Vec::new();
-    for storage in storages(job) {
+    for storage in placements(job) {
         for keep in keeps(job) {
             for pace in &paces {
                 for bands_in_flight in in_flight {
@@ -55,7 +55,7 @@ pub(super) fn fewest(job: &Job, allowed: u64, threads: usize) -> Option<usize> {
 }
 
 /// Placements to try, the faster one first.
-fn storages(job: &Job) -> Vec<Placement> {
+fn placements(job: &Job) -> Vec<Placement> {
     match job.storage {
         Storage::Auto if job.exchanges() => vec![Placement::Memory, Placement::TilesOnDisk, Placement::Disk],
         Storage::Auto => vec![Placement::Memory, Placement::Disk],

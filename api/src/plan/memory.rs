@@ -91,7 +91,7 @@ impl Memory {
 
 /// Estimates the memory of server `id` under `plan`.
 pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
-    let Partition { frame, stack, band_pixels, exchanges, .. } = plan.partition;
+    let Partition { frame, stack, band_pixels, .. } = plan.partition;
     let all_frames = plan.partition.frames as u64;
     let frames = plan.frames_of(id).len() as u64;
     let pixels = plan.pixels_of(id).len() as u64;
@@ -115,7 +115,7 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
         load,
         sums,
         exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * remote * band_pixels as u64 * item + scratch },
-        rechunked: if exchanges && plan.keeps(Kept::Rechunked) { pixels * all_frames * item } else { 0 },
+        rechunked: if plan.stores_rechunked() { pixels * all_frames * item } else { 0 },
         spectrum: if plan.stores_spectra() { pixels * plan.spectrum_bytes() as u64 } else { 0 },
         checksums: CHECKSUM
             * (checksums_of_rows(plan, frames) + checksums_on_disk(plan, keeps_raw, frames, plan.bands_of(id).len() as u64)),
@@ -129,7 +129,7 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
 
 /// Bytes of the buffers of all arrays of tiles.
 fn buffers(plan: &Plan) -> u64 {
-    let arrays = u64::from(plan.stores_spectra()) + u64::from(plan.keeps(Kept::Rechunked));
+    let arrays = u64::from(plan.stores_spectra()) + u64::from(plan.stores_rechunked());
     let (count, bytes) = plan.tile_buffers();
     arrays * count as u64 * bytes as u64
 }
@@ -141,9 +141,9 @@ fn checksums_of_rows(plan: &Plan, frames: u64) -> u64 {
 
 /// The number of checksums of arrays on the scratch disk: of the rows of frames, of the frames of a band, of the spectra of pixels.
 fn checksums_on_disk(plan: &Plan, keeps_raw: bool, frames: u64, bands: u64) -> u64 {
-    let Partition { frame, stack, band_pixels, exchanges, .. } = plan.partition;
+    let Partition { frame, stack, band_pixels, .. } = plan.partition;
     let rows = stack.height + if keeps_raw { frame.height } else { 0 };
-    let rechunked = if exchanges && plan.keeps(Kept::Rechunked) { plan.partition.frames } else { 0 };
+    let rechunked = if plan.stores_rechunked() { plan.partition.frames } else { 0 };
     let spectra = if plan.stores_spectra() { band_pixels } else { 0 };
     let of_frames = if plan.storage.has_frames_on_disk() { frames * rows as u64 } else { 0 };
     let of_tiles = if plan.storage.has_tiles_on_disk() { bands * (rechunked + spectra) as u64 } else { 0 };

@@ -27,7 +27,7 @@ use std::f64::consts::TAU;
 use target::Whole;
 
 /// Pixels of a group, whose spectra are computed at once: 64 bytes of float32.
-pub const GROUP: usize = 16;
+const GROUP: usize = api::plan::SPECTRA_AT_ONCE;
 
 /// Consecutive frames of a band, as they lie in memory.
 ///

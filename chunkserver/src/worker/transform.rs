@@ -8,10 +8,13 @@ use crate::exchange::pull_block;
 use crate::share::{Share, columns};
 use api::arrays::Base;
 use api::digest::SourceChanged;
+use api::geometry::cut;
 use api::phase::{Phase, reason};
+use api::plan::SECTOR_BYTES;
 use api::words::chain;
 use futures_util::StreamExt as _;
 use journal::Kind;
+use kernels::cut::paste_block;
 use kernels::spectrum::{BandSums, Overwritten, Scratch, Segment, Spectrum};
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
@@ -194,11 +197,13 @@ impl Bands {
     /// Pastes and transforms one band, on a compute thread.
     fn transform(&self, band: usize, row: usize, buffer: &[u8]) -> Result<(), BandError> {
         let share = &self.share;
+        let slot = band - share.bands().start;
         let segments = self.segments(band, row, buffer);
         self.compare_own(band, row)?;
         if let Some(slots) = &share.rechunked {
-            let stream = slots.stream(band - share.bands().start).ok_or(BandError::SlotRefused { band })?;
-            self.paste(band, row, &segments, stream)?;
+            let task = share.journal.begin(Kind::Gather, band);
+            self.paste(slot, row, &segments, slots.stream(slot).ok_or(BandError::SlotRefused { band })?)?;
+            task.done((share.plan.partition.frames * row) as u64);
         }
         let Some(spectrum) = &self.spectrum else { return Ok(()) };
         if let Some(counter) = &share.counters.fft {
@@ -209,8 +214,7 @@ impl Bands {
         let pixels = share.plan.band(band).len();
         let mut sums = (!share.ops.is_empty()).then(|| BandSums::new(share.plan.partition.frames, share.ops, share.plan.band(band).start));
         if let Some(slots) = &share.spectrum {
-            let stream = slots.stream(band - share.bands().start).ok_or(BandError::SlotRefused { band })?;
-            let mut tile = SpectraTile::new(share, band - share.bands().start, stream);
+            let mut tile = SpectraTile::new(share, slot, slots.stream(slot).ok_or(BandError::SlotRefused { band })?);
             spectrum.band_into(&segments, pixels, &mut tile, &mut scratch, sums.as_mut())?;
             tile.finish();
         } else {
@@ -224,24 +228,23 @@ impl Bands {
         Ok(())
     }
 
-    /// Pastes the frames of a band into its tile.
-    fn paste(&self, band: usize, row: usize, segments: &[Segment<'_>], mut tile: SlotStream<'_>) -> Result<(), BandError> {
-        let share = &self.share;
-        let task = share.journal.begin(Kind::Gather, band);
-        let checksums = share.stored_checksums.of_tiles(Base::Rechunked);
-        let mut frame = 0;
+    /// Pastes the frames of a band into its tile, as many at once as a buffer of the tile holds.
+    fn paste(&self, slot: usize, row: usize, segments: &[Segment<'_>], mut tile: SlotStream<'_>) -> Result<(), BandError> {
+        let checksums = self.share.stored_checksums.of_tiles(Base::Rechunked);
+        let (_, buffer_bytes) = self.share.plan.tile_buffers();
+        let at_once = (buffer_bytes - SECTOR_BYTES) / row;
+        let mut first = 0;
         for segment in segments {
-            for index in 0..segment.frames {
-                let piece = tile.next(row)?;
-                piece.copy_from_slice(&segment.bytes[index * segment.stride..][..row]);
+            for frames in cut(segment.frames, at_once) {
+                let piece = tile.next(frames.len() * row)?;
+                paste_block(&segment.bytes[frames.start * segment.stride..], segment.stride, piece, row);
                 if let Some(checksums) = checksums {
-                    checksums.set(band - share.bands().start, frame, piece, row);
+                    checksums.set(slot, first, piece, row);
                 }
-                frame += 1;
+                first += frames.len();
             }
         }
         tile.finish();
-        task.done((frame * row) as u64);
         Ok(())
     }
 }

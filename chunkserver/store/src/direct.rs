@@ -112,7 +112,7 @@ fn write_all(file: &File, queue: &Queue) {
     let mut direct = set_direct(file, true).is_ok();
     loop {
         let next = queue.wait(|state| match state.waiting.pop_front() {
-            // Nobody reads a file whose store is closed.
+            // The file has no name, so that the store was its only reader.
             Some(_) | None if state.closed => Some(None),
             write => write.map(Some),
         });

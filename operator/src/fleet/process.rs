@@ -184,8 +184,8 @@ impl Fleet for ProcessFleet {
         let slots = std::mem::take(&mut *self.slots());
         // All processes get the signal before the first wait.
         let ends: Vec<_> = slots.into_iter().flatten().map(|slot| slot.server.stop()).collect();
-        // The kernel ends a killed process after its memory and its scratch files are freed, which takes seconds for tens of GiB. Nobody
-        // needs to wait for that.
+        // The kernel first frees the memory and the scratch files of a killed process, which takes seconds for tens of GiB. The end of the
+        // run does not depend on them.
         let _ = tokio::time::timeout(END_TIMEOUT, futures_util::future::join_all(ends)).await;
     }
 }
