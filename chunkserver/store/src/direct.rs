@@ -1,5 +1,6 @@
-//! Writes to a scratch file from a few buffers that are used again. Where the file system permits, the writes bypass the page cache: memory that
-//! is touched for the first time costs more time than the disk, and dirty pages would count as memory of the control group
+//! Writes to a scratch file from a few buffers that are used again, and reads into memory of the caller. Where the file system permits, both
+//! bypass the page cache: memory that is touched for the first time costs more time than the disk, and dirty pages would count as memory of the
+//! control group
 //! (<https://man7.org/linux/man-pages/man2/open.2.html>, `O_DIRECT`).
 
 use super::{Error, Mapping};
@@ -126,6 +127,16 @@ fn write_all(file: &File, queue: &Queue) {
         done(result);
         queue.change(|state| state.idle.push(buffer));
     }
+}
+
+/// Fills `to` from `offset` on. The position, the length and the memory are multiples of [`ALIGNMENT`].
+pub(super) fn read(file: &File, to: &mut [u8], offset: u64) -> Result<(), Error> {
+    let mut result = file.read_exact_at(to, offset);
+    if is_invalid(&result) {
+        // The file system accepts direct writes and no direct reads.
+        result = set_direct(file, false).and_then(|()| file.read_exact_at(to, offset));
+    }
+    result.map_err(Error::Read)
 }
 
 fn is_invalid(result: &std::io::Result<()>) -> bool {

@@ -1,15 +1,20 @@
 //! The memory of a server: mappings that are allocated once and cut into slots. A slot is written once and then read by many threads.
 //!
 //! [`Mapping`] reserves memory or disk space. [`Slots`] cuts a mapping and decides which thread may write or read a slot. [`SlotStream`] writes a
-//! slot piece by piece.
+//! slot piece by piece. [`Frames`] are slots in memory, or [`Blocks`] on the scratch disk.
 
+mod blocks;
 mod direct;
+mod frames;
 mod mapping;
 mod reserve;
+mod shared;
 mod slots;
 mod states;
 
+pub use blocks::{BlockLayout, Blocks, READ_BUFFERS, READ_BYTES, ReadBuffer};
 pub use direct::ALIGNMENT;
+pub use frames::Frames;
 pub use mapping::Mapping;
 pub use slots::{SlotStream, SlotWriter, Slots};
 
@@ -58,6 +63,15 @@ pub enum Error {
     /// The scratch disk refuses a write.
     #[error("cannot write to a scratch file; check that the disk works")]
     Write(#[source] std::io::Error),
+    /// The scratch disk refuses a read.
+    #[error("cannot read from a scratch file; check that the disk works")]
+    Read(#[source] std::io::Error),
+    /// A frame that is written a second time, or without a buffer for its block.
+    #[error("a bug of ArrayJob: the scratch file refuses frame {frame} of this server; please report it with the server's log")]
+    FrameRefused {
+        /// The frame, counted from the first frame of the store.
+        frame: usize,
+    },
     /// The system refuses a thread for writes to a scratch file.
     #[error("cannot start a thread that writes a scratch file")]
     Thread(#[source] std::io::Error),

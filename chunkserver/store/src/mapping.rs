@@ -11,6 +11,13 @@ use std::path::Path;
 /// <https://www.kernel.org/doc/Documentation/block/queue-sysfs.txt>.
 const READ_AHEAD_BYTES: usize = 128 << 10;
 
+/// A nameless file of `bytes` bytes in `folder`, whose disk space is reserved.
+pub(super) fn scratch_file(bytes: usize, folder: &Path) -> Result<File, Error> {
+    let file = tempfile::tempfile_in(folder).map_err(|source| Error::Scratch { bytes, folder: folder.to_owned(), source })?;
+    reserve(&file, bytes, folder)?;
+    Ok(file)
+}
+
 /// A mapping, filled with zeros. Anonymous pages cost nothing until they are touched; disk space is reserved at once.
 #[derive(Debug)]
 pub struct Mapping {
@@ -38,8 +45,7 @@ impl Mapping {
             }
             Some(folder) => {
                 let refused = |source| Error::Scratch { bytes, folder: folder.to_owned(), source };
-                let file = tempfile::tempfile_in(folder).map_err(refused)?;
-                reserve(&file, bytes, folder)?;
+                let file = scratch_file(bytes, folder)?;
                 (MmapOptions::new().len(bytes).map_raw(&file).map_err(refused)?, Some(file))
             }
         };

@@ -5,12 +5,11 @@ mod stream;
 pub use stream::SlotStream;
 
 use super::direct::{ALIGNMENT, Writer};
-use super::states::States;
+use super::shared::Shared;
 use super::{Error, Mapping};
 use std::ops::{Deref, DerefMut, Range};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 /// The slots: frames of a server's slabs, or the bands of a server's tile.
 #[derive(Debug)]
@@ -23,41 +22,6 @@ pub struct Slots {
     shared: Arc<Shared>,
     /// Writes the file of slots that are written piece by piece.
     writer: Option<Writer>,
-}
-
-/// The part of the slots that a thread which writes them shares.
-#[derive(Debug)]
-struct Shared {
-    states: States,
-    /// The first write that failed.
-    failure: OnceLock<std::io::Error>,
-    /// Notified whenever a slot becomes ready, and by the failure.
-    changed: Notify,
-}
-
-impl Shared {
-    fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self { states: States::new(count), failure: OnceLock::new(), changed: Notify::new() })
-    }
-
-    /// Makes a claimed slot ready, unless an earlier write failed.
-    fn finish(&self, slot: usize) {
-        if self.failure.get().is_none() {
-            self.states.finish(slot);
-        }
-        self.changed.notify_waiters();
-    }
-
-    /// Keeps the error of a write. All later writes fail.
-    fn fail(&self, error: std::io::Error) {
-        let _ = self.failure.set(error);
-        self.changed.notify_waiters();
-    }
-
-    /// The error of an earlier write.
-    fn check(&self) -> Result<(), Error> {
-        self.failure.get().map_or(Ok(()), |error| Err(Error::of_write(error)))
-    }
 }
 
 impl Slots {
@@ -89,6 +53,11 @@ impl Slots {
         let file = map.file().transpose().map_err(refused)?;
         let writer = file.map(|file| Writer::new(file, buffers, buffer_bytes)).transpose()?;
         Ok(Self { map, slot_bytes, stride, total_bytes, shared: Shared::new(count), writer })
+    }
+
+    /// The states of the slots.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Number of slots.
@@ -147,7 +116,7 @@ impl Slots {
 
     /// Waits until all of `slots` are ready.
     pub async fn until_ready(&self, slots: Range<usize>) {
-        self.until(|| self.all_ready(&slots).then_some(())).await;
+        self.shared.until_ready(slots).await;
     }
 
     /// Waits until the stream of `slot` has been written.
@@ -156,20 +125,7 @@ impl Slots {
     /// When a write failed.
     pub async fn until_written(&self, slot: usize) -> Result<(), Error> {
         let slots = slot..slot + 1;
-        self.until(|| if self.all_ready(&slots) { Some(Ok(())) } else { self.shared.check().err().map(Err) }).await
-    }
-
-    async fn until<T>(&self, found: impl Fn() -> Option<T>) -> T {
-        loop {
-            let changed = self.shared.changed.notified();
-            tokio::pin!(changed);
-            // Registered before the check: a slot that becomes ready in between wakes this task.
-            changed.as_mut().enable();
-            if let Some(found) = found() {
-                return found;
-            }
-            changed.await;
-        }
+        self.shared.until(|| if self.all_ready(&slots) { Some(Ok(())) } else { self.shared.check().err().map(Err) }).await
     }
 }
 
@@ -189,7 +145,7 @@ impl SlotWriter<'_> {
     /// Makes the slot ready for readers.
     pub fn finish(mut self) {
         self.finished = true;
-        self.slots.shared.finish(self.slot);
+        self.slots.shared.finish(self.slot..self.slot + 1);
     }
 }
 

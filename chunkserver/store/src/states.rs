@@ -42,6 +42,11 @@ impl States {
         self.states.get(slot).is_some_and(claim)
     }
 
+    /// Whether a slot exists and is not empty.
+    pub(crate) fn is_begun(&self, slot: usize) -> bool {
+        self.states.get(slot).is_some_and(|state| state.load(Ordering::Acquire) != EMPTY)
+    }
+
     /// Makes a claimed slot ready. Only the writer that claimed the slot may call this.
     pub(crate) fn finish(&self, slot: usize) {
         // Release: a reader that sees READY sees the writer's bytes.

@@ -124,7 +124,7 @@ impl Buffered<'_> {
         let buffer = self.buffer.take().unwrap_or_else(|| self.writer.buffer());
         let (shared, slot) = (Arc::clone(&self.slots.shared), self.slot);
         let done = Box::new(move |result: std::io::Result<()>| match result {
-            Ok(()) => shared.finish(slot),
+            Ok(()) => shared.finish(slot..slot + 1),
             Err(error) => shared.fail(error),
         });
         self.handed_over = true;
