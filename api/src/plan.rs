@@ -30,6 +30,13 @@ pub const SPECTRA_AT_ONCE: usize = 16;
 const BUFFER_BYTES: usize = 4 << 20;
 /// The unit of writes to disk, in bytes.
 pub const SECTOR_BYTES: usize = 4096;
+/// Least and greatest size of a block of frames on disk, in bytes, unless a frame is larger. A block is read in runs of one band, and memory
+/// holds several blocks.
+const BLOCK_BYTES: (usize, usize) = (4 << 20, 64 << 20);
+/// Frames on disk are read in parts of this number of bytes, and a store keeps this number of buffers for parts.
+pub const READ_BYTES: usize = 4 << 20;
+#[expect(missing_docs, reason = "see READ_BYTES")]
+pub const READ_BUFFERS: usize = 4;
 /// Buffers that the disk writes while each thread fills another one.
 const WRITES_IN_FLIGHT: usize = 2;
 
@@ -197,6 +204,16 @@ impl Plan {
         // The rest of a sector moves from one buffer to the next.
         let bytes = (spectra.max(row) + SECTOR_BYTES).next_multiple_of(SECTOR_BYTES).max(BUFFER_BYTES);
         (self.threads + WRITES_IN_FLIGHT, bytes)
+    }
+
+    /// Frames of a block on disk, and buffers for blocks, of a server with `frames` frames of `frame_bytes` bytes: all frames that are loaded at
+    /// a time have a buffer.
+    pub fn frame_blocks(&self, frames: usize, frame_bytes: usize) -> (usize, usize) {
+        let in_flight = (self.pace.groups * self.pace.group).min(frames);
+        let [least, most] = [BLOCK_BYTES.0, BLOCK_BYTES.1].map(|bytes| bytes / frame_bytes);
+        let at_once = in_flight.max(least).min(most).clamp(1, frames.max(1));
+        // Groups may begin and end within blocks.
+        (at_once, in_flight.div_ceil(at_once) + 1 + WRITES_IN_FLIGHT)
     }
 
     /// The largest estimated peak of any server, in bytes of memory.

@@ -10,6 +10,7 @@ mod read;
 mod region;
 mod select;
 mod selected;
+mod stored_frames;
 mod sums;
 mod undamaged;
 

@@ -33,12 +33,13 @@ use kernels::spectrum::BandSums;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
-use store::{Error, Slots};
+use store::{BlockLayout, Error, Frames, Slots};
 use tokio::sync::watch;
 use transport::client::JobRef;
 
 // The plan counts the buffers of tiles, and the store cuts and pads them.
 const _: () = assert!(store::ALIGNMENT == api::plan::SECTOR_BYTES);
+const _: () = assert!(store::READ_BYTES == api::plan::READ_BYTES && store::READ_BUFFERS == api::plan::READ_BUFFERS);
 
 /// Addresses of the peers, and the last phase that is permitted. The operator changes the directions; tasks follow them.
 #[derive(Clone, Debug)]
@@ -88,10 +89,10 @@ pub struct Share {
     pub arrays: Vec<Array>,
     /// Sums that the job's reductions need.
     pub ops: Ops,
-    /// Raw frames, one slot each, if the job keeps them and they differ from the stack.
-    pub raw: Option<Slots>,
-    /// Frames of the exchange, one slot each.
-    pub stack: Slots,
+    /// Raw frames, if the job keeps them and they differ from the stack.
+    pub raw: Option<Frames>,
+    /// Frames of the exchange.
+    pub stack: Frames,
     /// Checksums of the rows of the stack; `None` if no row leaves this server or its memory.
     pub row_checksums: Option<RowChecksums>,
     /// Checksums of the arrays on the scratch disk.
@@ -151,9 +152,15 @@ impl Share {
     ) -> Result<Self, Error> {
         let (frames, bands, pixels) = (plan.frames_of(id).len(), plan.bands_of(id).len(), plan.pixels_of(id).len());
         let separate_raw = job.recenter.is_some() && plan.keeps(Kept::Raw);
-        let of_frames = |each: usize| Slots::new(frames * each, each, scratch.filter(|_| plan.storage.has_frames_on_disk()));
-        let raw = separate_raw.then(|| of_frames(plan.partition.frame.bytes())).transpose()?;
-        let stack = of_frames(plan.partition.stack.bytes())?;
+        let of_frames = |frame_bytes: usize, row_bytes: usize| {
+            let (at_once, buffers) = plan.frame_blocks(frames, frame_bytes);
+            let layout = BlockLayout { frames, frame_bytes, row_bytes, at_once };
+            Frames::new(layout, buffers, scratch.filter(|_| plan.storage.has_frames_on_disk()))
+        };
+        let raw_bytes = plan.partition.frame.bytes();
+        let raw = separate_raw.then(|| of_frames(raw_bytes, raw_bytes)).transpose()?;
+        let row_bytes = if plan.partition.exchanges { columns(&plan.partition, 0).len() } else { plan.partition.stack.bytes() };
+        let stack = of_frames(plan.partition.stack.bytes(), row_bytes)?;
         let of_tiles = |each: usize| {
             let scratch = scratch.filter(|_| plan.storage.has_tiles_on_disk());
             Slots::streamed(pixels * each, plan.partition.band_pixels * each, plan.tile_buffers(), scratch)
@@ -207,7 +214,7 @@ impl Share {
     }
 
     /// The store of the frames of `base`, and the specification of one frame.
-    pub fn frame_store(&self, base: Base) -> (&Slots, FrameSpec) {
+    pub fn frame_store(&self, base: Base) -> (&Frames, FrameSpec) {
         match (base, &self.raw) {
             (Base::Raw, Some(raw)) if self.job.recenter.is_some() => (raw, self.plan.partition.frame),
             _ => (&self.stack, self.plan.partition.stack),

@@ -22,6 +22,7 @@ use api::template::{Template, TemplateError};
 use api::wire::Assignment;
 use journal::system::{memory_bytes, peak_rss_bytes};
 use journal::{Event, Journal};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,15 @@ use transport::client::Client;
 const PIECES: usize = 8;
 /// Concurrent peeks at single frames. A peek takes memory for readers.
 const PEEKS: usize = 2;
+
+/// The reason of a failure of the scratch disk. File systems that copy on write need space in spite of the reservation.
+fn store_reason(error: &store::Error) -> &'static str {
+    match error {
+        store::Error::Write(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => reason::DISK_FULL,
+        store::Error::FrameRefused { .. } => reason::INTERNAL_ERROR,
+        _ => reason::STORE_FAILED,
+    }
+}
 
 /// Why an assignment is refused.
 #[derive(Debug, Error)]

@@ -1,6 +1,6 @@
 //! The estimated memory of a server at its peak, part by part, in bytes.
 
-use super::{PANEL_BYTES, Partition, Plan, SPECTRA_AT_ONCE, ServerId};
+use super::{PANEL_BYTES, Partition, Plan, READ_BUFFERS, READ_BYTES, SECTOR_BYTES, SPECTRA_AT_ONCE, ServerId};
 use crate::arrays::Array;
 use crate::geometry::Dtype;
 use crate::job::{Color, GROUP, Images, Job, Kept, Output, Reduction, Source};
@@ -48,7 +48,7 @@ pub struct Memory {
     pub writing: u64,
     /// Whether the server pulls blocks while frames load, so that `load` and `exchange` add up.
     pub overlap: bool,
-    /// Buffers of tiles on their way to the disk.
+    /// Buffers of frames and tiles on their way to the disk, and of frames on their way back.
     #[serde(default, skip_serializing_if = "is_default")]
     pub buffers: u64,
     /// Whether raw and stack are stored on disk.
@@ -99,13 +99,16 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     let (frame_bytes, item) = (frame.bytes() as u64, stack.dtype.size() as u64);
     let has_crops = job.recenter.is_some();
     let keeps_raw = has_crops && plan.keeps(Kept::Raw);
-    // A frame that is kept is decoded directly into its slot.
-    let decoded = if has_crops && !keeps_raw { threads * GROUP as u64 * frame_bytes } else { 0 };
-    let load = if frames == 0 { 0 } else { plan.pace.bytes(&plan.partition, job, frames) + decoded + threads * decoder(job) };
+    // A frame that is kept in memory is decoded directly into its slot.
+    let on_disk = plan.storage.has_frames_on_disk();
+    let decoded = if on_disk || (has_crops && !keeps_raw) { threads * GROUP as u64 * frame_bytes } else { 0 };
+    let cropped = if on_disk && has_crops { threads * GROUP as u64 * stack.bytes() as u64 } else { 0 };
+    let load = if frames == 0 { 0 } else { plan.pace.bytes(&plan.partition, job, frames) + decoded + cropped + threads * decoder(job) };
     // One accumulator for each thread, and one for the merged result.
     let summed_pixels = frame.pixels() as u64 + if has_crops { stack.pixels() as u64 } else { 0 };
     let sums = (threads + 1) * accumulator_bytes(&job.reduce) * summed_pixels;
-    let remote = all_frames - frames;
+    // Frames of a band that are not read in place.
+    let pulled = if on_disk { all_frames } else { all_frames - frames };
     let unstored = if plan.stores_spectra() { 0 } else { SPECTRA_AT_ONCE * plan.spectrum_bytes() };
     let scratch = threads * (all_frames * (PANEL_BYTES as u64 + 64) + unstored as u64);
     Memory {
@@ -114,24 +117,40 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
         stack: frames * stack.bytes() as u64,
         load,
         sums,
-        exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * remote * band_pixels as u64 * item + scratch },
+        exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * pulled * band_pixels as u64 * item + scratch },
         rechunked: if plan.stores_rechunked() { pixels * all_frames * item } else { 0 },
         spectrum: if plan.stores_spectra() { pixels * plan.spectrum_bytes() as u64 } else { 0 },
         checksums: CHECKSUM
             * (checksums_of_rows(plan, frames) + checksums_on_disk(plan, keeps_raw, frames, plan.bands_of(id).len() as u64)),
         writing: writing(plan, job),
         overlap: plan.overlap,
-        buffers: if plan.storage.has_tiles_on_disk() && pixels > 0 { buffers(plan) } else { 0 },
-        on_disk: plan.storage.has_frames_on_disk(),
+        buffers: buffers_of_tiles(plan, pixels) + buffers_of_frames(plan, keeps_raw, frames),
+        on_disk,
         tiles_on_disk: plan.storage.has_tiles_on_disk(),
     }
 }
 
-/// Bytes of the buffers of all arrays of tiles.
-fn buffers(plan: &Plan) -> u64 {
+/// Bytes of the buffers of all arrays of tiles; 0 in memory.
+fn buffers_of_tiles(plan: &Plan, pixels: u64) -> u64 {
+    if !plan.storage.has_tiles_on_disk() || pixels == 0 {
+        return 0;
+    }
     let arrays = u64::from(plan.stores_spectra()) + u64::from(plan.stores_rechunked());
     let (count, bytes) = plan.tile_buffers();
     arrays * count as u64 * bytes as u64
+}
+
+/// Bytes of the buffers of blocks of frames, and of the buffers from which readers copy; 0 in memory.
+fn buffers_of_frames(plan: &Plan, keeps_raw: bool, frames: u64) -> u64 {
+    if !plan.storage.has_frames_on_disk() || frames == 0 {
+        return 0;
+    }
+    let of = |frame_bytes: usize| {
+        let (at_once, buffers) = plan.frame_blocks(frames as usize, frame_bytes);
+        let read = READ_BYTES.min(frames as usize * frame_bytes);
+        (buffers * (at_once * frame_bytes + SECTOR_BYTES) + READ_BUFFERS * read) as u64
+    };
+    of(plan.partition.stack.bytes()) + if keeps_raw { of(plan.partition.frame.bytes()) } else { 0 }
 }
 
 /// The number of checksums that blocks between servers have.

@@ -5,6 +5,7 @@ use crate::share::{Share, columns};
 use journal::Kind;
 use kernels::cut::cut_block;
 use std::ops::Range;
+use store::Frames;
 use thiserror::Error;
 
 /// What a peer requests beside the rows.
@@ -19,10 +20,12 @@ pub(crate) enum Checks {
 }
 
 /// Why a piece cannot be cut.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error)]
 pub(crate) enum OwnError {
     #[error("the frames are no longer in memory")]
     NotReady,
+    #[error("the scratch disk of this server cannot be read")]
+    Disk(#[from] store::Error),
     #[error("frame {frame} was damaged in the memory or on the scratch disk of this server")]
     Damaged {
         /// The number of the frame in the job.
@@ -34,11 +37,22 @@ pub(crate) enum OwnError {
 pub(crate) fn own_piece(share: &Share, band: usize, frames: Range<usize>, checks: Checks) -> Result<Vec<u8>, OwnError> {
     let columns = columns(&share.plan.partition, band);
     let row = columns.len();
-    let bytes = share.stack.read(frames.clone()).ok_or(OwnError::NotReady)?;
+    if !share.stack.all_ready(&frames) {
+        return Err(OwnError::NotReady);
+    }
     let task = share.journal.begin(Kind::Gather, band);
     let trailer = if checks == Checks::None { 0 } else { TRAILER };
     let mut piece = Vec::with_capacity(frames.len() * (row + trailer));
-    cut_block(bytes, share.plan.partition.stack.bytes(), columns, &mut piece);
+    match &share.stack {
+        Frames::Memory(stack) => {
+            let bytes = stack.read(frames.clone()).ok_or(OwnError::NotReady)?;
+            cut_block(bytes, share.plan.partition.stack.bytes(), columns, &mut piece);
+        }
+        Frames::Disk(blocks) => {
+            piece.resize(frames.len() * row, 0);
+            blocks.read_frames(frames.clone(), &columns, &mut piece)?;
+        }
+    }
     if let Some(checksums) = share.row_checksums.as_ref().filter(|_| checks != Checks::None) {
         if checks == Checks::Compare
             && let Some(frame) = checksums.first_damaged(frames.clone(), band, &piece, row, row)

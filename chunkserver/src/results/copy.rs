@@ -3,7 +3,7 @@
 use super::region::Region;
 use crate::share::Share;
 use api::arrays::Base;
-use api::geometry::intersect;
+use api::geometry::{FrameSpec, intersect};
 use api::job::FftOutput;
 use api::selection::Axis;
 use formats::aspect::Aspect;
@@ -49,17 +49,23 @@ impl PixelOffsets {
     }
 }
 
-/// Copies the selected times `times` of this server's frames, with all rows and columns of the region.
+/// Copies the selected times `times` of this server's frames in memory, with all rows and columns of the region.
 pub(super) fn frames(share: &Share, base: Base, region: &Region, times: Range<usize>, to: &mut [u8]) {
     let (store, spec) = share.frame_store(base);
+    let Some(store) = store.memory() else { return };
     let (cube, [_, rows, columns], item) = (&region.cube, region.shape, spec.dtype.size());
     for (time, to) in times.zip(to.chunks_exact_mut((rows * columns * item).max(1))) {
         let slot = cube.t.at(time) - share.frames().start;
-        let frame = store.read(slot..slot + 1).unwrap_or_default();
-        for (row, to) in (0..cube.y.count).zip(to.chunks_exact_mut(columns * item)) {
-            let row = &frame[cube.y.at(row) * spec.width * item..][..spec.width * item];
-            copy_axis(row, item, &cube.x, to);
-        }
+        copy_frame(store.read(slot..slot + 1).unwrap_or_default(), 0, spec, region, to);
+    }
+}
+
+/// Copies the selected rows and columns of a frame. `frame` begins at row `first_row`.
+pub(super) fn copy_frame(frame: &[u8], first_row: usize, spec: FrameSpec, region: &Region, to: &mut [u8]) {
+    let (cube, [_, _, columns], item) = (&region.cube, region.shape, spec.dtype.size());
+    for (row, to) in (0..cube.y.count).zip(to.chunks_exact_mut(columns * item)) {
+        let row = &frame[(cube.y.at(row) - first_row) * spec.width * item..][..spec.width * item];
+        copy_axis(row, item, &cube.x, to);
     }
 }
 

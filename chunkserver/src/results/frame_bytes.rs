@@ -21,12 +21,13 @@ struct FrameBytes {
 
 impl AsRef<[u8]> for FrameBytes {
     fn as_ref(&self) -> &[u8] {
-        let frames = self.share.frame_store(self.base).0.read(self.slots.clone());
+        let frames = self.share.frame_store(self.base).0.memory().and_then(|frames| frames.read(self.slots.clone()));
         frames.and_then(|frames| frames.get(self.bytes.clone())).unwrap_or_default()
     }
 }
 
-/// Whether the selected times `times` of `region` are consecutive bytes in a server's store, so that no copy is needed.
+/// Whether the selected times `times` of `region` are consecutive bytes of frames: they are sent from memory without a copy, and from disk while
+/// they are read.
 pub(super) fn is_contiguous(spec: FrameSpec, region: &Region, times: &Range<usize>) -> bool {
     let (cube, [_, rows, columns]) = (&region.cube, region.shape);
     let one_frame = times.len() == 1;
@@ -39,10 +40,10 @@ pub(super) fn is_contiguous(spec: FrameSpec, region: &Region, times: &Range<usiz
     region.aspect == Aspect::Value && all_columns && all_rows && unpadded && consecutive
 }
 
-/// The selected times `times` of this server's frames, if they are consecutive bytes in the store. All frames must be ready.
+/// The selected times `times` of this server's frames, if they are consecutive bytes in memory. All frames must be ready.
 pub(super) fn frame_bytes(share: &Arc<Share>, base: Base, region: &Region, times: &Range<usize>) -> Option<Bytes> {
     let (cube, (_, spec)) = (&region.cube, share.frame_store(base));
-    if !is_contiguous(spec, region, times) {
+    if share.frame_store(base).0.memory().is_none() || !is_contiguous(spec, region, times) {
         return None;
     }
     let first = cube.t.at(times.start) - share.frames().start;

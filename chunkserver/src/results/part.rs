@@ -1,12 +1,13 @@
 //! One server's part of a region of a three-dimensional array.
 
+use super::content::{Content, Fragment};
 use super::copy::{PixelOffsets, frames, tiles};
 use super::deadline::unless_failed;
 use super::frame_bytes::{frame_bytes, is_contiguous};
 use super::region::{Cube, Extent, Region};
-use super::undamaged::undamaged;
-use super::{Error, filled};
-use crate::share::{Share, with_permit};
+use super::undamaged::{damaged, undamaged};
+use super::{Error, filled, modified, stored_frames};
+use crate::share::Share;
 use api::arrays::{Array, Holder};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -16,27 +17,39 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the job has failed before the part is computed, or the part was damaged on the scratch disk.
-pub(super) async fn own_part(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Bytes, Error> {
-    let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Bytes::new()) };
+pub(super) async fn own_part(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Fragment, Error> {
+    let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Fragment::Ready(Bytes::new())) };
     until_ready(share, array.holder, &region.cube).await?;
     undamaged(share, array.holder, &region.cube).await?;
-    let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
+    let item = region.aspect.element(array.element).size();
+    let bytes = region.part_bytes(&extent, item);
     let (region, owner) = (*region, Arc::clone(share));
     match (array.holder, extent) {
         (Holder::Frames(base), Extent::Times(times)) => {
             if let Some(bytes) = frame_bytes(share, base, &region, &times) {
-                return Ok(bytes);
+                return Ok(Fragment::Ready(bytes));
             }
-            Ok(filled(bytes, move |part| frames(&owner, base, &region, times, part)).await.into())
+            let (store, spec) = share.frame_store(base);
+            if store.disk().is_some() && is_contiguous(spec, &region, &times) {
+                return stored_frames::fragment(share, base, region, times, item).await;
+            }
+            if store.disk().is_some() {
+                let (part, read) = modified(bytes, (vec![0; bytes], Ok(())), move |(part, read)| {
+                    *read = stored_frames::frames(&owner, base, &region, times, part);
+                })
+                .await;
+                return read.map_err(|damage| damaged(share, damage)).map(|()| Fragment::Ready(part.into()));
+            }
+            Ok(Fragment::Ready(filled(bytes, move |part| frames(&owner, base, &region, times, part)).await.into()))
         }
         (Holder::Tiles(base), extent) => {
             let (offsets, own) = match extent {
                 Extent::Pixels(own) => (PixelOffsets::packed(&own), own),
                 _ => (PixelOffsets::within(&region), 0..region.cube.pixels()),
             };
-            Ok(filled(bytes, move |part| tiles(&owner, base, &region, own, &offsets, part)).await.into())
+            Ok(Fragment::Ready(filled(bytes, move |part| tiles(&owner, base, &region, own, &offsets, part)).await.into()))
         }
-        _ => Ok(Bytes::new()),
+        _ => Ok(Fragment::Ready(Bytes::new())),
     }
 }
 
@@ -44,18 +57,19 @@ pub(super) async fn own_part(share: &Arc<Share>, array: &Array, region: &Region)
 ///
 /// # Errors
 /// As [`own_part`].
-pub async fn part_for_peer(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Bytes, Error> {
-    let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Bytes::new()) };
+pub async fn part_for_peer(share: &Arc<Share>, array: &Array, region: &Region) -> Result<Content, Error> {
+    let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Content::from(Vec::<Fragment>::new())) };
     // Elements that are not computed yet take no memory.
     until_ready(share, array.holder, &region.cube).await?;
+    let mut bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
     if let (Holder::Frames(base), Extent::Times(times)) = (array.holder, &extent)
         && is_contiguous(share.frame_store(base).1, region, times)
     {
-        return own_part(share, array, region).await;
+        let on_disk = share.frame_store(base).0.disk().is_some();
+        bytes = if on_disk { stored_frames::part_bytes(times.len(), bytes / times.len()) } else { 0 };
     }
-    let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
-    let permit = share.memory_budget.acquire_part(bytes as u64).await;
-    Ok(with_permit(own_part(share, array, region).await?, permit))
+    let permit = if bytes > 0 { share.memory_budget.acquire_part(bytes as u64).await } else { None };
+    Ok(Content { permit, ..vec![own_part(share, array, region).await?].into() })
 }
 
 /// Waits until this server's part of `cube` is computed.

@@ -10,7 +10,7 @@ use super::select::{put, take};
 use super::selected::{Selected, block_shape, within_limit};
 use super::sums::Merged;
 use super::undamaged::undamaged;
-use super::{Error, computed, filled, peer, sums};
+use super::{Error, computed, filled, peer, stored_frames, sums};
 use crate::share::{Permit, Share};
 use api::arrays::{Array, Holder};
 use api::geometry::Element;
@@ -150,8 +150,15 @@ impl Reading<'_> {
         let item = self.item(region);
         let Holder::Frames(base) = self.array.holder else { return region.bytes(item) };
         let (_, spec) = self.share.frame_store(base);
-        let copied = extents.iter().filter(|(_, extent)| !matches!(extent, Extent::Times(times) if is_contiguous(spec, region, times)));
-        copied.map(|(_, extent)| region.part_bytes(extent, item) as u64).sum()
+        let on_disk = self.share.plan.storage.has_frames_on_disk();
+        let copied = extents.iter().map(|(_, extent)| match extent {
+            Extent::Times(times) if is_contiguous(spec, region, times) && !on_disk => 0,
+            Extent::Times(times) if is_contiguous(spec, region, times) => {
+                stored_frames::part_bytes(times.len(), region.part_bytes(extent, item) / times.len())
+            }
+            _ => region.part_bytes(extent, item),
+        });
+        copied.map(|bytes| bytes as u64).sum()
     }
 
     /// Memory for `bytes` bytes of a reader's response, once this server's own part is computed: elements that are not computed yet take no
@@ -192,7 +199,7 @@ impl Reading<'_> {
                 undamaged(self.share, self.array.holder, &region.cube).await?;
                 None
             } else {
-                Some(Fragment::Ready(own_part(self.share, self.array, region).await?))
+                Some(own_part(self.share, self.array, region).await?)
             };
             Ok(Part { extent, fragment })
         });

@@ -1,4 +1,4 @@
-//! Compares elements on the scratch disk with their checksums shortly before a reader gets them.
+//! Compares tiles on the scratch disk with their checksums shortly before a reader gets them.
 
 use super::region::Cube;
 use super::{Error, on_blocking_thread};
@@ -13,59 +13,34 @@ use store::Slots;
 /// Bytes that the disk reads ahead of the comparison.
 const AHEAD_BYTES: usize = 64 << 20;
 
-/// Checks this server's part of `cube`, all of whose slots are ready. While the job works, a damaged share is loaded again, which ends reads of
-/// the share. After the end of the work, only the damaged elements are refused: the source may be gone, and other elements stay readable.
+/// Checks this server's part of `cube`, all of whose slots are ready, if they are tiles on disk. Frames on disk are compared while they are read
+/// ([`super::stored_frames`]).
 ///
 /// # Errors
 /// When an element was damaged.
 pub(super) async fn undamaged(share: &Arc<Share>, holder: Holder, cube: &Cube) -> Result<(), Error> {
-    let stored = &share.stored_checksums;
-    let is_stored = match holder {
-        Holder::Frames(base) => stored.of_frames(base).is_some(),
-        Holder::Tiles(base) => stored.of_tiles(base).is_some(),
-        Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => false,
-    };
-    if !is_stored {
+    let Holder::Tiles(base) = holder else { return Ok(()) };
+    if share.stored_checksums.of_tiles(base).is_none() {
         return Ok(());
     }
     let (owner, cube) = (Arc::clone(share), *cube);
-    match on_blocking_thread(move || damage(&owner, holder, &cube)).await {
-        None => Ok(()),
-        Some(damage) if share.counters.phases().iter().all(PhaseProgress::complete) || share.counters.failure().is_some() => {
-            share.counters.add_checksum_mismatch();
-            tracing::warn!(damage, "elements are not readable any more");
-            Err(Error::Unreadable(damage))
-        }
-        Some(damage) => {
-            share.damage.send_replace(Some(damage.clone()));
-            Err(Error::Damaged(damage))
-        }
+    let damage = on_blocking_thread(move || damaged_tile(&owner, base, &cube)).await;
+    damage.map_or(Ok(()), |band| Err(damaged(share, format!("{band} was damaged on the scratch disk of this server"))))
+}
+
+/// The error of a reader that found a damage. While the job works, a damaged share is loaded again, which ends reads of the share. After the end
+/// of the work, only the damaged elements are refused: the source may be gone, and other elements stay readable.
+pub(super) fn damaged(share: &Share, damage: String) -> Error {
+    if share.counters.phases().iter().all(PhaseProgress::complete) || share.counters.failure().is_some() {
+        share.counters.add_checksum_mismatch();
+        tracing::warn!(damage, "elements are not readable any more");
+        return Error::Unreadable(damage);
     }
+    share.damage.send_replace(Some(damage.clone()));
+    Error::Damaged(damage)
 }
 
-/// The first damage, in words.
-fn damage(share: &Share, holder: Holder, cube: &Cube) -> Option<String> {
-    match holder {
-        Holder::Frames(base) => damaged_frame(share, base, cube).map(|frame| format!("frame {frame}")),
-        Holder::Tiles(base) => damaged_tile(share, base, cube),
-        Holder::Centroids | Holder::Offsets | Holder::Frame(..) | Holder::Trace(..) => None,
-    }
-    .map(|what| format!("{what} was damaged on the scratch disk of this server"))
-}
-
-fn damaged_frame(share: &Share, base: Base, cube: &Cube) -> Option<usize> {
-    let checksums = share.stored_checksums.of_frames(base)?;
-    let ((store, spec), first) = (share.frame_store(base), share.frames().start);
-    let line = spec.width * spec.dtype.size();
-    let is_damaged = |&frame: &usize| {
-        let slot = frame - first;
-        let bytes = store.read(slot..slot + 1).unwrap_or_default();
-        let mut rows = (0..cube.y.count).map(|row| cube.y.at(row));
-        rows.any(|row| bytes.get(row * line..(row + 1) * line).is_some_and(|bytes| checksums.is_damaged(slot, row, bytes)))
-    };
-    cube.times_in(&share.frames()).map(|time| cube.t.at(time)).find(is_damaged)
-}
-
+/// The first damaged band, in words.
 fn damaged_tile(share: &Share, base: Base, cube: &Cube) -> Option<String> {
     let stored = StoredTiles { share, base, cube, checksums: share.stored_checksums.of_tiles(base)?, store: share.tile_store(base)? };
     // Two passes, and no list of all bands: a selection may have millions of lines.

@@ -10,6 +10,7 @@ use api::selection::Axis;
 use api::wire::{BLOCK_CHECKS_HEADER, BOOT_HEADER, GENERATION_HEADER, UID_HEADER};
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -104,7 +105,7 @@ pub(super) async fn block(
             match cut {
                 Ok(Ok(bytes)) => Ok(Bytes::from_owner(Piece { bytes, _permit: permit })),
                 Ok(Err(error)) => {
-                    if let OwnError::Damaged { .. } = error {
+                    if let OwnError::Damaged { .. } | OwnError::Disk(_) = error {
                         worker.load_again(&share, &error.to_string());
                     }
                     Err(io::Error::other(error))
@@ -133,7 +134,11 @@ pub(super) struct PartQuery {
 }
 
 /// This server's part of a region.
-pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<PartQuery>, headers: HeaderMap) -> Result<Bytes, Problem> {
+pub(super) async fn part(
+    State(worker): State<Arc<Worker>>,
+    Query(part): Query<PartQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let share = current(&worker, &headers)?;
     let array = share.array(&part.array).filter(|array| array.shape.len() == 3);
     let array = array.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no array {} with three axes", part.array)))?;
@@ -147,7 +152,11 @@ pub(super) async fn part(State(worker): State<Arc<Worker>>, Query(part): Query<P
     let region = aspect.zip(shape).map(|(aspect, shape)| Region { cube, shape, aspect }).filter(Region::fits);
     let wrong = "the shape is smaller than the counts of the axes, or the aspect is unknown";
     let region = region.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, wrong))?;
-    results::part_for_peer(&share, array, &region).await.map_err(to_peer)
+    let content = results::part_for_peer(&share, array, &region).await.map_err(to_peer)?;
+    let length = HeaderValue::from(content.length());
+    let mut response = content.into_body().map_or_else(Body::from_stream, Body::from).into_response();
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    Ok(response)
 }
 
 /// The response to a peer. Between servers, failed work is 410, because 409 is a stale request.

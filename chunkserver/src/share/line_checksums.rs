@@ -5,7 +5,7 @@ use api::arrays::Base;
 use api::plan::Plan;
 use kernels::checksum::row_checksum;
 use std::sync::atomic::{AtomicU32, Ordering};
-use store::Slots;
+use store::{Frames, Slots};
 
 /// The checksums of one array, (slot, line) in C order.
 #[derive(Debug)]
@@ -45,13 +45,14 @@ pub struct StoredChecksums {
 
 impl StoredChecksums {
     /// Space for the checksums of the stores of a plan.
-    pub(super) fn new(plan: &Plan, raw: Option<&Slots>, stack: &Slots, rechunked: Option<&Slots>, spectrum: Option<&Slots>) -> Self {
+    pub(super) fn new(plan: &Plan, raw: Option<&Frames>, stack: &Frames, rechunked: Option<&Slots>, spectrum: Option<&Slots>) -> Self {
         let partition = &plan.partition;
         let of = |store: &Slots, lines: usize| LineChecksums::new(store.count(), lines);
+        let of_frames = |store: &Frames, lines: usize| LineChecksums::new(store.count(), lines);
         let (frames, tiles) = (plan.storage.has_frames_on_disk(), plan.storage.has_tiles_on_disk());
         Self {
-            raw: raw.filter(|_| frames).map(|raw| of(raw, partition.frame.height)),
-            stack: frames.then(|| of(stack, partition.stack.height)),
+            raw: raw.filter(|_| frames).map(|raw| of_frames(raw, partition.frame.height)),
+            stack: frames.then(|| of_frames(stack, partition.stack.height)),
             rechunked: rechunked.filter(|_| tiles).map(|rechunked| of(rechunked, partition.frames)),
             spectrum: spectrum.filter(|_| tiles).map(|spectrum| of(spectrum, partition.band_pixels)),
         }

@@ -19,6 +19,7 @@ use futures_util::StreamExt as _;
 use kernels::reduce::FrameSums;
 use std::ops::Range;
 use std::sync::Arc;
+use store::{Blocks, Frames};
 
 /// Allowed overhead of a response above the decoded frames, in bytes: headers, and data that does not compress.
 const ENVELOPE: u64 = 1 << 20;
@@ -65,17 +66,44 @@ impl Loader {
         let share = &self.share;
         let groups = share.plan.groups_of(&share.job, share.id);
         let work = futures_util::stream::iter(groups).map(|group| Arc::clone(&self).group(group)).buffer_unordered(share.plan.pace.groups);
-        let mut work = std::pin::pin!(work);
-        while let Some(done) = work.next().await {
-            done?;
-        }
+        let all = async {
+            let mut work = std::pin::pin!(work);
+            while let Some(done) = work.next().await {
+                done?;
+            }
+            Ok(())
+        };
+        futures_util::future::try_join(all, self.count_written()).await?;
         self.merge_sums();
         self.worker.notify();
         Ok(())
     }
 
+    /// Counts frames on disk after the writes of their blocks. Waits for all writes.
+    async fn count_written(&self) -> Result<(), FrameError> {
+        let frames = if self.share.stack.disk().is_some() { self.share.stack.count() } else { 0 };
+        let mut counted = 0;
+        while counted < frames {
+            let mut ready = frames;
+            for blocks in self.stores_on_disk() {
+                ready = ready.min(blocks.until_more(counted).await?);
+            }
+            self.share.counters.load.done(ready - counted, 0);
+            counted = ready;
+        }
+        Ok(())
+    }
+
+    fn stores_on_disk(&self) -> impl Iterator<Item = &Blocks> {
+        [Some(&self.share.stack), self.share.raw.as_ref()].into_iter().flatten().filter_map(Frames::disk)
+    }
+
     /// Fetches a group of frames and computes it on the pool.
     async fn group(self: Arc<Self>, group: Range<usize>) -> Result<(), FrameError> {
+        let first = self.share.frames().start;
+        for blocks in self.stores_on_disk() {
+            blocks.admit(group.start - first..group.end - first).await;
+        }
         let mut rest = group;
         while !rest.is_empty() {
             rest = Arc::clone(&self).part(rest).await?;

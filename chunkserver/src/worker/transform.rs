@@ -2,10 +2,10 @@
 
 mod tile;
 
-use super::Worker;
+use super::{Worker, store_reason};
 use crate::compute::Pool;
 use crate::exchange::pull_block;
-use crate::share::{Share, columns};
+use crate::share::Share;
 use api::arrays::Base;
 use api::digest::SourceChanged;
 use api::geometry::cut;
@@ -16,9 +16,8 @@ use futures_util::StreamExt as _;
 use journal::Kind;
 use kernels::cut::paste_block;
 use kernels::spectrum::{BandSums, Overwritten, Scratch, Segment, Spectrum};
-use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
-use store::{Mapping, SlotStream};
+use store::{Mapping, ReadBuffer, SlotStream};
 use thiserror::Error;
 use tile::SpectraTile;
 
@@ -42,11 +41,8 @@ enum BandError {
 impl BandError {
     fn reason(&self) -> &'static str {
         match self {
-            // File systems that copy on write need space in spite of the reservation.
-            Self::Store(store::Error::Write(error)) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-                reason::DISK_FULL
-            }
-            Self::Store(_) | Self::Damaged { .. } => reason::STORE_FAILED,
+            Self::Store(error) => store_reason(error),
+            Self::Damaged { .. } => reason::STORE_FAILED,
             Self::Changed(_) => reason::SOURCE_CHANGED,
             Self::Panicked { .. } | Self::SlotRefused { .. } => reason::INTERNAL_ERROR,
         }
@@ -62,6 +58,14 @@ struct Bands {
     /// Memory for spectra that are not stored.
     unstored: Pool<Overwritten>,
     buffers: Pool<Mapping>,
+    /// Memory for this server's frames that are on disk.
+    own: Pool<ReadBuffer>,
+}
+
+/// This server's frames of a band, read from disk: the position of the rows of each block of frames, and the number of its frames.
+struct OwnRows {
+    buffer: ReadBuffer,
+    blocks: Vec<(usize, usize)>,
 }
 
 /// Pulls and transforms all bands of the share.
@@ -79,14 +83,14 @@ pub(super) async fn run(worker: Arc<Worker>, share: Arc<Share>) {
     let spectrum =
         plan.fft.map(|fft| Spectrum::new(plan.partition.frames, plan.partition.stack.dtype, fft.window, fft.detrend, fft.output));
     let in_flight = plan.bands_in_flight.max(1);
-    let (scratch, unstored, buffers) = (Pool::default(), Pool::default(), Pool::default());
-    let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch, unstored, buffers });
+    let (scratch, unstored, buffers, own) = (Pool::default(), Pool::default(), Pool::default(), Pool::default());
+    let bands = Arc::new(Bands { worker, share: Arc::clone(&share), spectrum, scratch, unstored, buffers, own });
     let work = futures_util::stream::iter(share.bands()).map(|band| Arc::clone(&bands).band(band)).buffer_unordered(in_flight);
     let mut work = std::pin::pin!(work);
     while let Some(done) = work.next().await {
         if let Err(error) = done {
-            if let BandError::Damaged { .. } = error {
-                return bands.worker.load_again(&share, &error.to_string());
+            if let BandError::Damaged { .. } | BandError::Store(store::Error::Read(_)) = error {
+                return bands.worker.load_again(&share, &chain(&error));
             }
             bands.worker.fail(&share, error.reason(), chain(&error));
             return;
@@ -115,10 +119,14 @@ impl Bands {
         if self.spectrum.is_some() {
             rechunked();
         }
+        let own = Arc::clone(&self).own_rows(band).await?;
         let this = Arc::clone(&self);
         let done = self.worker.compute.run(move || {
-            let done = this.transform(band, row, &buffer.as_slice()[..remote * row]);
+            let done = this.transform(band, row, &buffer.as_slice()[..remote * row], own.as_ref());
             this.buffers.put(buffer);
+            if let Some(own) = own {
+                this.own.put(own.buffer);
+            }
             done
         });
         done.await.unwrap_or(Err(BandError::Panicked { band }))?;
@@ -157,8 +165,22 @@ impl Bands {
         Ok(())
     }
 
-    /// The band's frames as segments of memory: this server's frames in the store, the other frames in the buffer.
-    fn segments<'a>(&'a self, band: usize, row: usize, buffer: &'a [u8]) -> Vec<Segment<'a>> {
+    /// Reads this server's frames of a band, if they are on disk. The disk reads one band while others are transformed.
+    async fn own_rows(self: Arc<Self>, band: usize) -> Result<Option<OwnRows>, BandError> {
+        if self.share.stack.disk().is_none() {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            let Some(blocks) = self.share.stack.disk() else { return Ok(None) };
+            let mut buffer = self.own.take().map_or_else(|| ReadBuffer::new(blocks.band_buffer_bytes()), Ok)?;
+            let blocks = blocks.read_band(band, &mut buffer)?;
+            Ok(Some(OwnRows { buffer, blocks }))
+        });
+        read.await.unwrap_or(Err(BandError::Panicked { band }))
+    }
+
+    /// The band's frames as segments of memory: this server's frames in the store or read from disk, the other frames in the buffer.
+    fn segments<'a>(&'a self, band: usize, row: usize, buffer: &'a [u8], own_rows: Option<&'a OwnRows>) -> Vec<Segment<'a>> {
         let share = &self.share;
         let stride = share.plan.partition.stack.bytes();
         let first = share.plan.band(band).start * share.plan.partition.stack.dtype.size();
@@ -169,8 +191,11 @@ impl Bands {
             if frames == 0 {
                 continue;
             }
-            if id == share.id {
-                let own = share.stack.read(0..frames).unwrap_or_default();
+            if let Some(OwnRows { buffer, blocks }) = own_rows.filter(|_| id == share.id) {
+                let segment = |&(at, frames)| Segment { bytes: &buffer.as_slice()[at..], frames, stride: row };
+                segments.extend(blocks.iter().map(segment));
+            } else if id == share.id {
+                let own = share.stack.memory().and_then(|stack| stack.read(0..frames)).unwrap_or_default();
                 segments.push(Segment { bytes: &own[first..], frames, stride });
             } else {
                 segments.push(Segment { bytes: &buffer[at..at + frames * row], frames, stride: row });
@@ -182,24 +207,26 @@ impl Bands {
 
     /// Compares this server's own rows with their checksums after they were on the scratch disk. The rows of peers are compared when they
     /// arrive.
-    fn compare_own(&self, band: usize, row: usize) -> Result<(), BandError> {
+    fn compare_own(&self, band: usize, row: usize, own: &OwnRows) -> Result<(), BandError> {
         let share = &self.share;
-        let Some(checksums) = share.row_checksums.as_ref().filter(|_| share.plan.storage.has_frames_on_disk()) else { return Ok(()) };
-        let frames = share.frames();
-        let own = share.stack.read(0..frames.len()).unwrap_or_default();
-        let first = columns(&share.plan.partition, band).start.min(own.len());
-        match checksums.first_damaged(0..frames.len(), band, &own[first..], row, share.plan.partition.stack.bytes()) {
-            None => Ok(()),
-            Some(frame) => Err(BandError::Damaged { frame: frames.start + frame }),
+        let Some(checksums) = &share.row_checksums else { return Ok(()) };
+        let mut first = 0;
+        for &(at, frames) in &own.blocks {
+            let rows = &own.buffer.as_slice()[at..][..frames * row];
+            if let Some(frame) = checksums.first_damaged(first..first + frames, band, rows, row, row) {
+                return Err(BandError::Damaged { frame: share.frames().start + frame });
+            }
+            first += frames;
         }
+        Ok(())
     }
 
     /// Pastes and transforms one band, on a compute thread.
-    fn transform(&self, band: usize, row: usize, buffer: &[u8]) -> Result<(), BandError> {
+    fn transform(&self, band: usize, row: usize, buffer: &[u8], own: Option<&OwnRows>) -> Result<(), BandError> {
         let share = &self.share;
         let slot = band - share.bands().start;
-        let segments = self.segments(band, row, buffer);
-        self.compare_own(band, row)?;
+        let segments = self.segments(band, row, buffer, own);
+        own.map_or(Ok(()), |own| self.compare_own(band, row, own))?;
         if let Some(slots) = &share.rechunked {
             let task = share.journal.begin(Kind::Gather, band);
             self.paste(slot, row, &segments, slots.stream(slot).ok_or(BandError::SlotRefused { band })?)?;

@@ -36,10 +36,10 @@ servers    1 with 3 compute threads each
 slabs      2 of 20 frames
 keep       reductions only
 storage    disk
-peak       40.0 MiB in one server, 40.0 MiB in all
+peak       40.3 MiB in one server, 40.3 MiB in all
 
 server       frames         slabs        bands       peak       disk
-     0         0–40            2            0   40.0 MiB   23.4 KiB
+     0         0–40            2            0   40.3 MiB   23.4 KiB
 ";
     assert_eq!(text, expected);
 }

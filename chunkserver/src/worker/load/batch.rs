@@ -14,15 +14,17 @@ use kernels::recenter::{self, Total};
 use kernels::reduce::FrameStat;
 use std::ops::DerefMut;
 use std::sync::PoisonError;
-use store::{SlotWriter, Slots};
+use store::{Frames, SlotWriter, Slots};
 
 /// Scratch of one compute thread.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     decoder: Decoder,
     centroid: recenter::Scratch,
-    /// Decoded frames that are not kept.
+    /// Decoded frames that are not kept in memory.
     frames: Vec<u8>,
+    /// Crops that are not kept in memory.
+    crops: Vec<u8>,
 }
 
 /// A frame's number in the job, and the delivery that contains the frame.
@@ -36,25 +38,16 @@ pub(super) fn compute(
     scratch: &mut Scratch,
     sums: &mut ThreadSums,
 ) -> Result<(), FrameError> {
-    let Scratch { decoder, centroid, frames: unkept } = scratch;
+    let Scratch { decoder, centroid, frames: unkept, crops } = scratch;
     let mut tasks = BatchTasks::new(share, frames[0].0, frames.len());
-    // Decoded frames go to their slots, if they are kept.
+    // Decoded frames go to their slots, if they are kept in memory.
     let kept = raw_store(share);
-    let mut slots = match kept {
-        Some(store) => claim(store, share.frames().start, frames.iter().map(|(frame, _)| *frame))?,
-        None => Vec::new(),
-    };
-    let mut targets: Vec<&mut [u8]> = if kept.is_some() {
-        slots.iter_mut().map(DerefMut::deref_mut).collect()
-    } else {
-        let bytes = share.plan.partition.frame.bytes();
-        unkept.resize(GROUP * bytes, 0);
-        unkept.chunks_exact_mut(bytes).take(frames.len()).collect()
-    };
+    let mut slots = claim(kept.and_then(Frames::memory), share.frames().start, frames.iter().map(|(frame, _)| *frame))?;
+    let mut targets = targets(&mut slots, unkept, share.plan.partition.frame.bytes(), frames.len());
     let fetched = decode(share, source, decoder, frames, &mut targets, &mut tasks)?;
     let decoded: Vec<&[u8]> = targets.iter().map(|target| &**target).collect();
     let notes = match &share.job.recenter {
-        Some(recenter) => recentered(share, recenter, frames, &decoded, centroid, sums, &mut tasks)?,
+        Some(recenter) => recentered(share, recenter, frames, &decoded, (centroid, crops), sums, &mut tasks)?,
         None => decoded.iter().map(|image| notes_of_raw(share, image)).collect(),
     };
     if !share.ops.is_empty() {
@@ -67,24 +60,53 @@ pub(super) fn compute(
     }
     // The task of the last frame contains the sums of the batch.
     tasks.end();
+    if let Some(store) = kept {
+        put(share, store, frames, &decoded)?;
+    }
     slots.into_iter().for_each(SlotWriter::finish);
     record(share, frames[0].0, notes);
     if let Some(counter) = &share.counters.recenter {
         counter.done(frames.len(), (frames.len() * share.plan.partition.stack.bytes()) as u64);
     }
-    share.counters.load.done(frames.len(), fetched);
+    if share.stack.disk().is_some() {
+        // The frames are counted after the write of their block.
+        share.counters.load.received(fetched);
+    } else {
+        share.counters.load.done(frames.len(), fetched);
+    }
     Ok(())
 }
 
 /// The store of decoded frames; `None` if the job keeps only crops.
-fn raw_store(share: &Share) -> Option<&Slots> {
+fn raw_store(share: &Share) -> Option<&Frames> {
     if share.job.recenter.is_some() { share.raw.as_ref() } else { Some(&share.stack) }
 }
 
-/// One slot for each frame, in order; `first` is the frame of slot 0. A refused slot is an error: with one slot fewer, later frames would move
-/// to the slots of other frames.
-fn claim(store: &Slots, first: usize, frames: impl Iterator<Item = usize>) -> Result<Vec<SlotWriter<'_>>, FrameError> {
+/// One slot for each frame, in order, if the frames are in memory; `first` is the frame of slot 0. A refused slot is an error: with one slot
+/// fewer, later frames would move to the slots of other frames.
+fn claim(store: Option<&Slots>, first: usize, frames: impl Iterator<Item = usize>) -> Result<Vec<SlotWriter<'_>>, FrameError> {
+    let Some(store) = store else { return Ok(Vec::new()) };
     frames.map(|frame| store.write(frame - first).ok_or(FrameError::SlotRefused { frame })).collect()
+}
+
+/// Memory for `count` frames of `bytes` bytes: their slots, or `scratch` if they have none.
+fn targets<'a>(slots: &'a mut [SlotWriter<'_>], scratch: &'a mut Vec<u8>, bytes: usize, count: usize) -> Vec<&'a mut [u8]> {
+    if slots.is_empty() {
+        scratch.resize(GROUP * bytes, 0);
+        scratch.chunks_exact_mut(bytes).take(count).collect()
+    } else {
+        slots.iter_mut().map(DerefMut::deref_mut).collect()
+    }
+}
+
+/// Copies frames to their blocks, if the store is on disk. Their checksums are known before.
+fn put(share: &Share, store: &Frames, frames: &[Delivered<'_>], images: &[&[u8]]) -> Result<(), FrameError> {
+    if let Some(blocks) = store.disk() {
+        for (&(frame, _), image) in frames.iter().zip(images) {
+            blocks.put(frame - share.frames().start, image)?;
+        }
+    }
+    Ok(())
 }
 
 /// Decodes each frame into its target. A missing frame becomes blank or fails the job. Returns the fetched bytes.
@@ -155,7 +177,7 @@ fn recentered(
     recenter: &Recenter,
     frames: &[Delivered<'_>],
     decoded: &[&[u8]],
-    scratch: &mut recenter::Scratch,
+    (scratch, unkept): (&mut recenter::Scratch, &mut Vec<u8>),
     sums: &mut ThreadSums,
     tasks: &mut BatchTasks<'_>,
 ) -> Result<Vec<FrameNotes>, FrameError> {
@@ -164,7 +186,8 @@ fn recentered(
     }
     let spec = share.plan.partition.frame;
     let mut notes = Vec::with_capacity(frames.len());
-    let mut crops = claim(&share.stack, share.frames().start, frames.iter().map(|(frame, _)| *frame))?;
+    let mut slots = claim(share.stack.memory(), share.frames().start, frames.iter().map(|(frame, _)| *frame))?;
+    let mut crops = targets(&mut slots, unkept, share.plan.partition.stack.bytes(), frames.len());
     for ((image, crop), &(frame, _)) in decoded.iter().zip(&mut crops).zip(frames) {
         tasks.begin(Kind::Recenter, frame);
         let centre = match recenter.method {
@@ -182,11 +205,13 @@ fn recentered(
             crop: Some(FrameStat::of(spec.dtype, crop, share.ops)),
         });
     }
+    let crops: Vec<&[u8]> = crops.iter().map(|crop| &**crop).collect();
     if let Some(summed) = &mut sums.crops {
-        summed.add(&crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
+        summed.add(&crops);
     }
-    seal(share, frames, &crops.iter().map(|crop| &**crop).collect::<Vec<_>>());
-    crops.into_iter().for_each(SlotWriter::finish);
+    seal(share, frames, &crops);
+    put(share, &share.stack, frames, &crops)?;
+    slots.into_iter().for_each(SlotWriter::finish);
     Ok(notes)
 }
 
@@ -239,10 +264,10 @@ mod tests {
     fn a_refused_slot_is_an_error_and_moves_no_frame() {
         let slots = Slots::new(12, 4, None).unwrap();
         let taken = slots.write(1).unwrap();
-        let error = claim(&slots, 40, 40..43).unwrap_err();
+        let error = claim(Some(&slots), 40, 40..43).unwrap_err();
         assert!(matches!(error, FrameError::SlotRefused { frame: 41 }), "{error}");
         assert_eq!(error.reason(), api::phase::reason::INTERNAL_ERROR);
         drop(taken);
-        assert_eq!(claim(&slots, 40, 40..43).unwrap().len(), 3, "the failed claim released its slots");
+        assert_eq!(claim(Some(&slots), 40, 40..43).unwrap().len(), 3, "the failed claim released its slots");
     }
 }

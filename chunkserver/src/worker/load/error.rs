@@ -1,6 +1,7 @@
 //! Errors of loading frames.
 
 use crate::source::{self, zarr};
+use crate::worker::store_reason;
 use api::digest::SourceChanged;
 use api::geometry::human_bytes;
 use api::phase::reason;
@@ -54,6 +55,8 @@ pub(super) enum FrameError {
     },
     #[error("a bug of ArrayJob: the slot of frame {frame} is written a second time; please report it with the server's log")]
     SlotRefused { frame: usize },
+    #[error("cannot store a frame")]
+    Store(#[from] store::Error),
     /// The computation panicked. The panic is already printed.
     #[error("a bug of ArrayJob: frame {frame} or a frame of its group panicked; please report it with the server's log")]
     Panicked { frame: usize },
@@ -69,7 +72,7 @@ impl FrameError {
             Self::Fetch { .. } | Self::Array { .. } | Self::Memory { .. } => false,
             Self::Open(_) | Self::Template(_) | Self::Secret(_) => false,
             Self::Changed { .. } | Self::Vanished { .. } => false,
-            Self::SlotRefused { .. } | Self::Panicked { .. } => false,
+            Self::Store(_) | Self::SlotRefused { .. } | Self::Panicked { .. } => false,
         }
     }
 
@@ -81,6 +84,7 @@ impl FrameError {
             Self::Fetch { .. } | Self::Memory { .. } | Self::Secret(_) => reason::SOURCE_UNAVAILABLE,
             Self::Decode { .. } | Self::Volume { .. } => reason::CHUNK_DECODE_FAILED,
             Self::Changed { .. } | Self::Vanished { .. } => reason::SOURCE_CHANGED,
+            Self::Store(error) => store_reason(error),
             Self::SlotRefused { .. } | Self::Panicked { .. } => reason::INTERNAL_ERROR,
         }
     }
