@@ -74,6 +74,19 @@ class Shared:
         ended()
 
 
+def both(one, other, size, done):
+    """A flow over two links at once. It ends when both have carried it."""
+    ended = []
+
+    def end():
+        ended.append(size)
+        if len(ended) == 2:
+            done()
+
+    one.submit(size, end)
+    other.submit(size, end)
+
+
 class Threads:
     """Threads that take tasks in order, and share cores with others."""
 
@@ -209,7 +222,7 @@ class Bands:
         row = job["row"]
         size, half = frames * (row + job["trailer"]) * job["times"], cost["byte"] * frames * row * job["times"] / 2
         receive = lambda: server.http.submit(half, self.arrived)
-        travel = lambda: peer.out.submit(size, lambda: server.into.submit(size, receive))
+        travel = lambda: both(peer.out, server.into, size, receive)
         cut = lambda: peer.cores.submit(half, travel)
         read = lambda: peer.disk.submit(frames * max(row, PAGE), cut) if job["frames_on_disk"] else cut()
         serve = lambda: peer.http.submit(cost["request"] / 2, read)
@@ -253,3 +266,19 @@ def simulate(job, cost, site, mirror, shared_machine=False):
     found["total"] = found["start"] + found["load"] + found["exchange"]
     found["cpu"] = sum({id(server.cores): server.cores.busy for server in cluster.servers}.values()) * site["cores"]
     return found
+
+
+def check():
+    """Two servers with one limit each, whose times follow from a division: a link, and compute threads."""
+    shape = {"servers": 2, "frames": 1000, "frames_of": [500, 500], "bands_of": [8, 8], "window": 4, "row": 1000, "trailer": 0, "times": 1}
+    job = shape | {"concurrency": 1, "encoded": 0, "frames_on_disk": False, "stored_frame": 0, "stored_band": 0}
+    free = dict.fromkeys(("start", "load", "source", "fft", "request", "byte", "fresh"), 0.0)
+    site = {"cores": 2, "threads": 2, "http": 1, "link": None, "source": None, "disk": None, "delay": 0.0}
+    limits = [
+        (simulate(job, free, site | {"link": 1e6}, mirror=False), 8 * 500 * 1000 / 1e6),
+        (simulate(job, free | {"fft": 1e-6}, site, mirror=False), 8 * 1000 * 1000 * 1e-6 / 2),
+        (simulate(job, free | {"request": 1e-3}, site, mirror=False), 8 * 1e-3),
+    ]
+    for found, expected in limits:
+        if abs(found["exchange"] / expected - 1) > 0.01:
+            raise AssertionError(f"the model takes {found['exchange']} s in place of {expected} s")

@@ -5,6 +5,7 @@ import re
 import time
 
 import scaling_costs
+import scaling_model
 import scaling_plan
 import whole_job
 
@@ -234,6 +235,7 @@ def control_at(measured, servers):
 
 def report(measured, cost, path):
     begin = time.monotonic()
+    scaling_model.check()
     blog = BLOG | {"encoded": measured["encoded_of_pixel"] * BLOG["height"] * BLOG["width"]}
     # 100 TB behind the URLs: frames that are not compressed.
     large = LARGE | {"encoded": LARGE["height"] * LARGE["width"]}
