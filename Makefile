@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check simulate fuzz mutants lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-blog bench-overlap bench-readers bench-watched bench-scaling bench-kernels clean fmt
+.PHONY: help demo test check simulate fuzz mutants lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-blog bench-overlap bench-network bench-readers bench-watched bench-scaling bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -112,6 +112,11 @@ bench-blog: ## the blog's job at full size: 10,000 frames of 2000x2000, power of
 bench-overlap: ## a job whose source is behind 100 Mbit/s, beside the transfer alone; needs root and iproute2
 	$(CARGO) build --release --locked -p cli
 	python3 benches/overlap.py
+
+# With the package of the command, the dependencies have the same features as for the other targets, and are compiled once.
+bench-network: ## the exchange between 4 servers over limited links, with TLS and without; needs root, iproute2 and openssl
+	$(CARGO) build --release --locked -p cli -p chunkserver -p benches --bin chunkserver --example fixed_servers
+	python3 benches/network.py
 
 bench-readers: ## reading a job's arrays over HTTP beside reading them from a local Zarr folder
 	$(CARGO) build --release --locked -p cli

@@ -17,7 +17,7 @@ import time
 PREFIX = "10.213.8"  # of the addresses; only the namespaces see them
 HUB = f"{PREFIX}.1"
 CHUNK = 1 << 20
-CONNECTIONS = 4  # of a plain transfer
+CONNECTIONS = 4  # of a plain transfer, for each pair of ends
 RAMP = 0.5  # seconds until TCP uses the whole link
 BURST = 256 << 10  # bytes that a bucket holds: more than a segment of segmentation offload
 QUEUE = "50ms"  # a packet that would wait longer is dropped
@@ -83,26 +83,40 @@ class Link:
             found[way] = {"bytes": bucket["bytes"], "drops": bucket["drops"]}
         return found
 
-    def capacity(self, seconds):
-        """Bytes per second that a plain TCP transfer of `seconds` moves on the wire, and its payload, each way by itself."""
-        return {"in": self.plain("in", seconds), "out": self.plain("out", seconds)}
 
-    def plain(self, way, seconds):
-        sender, receiver = (self.hub, self.namespace) if way == "in" else (self.namespace, self.hub)
-        address = self.address if way == "in" else HUB
-        over, received = threading.Event(), [0] * CONNECTIONS
-        with contextlib.ExitStack() as stack:
+def capacity(link, seconds):
+    """Bytes per second that plain TCP moves through a link: on the wire, and payload. Each way by itself."""
+    down, up = (link.hub, link.namespace, link.address), (link.namespace, link.hub, HUB)
+    return {way: transfer([pair], [link], way, seconds) for way, pair in (("in", down), ("out", up))}
+
+
+def exchange(all_links, seconds):
+    """The same for plain TCP from each end to each other end at once: bytes per second into the ends, the mean of all links."""
+    pairs = [(one.namespace, other.namespace, other.address) for one in all_links for other in all_links if one is not other]
+    return transfer(pairs, all_links, "in", seconds)
+
+
+def transfer(pairs, counted, way, seconds):
+    """Sends from each sender to each receiver (namespace, namespace, address of the receiver) for some seconds. The mean of `counted`."""
+    over, received, working = threading.Event(), [0] * (len(pairs) * CONNECTIONS), []
+    with contextlib.ExitStack() as stack:
+        for number, (sender, receiver, address) in enumerate(pairs):
             listener = stack.enter_context(inside(receiver, socket.create_server, (address, 0)).result())
-            working = [inside(receiver, receive, listener, received, number) for number in range(CONNECTIONS)]
-            working += [inside(sender, send, listener.getsockname(), over) for _ in range(CONNECTIONS)]
-            time.sleep(RAMP)
-            before, payload, begin = self.counters()[way], sum(received), time.monotonic()
-            time.sleep(seconds)
-            after, payload, elapsed = self.counters()[way], sum(received) - payload, time.monotonic() - begin
-            over.set()
-            for work in working:
-                work.result(60)
-        return {"wire": (after["bytes"] - before["bytes"]) / elapsed, "payload": payload / elapsed}
+            for place in range(number * CONNECTIONS, (number + 1) * CONNECTIONS):
+                working.append(inside(receiver, receive, listener, received, place))
+                working.append(inside(sender, send, listener.getsockname(), over))
+        time.sleep(RAMP)
+        before, payload, begin = on_wire(counted, way), sum(received), time.monotonic()
+        time.sleep(seconds)
+        after, payload, elapsed = on_wire(counted, way), sum(received) - payload, time.monotonic() - begin
+        over.set()
+        for work in working:
+            work.result(60)
+    return {"wire": (after - before) / elapsed / len(counted), "payload": payload / elapsed / len(counted)}
+
+
+def on_wire(counted, way):
+    return sum(link.counters()[way]["bytes"] for link in counted)
 
 
 def receive(listener, received, number):
