@@ -108,15 +108,18 @@ def transfer(pairs, counted, way, seconds):
         time.sleep(RAMP)
         before, payload, begin = on_wire(counted, way), sum(received), time.monotonic()
         time.sleep(seconds)
-        after, payload, elapsed = on_wire(counted, way), sum(received) - payload, time.monotonic() - begin
+        payload, elapsed = sum(received) - payload, time.monotonic() - begin
+        after = on_wire(counted, way)
         over.set()
         for work in working:
             work.result(60)
-    return {"wire": (after - before) / elapsed / len(counted), "payload": payload / elapsed / len(counted)}
+    rates = [(last - first) / (end - start) for (first, start), (last, end) in zip(before, after)]
+    return {"wire": sum(rates) / len(counted), "payload": payload / elapsed / len(counted)}
 
 
 def on_wire(counted, way):
-    return sum(link.counters()[way]["bytes"] for link in counted)
+    """Bytes on the wire of each link so far, each with its time: on a busy machine, counters of several links take a while to read."""
+    return [(link.counters()[way]["bytes"], time.monotonic()) for link in counted]
 
 
 def receive(listener, received, number):
