@@ -233,7 +233,8 @@ def table_of_turns(turns):
 def report(args, bench, rows, turns, figures, load_before):
     cpu, cores, memory = machine()
     plain = [f"- through one link of {rate} Mbit/s: {in_words(found)}" for rate, found in bench.capacities.items()]
-    plain += [f"- from each server to each other server, links of {rate} Mbit/s: {in_words({'in': found})} a link" for rate, found in bench.exchanges.items()]
+    for rate, found in bench.exchanges.items():
+        plain.append(f"- from each server to each other server, links of {rate} Mbit/s: {in_words({'in': found})} a link")
     return "\n".join([
         f"# The exchange over limited links: {args.frames} raw uint16 frames of {args.size}×{args.size}, {args.servers} servers",
         "",
@@ -301,6 +302,8 @@ def arguments():
     parser.add_argument("--out", type=Path, help="folder of the report (default: benches/runs/…)")
     parser.add_argument("--quick", action="store_true", help="smoke test: every row once, with a small job")
     args = parser.parse_args()
+    if args.servers < 2:
+        parser.error("--servers takes at least 2: one server exchanges nothing")
     quick = {"rate": 100, "repeat": 1, "turns": 1, "frames": 80, "size": 200, "plain": 1}
     full = {"rate": 1000, "repeat": 3, "turns": 9, "frames": 480, "size": 800, "plain": 3}
     for name, value in (quick if args.quick else full).items():
