@@ -26,6 +26,10 @@ pub const GENERATION_HEADER: &str = "x-arrayjob-generation";
 pub const BOOT_HEADER: &str = "x-arrayjob-boot";
 /// Header of a block: present if checksums and digests follow the rows of each piece.
 pub const BLOCK_CHECKS_HEADER: &str = "x-arrayjob-checks";
+/// Header of a block: the most bytes of the rows of a piece. Servers of earlier versions send none, and pieces of [`EARLIER_PIECE_BYTES`].
+pub const BLOCK_PIECE_HEADER: &str = "x-arrayjob-piece";
+/// The most bytes of the rows of a piece of a server that does not state them.
+pub const EARLIER_PIECE_BYTES: usize = 1 << 20;
 /// Name of the query that contains the read key of the run.
 pub const TOKEN: &str = "token";
 
@@ -36,8 +40,8 @@ pub mod route {
     pub const PROGRESS: &str = "/v1/progress";
     /// PUT `?server=` with an [`super::Assignment`]: assigns the work of server number `server`. The response is [`super::Progress`].
     pub const ASSIGNMENT: &str = "/v1/assignment";
-    /// GET `?band=&checks=`: the block of the server's frames and the band, in pieces of consecutive frames of about 1 MiB. A piece holds
-    /// the rows of its frames, (t, pixel) in C order. With `checks=send`, the checksums of the rows and the digests of the frames follow,
+    /// GET `?band=&checks=&piece=`: the block of the server's frames and the band, in pieces of consecutive frames of at most `piece` bytes, or of
+    /// [`super::EARLIER_PIECE_BYTES`]; [`super::BLOCK_PIECE_HEADER`] states which. A piece holds the rows of its frames, (t, pixel) in C order. With `checks=send`, the checksums of the rows and the digests of the frames follow,
     /// 4 and 8 bytes a frame, and the response has [`super::BLOCK_CHECKS_HEADER`]. With `checks=compare`, the server first compares its
     /// rows with the checksums; a server whose frames are damaged ends the response, and loads its frames again.
     pub const BLOCK: &str = "/v1/block";

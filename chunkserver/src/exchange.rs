@@ -7,5 +7,5 @@ mod pull;
 mod receive;
 
 pub(crate) use own::{Checks, OwnError, own_piece};
-pub(crate) use piece::pieces;
+pub(crate) use piece::{PIECE_BYTES, pieces};
 pub use pull::pull_block;

@@ -31,8 +31,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use transport::client::Client;
 
-/// Pieces of blocks, of 1 MiB, that wait to be sent to peers. They are a part of the plan's base.
-const PIECES: usize = 8;
+/// Memory for pieces of blocks that wait to be sent to peers, in units of [`crate::exchange::PIECE_BYTES`]. They are a part of the plan's base.
+const PIECES: usize = 32;
 /// Concurrent peeks at single frames. A peek takes memory for readers.
 const PEEKS: usize = 2;
 

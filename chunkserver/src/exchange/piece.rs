@@ -4,8 +4,8 @@
 use api::geometry::cut;
 use std::ops::Range;
 
-/// Bytes of the rows of a piece: large enough for few iterations, small enough for the cache.
-const PIECE_BYTES: usize = 1 << 20;
+/// Bytes of the rows of a piece that this server requests: large enough for few iterations, small enough for the memory of several peers.
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
 
 /// Bytes of a checksum.
 pub(super) const CHECKSUM: usize = 4;
@@ -13,7 +13,7 @@ pub(super) const CHECKSUM: usize = 4;
 /// Bytes behind the rows of a piece, for each frame.
 pub(super) const TRAILER: usize = CHECKSUM + 8;
 
-/// The pieces of a block: the ranges of `frames` frames whose rows have `row_bytes` bytes.
-pub(crate) fn pieces(frames: usize, row_bytes: usize) -> impl Iterator<Item = Range<usize>> {
-    cut(frames, (PIECE_BYTES / row_bytes.max(1)).max(1))
+/// The pieces of a block, each of at most `piece_bytes` bytes or one frame: the ranges of `frames` frames whose rows have `row_bytes` bytes.
+pub(crate) fn pieces(frames: usize, row_bytes: usize, piece_bytes: usize) -> impl Iterator<Item = Range<usize>> {
+    cut(frames, (piece_bytes / row_bytes.max(1)).max(1))
 }

@@ -1,11 +1,11 @@
 //! Pulls one block from one peer. A GET is idempotent, so a failed request is retried until the block is complete.
 
-use super::piece::pieces;
+use super::piece::{PIECE_BYTES, pieces};
 use super::receive::Receiver;
 use crate::share::Share;
 use api::digest::{FrameDigest, SourceChanged};
 use api::plan::ServerId;
-use api::wire::{BLOCK_CHECKS_HEADER, Peer, route};
+use api::wire::{BLOCK_CHECKS_HEADER, BLOCK_PIECE_HEADER, EARLIER_PIECE_BYTES, Peer, route};
 use journal::{Event, Kind};
 use std::time::Duration;
 use thiserror::Error;
@@ -76,9 +76,12 @@ async fn attempt(
     let mut received = 0;
     let filling = async {
         let checks = if compare { "compare" } else { "send" };
-        let mut response = client.get(share.job_ref(), peer, &format!("{}?band={band}&checks={checks}", route::BLOCK)).await?;
+        let path = format!("{}?band={band}&checks={checks}&piece={PIECE_BYTES}", route::BLOCK);
+        let mut response = client.get(share.job_ref(), peer, &path).await?;
         let checked = response.headers().contains_key(BLOCK_CHECKS_HEADER);
-        let mut receiver = Receiver::new(into, row_bytes, checked, frames.start, pieces(frames.len(), row_bytes));
+        let stated = response.headers().get(BLOCK_PIECE_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let pieces = pieces(frames.len(), row_bytes, stated.unwrap_or(EARLIER_PIECE_BYTES));
+        let mut receiver = Receiver::new(into, row_bytes, checked, frames.start, pieces);
         let mut changed = Ok(());
         let mut learn = |digest: FrameDigest| changed = changed.and(share.frame_digests.learn(digest));
         while let Some(bytes) = response.chunk().await.map_err(PullError::from)? {

@@ -2,12 +2,12 @@
 
 use super::extract::Query;
 use super::problem::Problem;
-use crate::exchange::{Checks, OwnError, own_piece, pieces};
+use crate::exchange::{Checks, OwnError, PIECE_BYTES, own_piece, pieces};
 use crate::results::{self, Cube, Region};
 use crate::share::Share;
 use crate::worker::Worker;
 use api::selection::Axis;
-use api::wire::{BLOCK_CHECKS_HEADER, BOOT_HEADER, GENERATION_HEADER, UID_HEADER};
+use api::wire::{BLOCK_CHECKS_HEADER, BLOCK_PIECE_HEADER, BOOT_HEADER, EARLIER_PIECE_BYTES, GENERATION_HEADER, UID_HEADER};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_LENGTH;
@@ -65,6 +65,8 @@ pub(super) struct BlockQuery {
     band: usize,
     /// Whether to send checksums, and whether to compare the rows with them before. A server of an earlier version requests rows alone.
     checks: Option<BlockChecks>,
+    /// The most bytes of the rows of a piece. A server of an earlier version requests no number.
+    piece: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -78,7 +80,7 @@ enum BlockChecks {
 /// again.
 pub(super) async fn block(
     State(worker): State<Arc<Worker>>,
-    Query(BlockQuery { band, checks }): Query<BlockQuery>,
+    Query(BlockQuery { band, checks, piece }): Query<BlockQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let share = current(&worker, &headers)?;
@@ -91,13 +93,15 @@ pub(super) async fn block(
         Some(BlockChecks::Compare) => Checks::Compare,
     };
     let row = share.plan.band(band).len() * share.plan.partition.stack.dtype.size();
-    let pieces: Vec<_> = pieces(share.frames().len(), row).collect();
+    let piece_bytes = piece.map_or(EARLIER_PIECE_BYTES, |bytes| bytes.clamp(PIECE_BYTES, EARLIER_PIECE_BYTES));
+    let units = piece_bytes.div_ceil(PIECE_BYTES) as u32;
+    let pieces: Vec<_> = pieces(share.frames().len(), row, piece_bytes).collect();
     let stream = futures_util::stream::iter(pieces).then(move |frames| {
         let (worker, share) = (Arc::clone(&worker), Arc::clone(&share));
         async move {
             share.stack.until_ready(frames.clone()).await;
             // Fails only if the semaphore is closed, which never happens.
-            let permit = Arc::clone(&worker.pieces).acquire_owned().await.ok();
+            let permit = Arc::clone(&worker.pieces).acquire_many_owned(units).await.ok();
             let cut = {
                 let share = Arc::clone(&share);
                 tokio::task::spawn_blocking(move || own_piece(&share, band, frames, checks)).await
@@ -115,6 +119,7 @@ pub(super) async fn block(
         }
     });
     let mut response = Body::from_stream(stream).into_response();
+    response.headers_mut().insert(BLOCK_PIECE_HEADER, HeaderValue::from(piece_bytes));
     if checks != Checks::None {
         response.headers_mut().insert(BLOCK_CHECKS_HEADER, HeaderValue::from_static("1"));
     }

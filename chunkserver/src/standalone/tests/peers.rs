@@ -6,7 +6,7 @@ use crate::standalone::Server;
 use api::geometry::FrameSpec;
 use api::job::{Images, Source};
 use api::phase::reason;
-use api::wire::{BOOT_HEADER, GENERATION_HEADER, ProbeRequest, UID_HEADER, route};
+use api::wire::{BLOCK_PIECE_HEADER, BOOT_HEADER, GENERATION_HEADER, ProbeRequest, UID_HEADER, route};
 use transport::client::Client;
 use transport::tls::{Identity, SERVER_NAME};
 
@@ -113,5 +113,16 @@ async fn a_request_about_another_job_or_start_is_refused() {
         let request = client.get(format!("{url}{}?band=0", route::BLOCK)).header(BOOT_HEADER, &boot);
         request.header(UID_HEADER, "u").header(GENERATION_HEADER, "1")
     });
-    assert_eq!(block.await.status, 200);
+    let whole = block.await;
+    assert_eq!(whole.status, 200);
+    // A server of an earlier version requests no size of pieces. The rows are the same for any size.
+    for (wanted, stated) in [("", "1048576"), ("&piece=262144", "262144"), ("&piece=1", "262144"), ("&piece=99999999", "1048576")] {
+        let response = cluster.command(0, |client, url| {
+            let request = client.get(format!("{url}{}?band=0{wanted}", route::BLOCK)).header(BOOT_HEADER, &boot);
+            request.header(UID_HEADER, "u").header(GENERATION_HEADER, "1")
+        });
+        let response = response.await;
+        assert_eq!(response.header(BLOCK_PIECE_HEADER), stated, "{wanted}");
+        assert_eq!(response.body, whole.body, "{wanted}");
+    }
 }
