@@ -3,6 +3,7 @@
 mod damage;
 mod load;
 mod outputs;
+mod touch;
 mod transform;
 mod vitals;
 
@@ -241,6 +242,7 @@ impl Worker {
         let tasks = vec![
             tokio::spawn(load::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(transform::run(Arc::clone(self), Arc::clone(&share))),
+            tokio::spawn(touch::run(Arc::clone(self), Arc::clone(&share))),
             tokio::spawn(vitals::watch(Arc::downgrade(self), Arc::downgrade(&share))),
             tokio::spawn(damage::load_again(Arc::downgrade(self), Arc::downgrade(&share), share.damage.subscribe())),
         ];

@@ -73,6 +73,17 @@ impl Mapping {
         }
     }
 
+    /// Touches pages of anonymous memory, whose contents stay as they are. Returns whether the system can do so. No effect on a file.
+    pub(super) fn touch(&self, bytes: Range<usize>) -> bool {
+        #[cfg(target_os = "linux")]
+        if self.file.is_none() && !bytes.is_empty() {
+            // Linux 5.14 and later: <https://man7.org/linux/man-pages/man2/madvise.2.html>, `MADV_POPULATE_WRITE`.
+            return self.raw.advise_range(memmap2::Advice::PopulateWrite, bytes.start, bytes.len()).is_ok();
+        }
+        let _ = bytes;
+        false
+    }
+
     /// Another handle of the scratch file; `None` for anonymous memory.
     pub(super) fn file(&self) -> Option<std::io::Result<File>> {
         self.file.as_ref().map(File::try_clone)

@@ -11,6 +11,9 @@ use std::ops::{Deref, DerefMut, Range};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Bytes that one call touches: a huge page. The system takes no other page of the process meanwhile.
+const TOUCH_BYTES: usize = 2 << 20;
+
 /// The slots: frames of a server's slabs, or the bands of a server's tile.
 #[derive(Debug)]
 pub struct Slots {
@@ -107,6 +110,13 @@ impl Slots {
         let of_slot = self.bytes_of(&(slot..slot + 1));
         let (start, end) = (bytes.start.min(of_slot.len()), bytes.end.min(of_slot.len()));
         self.map.prefetch(of_slot.start + start..of_slot.start + end.max(start));
+    }
+
+    /// Touches the next bytes of memory from `at` on: the system then has the pages before a thread writes them. Returns the end of the touched
+    /// bytes; `None` at the end of the memory, on disk, or if the system cannot do so.
+    pub fn touch(&self, at: usize) -> Option<usize> {
+        let end = self.map.len().min(at.checked_add(TOUCH_BYTES)?);
+        self.map.touch(at.min(end)..end).then_some(end)
     }
 
     /// Whether all of `slots` are ready.
@@ -211,6 +221,24 @@ mod tests {
         assert_eq!(slots.read(1..2).unwrap(), [3; 4]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name and leaves nothing behind");
         assert!(matches!(Slots::new(8, 4, Some(Path::new("/nowhere"))), Err(Error::Scratch { .. })));
+    }
+
+    #[test]
+    fn touched_memory_stays_as_it_is() {
+        let slots = Slots::new(5 << 20, 1 << 20, None).unwrap();
+        let mut writer = slots.write(1).unwrap();
+        writer.fill(3);
+        writer.finish();
+        let mut at = 0;
+        while let Some(end) = slots.touch(at) {
+            assert!(end > at && end <= 5 << 20, "{end}");
+            at = end;
+        }
+        // Systems without the call touch nothing.
+        assert!(at == 5 << 20 || at == 0, "{at}");
+        assert!(slots.read(1..2).unwrap().iter().all(|&byte| byte == 3));
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Slots::new(8, 4, Some(folder.path())).unwrap().touch(0), None);
     }
 
     #[tokio::test]

@@ -20,7 +20,8 @@ async fn results(job: &Job, placement: Placement, arrays: &[&str]) -> Vec<Vec<u8
     cluster.until_computed().await;
     let mut found = Vec::new();
     for (index, array) in arrays.iter().enumerate() {
-        let response = cluster.read(index % 2, &format!("/slice/{array}?format=raw")).await;
+        let more = if array.contains('?') { '&' } else { '?' };
+        let response = cluster.read(index % 2, &format!("/slice/{array}{more}format=raw")).await;
         assert_eq!(response.status, 200, "{array}: {}", response.text());
         found.push(response.body);
     }
@@ -38,6 +39,27 @@ async fn arrays_have_the_same_bytes_in_every_place() {
     for placement in [Placement::TilesOnDisk, Placement::Disk] {
         assert!(results(&job, placement, &arrays).await == expected, "{placement} differs from memory");
     }
+}
+
+#[tokio::test]
+async fn every_selection_of_frames_has_the_same_bytes_from_disk() {
+    let frames = FrameServer::start().await;
+    // Each server has more bytes of raw frames than one part of a read.
+    let mut job = Job { storage: Storage::Auto, frames: 800, slab_frames: 40, ..job(&frames) };
+    job.recenter = Some(Recenter { crop: [50, 60], method: Method::Centroid, threshold: None });
+    job.keep = Some(vec![Kept::Raw, Kept::Recentered]);
+    let arrays = [
+        "raw",
+        "raw?sel=::-7,5:100:3,7:90",
+        "raw?sel=399:402",
+        "raw?sel=:,11,13",
+        "recentered?sel=:,20:21",
+        "recentered?sel=3:790:11,::2,::5",
+        "recentered?sel=:,49,59",
+    ];
+    let expected = results(&job, Placement::Memory, &arrays).await;
+    assert!(expected[0].len() > 2 * store::READ_BYTES, "{}", expected[0].len());
+    assert!(results(&job, Placement::Disk, &arrays).await == expected);
 }
 
 #[tokio::test]
