@@ -113,6 +113,10 @@ bench-overlap: ## a job whose source is behind 100 Mbit/s, beside the transfer a
 	$(CARGO) build --release --locked -p cli
 	python3 benches/overlap.py
 
+bench-disk: ## the blog's whole job in a tenth of the memory that its stack has; needs root and control groups
+	$(CARGO) build --release --locked -p cli
+	python3 benches/larger_than_memory.py
+
 # With the package of the command, the dependencies have the same features as for the other targets, and are compiled once.
 bench-network: ## the exchange between 4 servers over limited links, with TLS and without; needs root, iproute2 and openssl
 	$(CARGO) build --release --locked -p cli -p chunkserver -p benches --bin chunkserver --example fixed_servers
