@@ -60,6 +60,8 @@ def remove(group, limit=30):
 class Watched(blog_job.Served):
     """A served job whose status is requested during the work."""
 
+    LINE = "watch"
+
     def __init__(self, path, work, group):
         self.group, self.waits = group, []
         self.complete = threading.Event()
@@ -69,7 +71,7 @@ class Watched(blog_job.Served):
         (self.group / "cgroup.procs").write_text(str(self.process.pid))
         for line in self.process.stderr:
             self.lines.append(line)
-            if '"url"' in line:
+            if f'"{self.LINE}"' in line:
                 self.ready.set()
             if '"summary"' in line:
                 self.complete.set()
@@ -127,6 +129,7 @@ def main():
     args.frames, args.size, args.crop = (500, 200, 100) if args.quick else (10_000, 2000, 1000)
     # Two idle servers and the command need more than a tenth of a small stack.
     args.least = 256 << 20
+    args.storage = "Auto"
     if not ARRAYJOB.exists():
         sys.exit("run `cargo build --release` first")
     CACHE.mkdir(exist_ok=True)
