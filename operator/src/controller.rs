@@ -6,7 +6,7 @@ pub mod reconcile;
 
 pub use context::{Context, Settings};
 
-use crate::fleet::kubernetes::{Caches, names, scope};
+use crate::fleet::kubernetes::{Caches, PodCache, names, scope};
 use crate::health::Health;
 use crate::identity::MasterKey;
 use crate::metrics::Metrics;
@@ -52,7 +52,8 @@ pub async fn run(
 ) {
     let config = || watcher::Config::default().timeout(WATCH_SECONDS);
     let (job_reader, job_writer) = reflector::store();
-    let (pod_reader, pod_writer) = reflector::store();
+    let pod_cache = PodCache::default();
+    let shown = pod_cache.clone();
     let guarded: Api<DeserializeGuard<ArrayJob>> = scope(&client, options.watch.as_deref());
     let jobs = report_health(skip_invalid(watcher(guarded, config())), Arc::clone(&health), "arrayjobs")
         .default_backoff()
@@ -66,16 +67,14 @@ pub async fn run(
         "pods",
     )
     .default_backoff()
-    .modify(drop_managed_fields)
-    .reflect(pod_writer)
+    .inspect_ok(move |event| shown.apply(event))
     .touched_objects();
-    let caches = Caches { pods: pod_reader, jobs: job_reader.clone() };
+    let caches = Caches { pods: pod_cache.clone(), jobs: job_reader.clone() };
     health.audit(client.clone(), options.watch.clone(), caches.clone());
     metrics.count_jobs(caches.jobs.clone());
     let recorder = Recorder::new(client.clone(), Reporter { controller: names::MANAGER.into(), instance: Some(options.instance) });
     let context = Arc::new(Context::new(client, options.settings, caches.clone(), metrics, key, recorder));
     // Jobs wait for the first list of pods: without it, the operator would launch existing pods again.
-    let pod_cache = caches.pods.clone();
     let jobs =
         futures_util::stream::once(async move { pod_cache.wait_until_ready().await }).filter_map(|_| future::ready(None)).chain(jobs);
     Controller::for_stream(jobs, job_reader)

@@ -6,10 +6,12 @@ pub mod children;
 pub mod diagnose;
 pub mod names;
 pub mod pod;
+pub mod pod_cache;
 pub mod pod_state;
 mod recent_writes;
 pub mod secret_names;
 
+pub use pod_cache::PodCache;
 pub use recent_writes::RecentWrites;
 
 use super::{Error, Fleet, NO_RESPONSE, ServerState};
@@ -36,7 +38,7 @@ pub struct KubernetesFleet {
     job: Arc<ArrayJob>,
     template: pod::Template,
     api: Api<Pod>,
-    cache: Store<Pod>,
+    cache: PodCache,
     jobs: Store<ArrayJob>,
     recent: Arc<RecentWrites>,
 }
@@ -51,7 +53,7 @@ impl std::fmt::Debug for KubernetesFleet {
 #[derive(Clone)]
 pub struct Caches {
     /// All chunk-server pods.
-    pub pods: Store<Pod>,
+    pub pods: PodCache,
     /// All ArrayJobs.
     pub jobs: Store<ArrayJob>,
 }
@@ -82,9 +84,8 @@ impl KubernetesFleet {
 
     /// The cached pods of the job by server index, without pods that the operator has deleted.
     pub fn pods(&self) -> BTreeMap<usize, Arc<Pod>> {
-        let uid = self.job.uid();
-        let own = |pod: &Pod| pod.namespace() == self.job.namespace() && pod.labels().get(names::UID) == uid.as_ref();
-        let pods = self.cache.state_filter(own);
+        let mut pods = self.cache.of_job(&self.job.uid().unwrap_or_default());
+        pods.retain(|pod| pod.metadata.namespace == self.job.metadata.namespace);
         self.recent.forget_shown(&pods);
         pods.into_iter().filter(|pod| !self.recent.was_deleted(pod)).filter_map(|pod| Some((pod_state::index(&pod)?, pod))).collect()
     }

@@ -7,11 +7,10 @@ use api::next_step::Step;
 use api::phase::{Observed, Seen};
 use api::plan::ServerId;
 use crds::ArrayJob;
-use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
 use operator::carry_out::carry_out;
-use operator::fleet::kubernetes::{Caches, KubernetesFleet, RecentWrites, pod as pods};
+use operator::fleet::kubernetes::{Caches, KubernetesFleet, PodCache, RecentWrites, pod as pods};
 use operator::fleet::{Fleet as _, ServerState};
 use operator::server_client::ServerClient;
 use operator::servers::Servers;
@@ -23,7 +22,6 @@ struct Fixture {
     cluster: Cluster,
     job: Arc<ArrayJob>,
     caches: Caches,
-    pods: Writer<Pod>,
     jobs: Writer<ArrayJob>,
     recent: Arc<RecentWrites>,
 }
@@ -33,11 +31,10 @@ impl Fixture {
         let cluster = Cluster::default();
         cluster.apply(&json!({}));
         let job = cluster.job();
-        let (pod_store, pods) = reflector::store();
         let (job_store, mut jobs) = reflector::store();
         jobs.apply_watcher_event(&Event::Apply(job.clone()));
-        let caches = Caches { pods: pod_store, jobs: job_store };
-        Self { cluster, job: Arc::new(job), caches, pods, jobs, recent: Arc::default() }
+        let caches = Caches { pods: PodCache::default(), jobs: job_store };
+        Self { cluster, job: Arc::new(job), caches, jobs, recent: Arc::default() }
     }
 
     fn fleet(&self) -> KubernetesFleet {
@@ -49,12 +46,12 @@ impl Fixture {
 
     /// Updates the cache to all existing pods.
     fn update_cache(&mut self) {
-        self.pods.apply_watcher_event(&Event::Init);
+        self.caches.pods.apply(&Event::Init);
         for name in self.cluster.names("pods") {
             let pod = serde_json::from_value(self.cluster.get("pods", &name).unwrap()).unwrap();
-            self.pods.apply_watcher_event(&Event::InitApply(pod));
+            self.caches.pods.apply(&Event::InitApply(pod));
         }
-        self.pods.apply_watcher_event(&Event::InitDone);
+        self.caches.pods.apply(&Event::InitDone);
     }
 
     async fn ensure(&self, ids: &[usize]) -> Result<(), String> {

@@ -74,9 +74,9 @@ impl ReconcileContext<'_> {
         KubernetesFleet::new(client, Arc::clone(&self.job), self.pod_template(size), &self.shared.caches, recent)
     }
 
-    /// Whether the job owns this pod.
-    pub(super) fn owns(&self, pod: &Pod) -> bool {
-        pod.owner_references().iter().any(|owner| Some(&owner.uid) == self.job.uid().as_ref())
+    /// The pods of the job that the cache shows.
+    pub(super) fn cached_pods(&self) -> Vec<Arc<Pod>> {
+        self.shared.caches.pods.of_job(&self.job.uid().unwrap_or_default())
     }
 
     /// Whether every server responded earlier. Servers that are missing since then were lost; they are not late.

@@ -34,8 +34,7 @@ pub(super) async fn after_turn(ctx: &ReconcileContext<'_>, turn: &Turn) -> Actio
         ctx.cache.servers.client.wait_for_change(&turn.observed, PROGRESS).await;
         return now();
     }
-    let pods = ctx.shared.caches.pods.state_filter(|pod| ctx.owns(pod));
-    let running = pods.iter().filter(|pod| matches!(pod_state::server_state(pod), ServerState::Up(_))).count();
+    let running = ctx.cached_pods().iter().filter(|pod| matches!(pod_state::server_state(pod), ServerState::Up(_))).count();
     Action::requeue(match (running > up, up) {
         (true, _) => STARTING,
         (false, 0) => IDLE,
@@ -56,5 +55,5 @@ pub(super) fn at_deadline(ctx: &ReconcileContext<'_>) -> Action {
 
 /// Retries a deletion until the cache shows no pod of the job.
 pub(super) fn while_pods_exist(ctx: &ReconcileContext<'_>) -> Action {
-    if ctx.shared.caches.pods.find(|pod| ctx.owns(pod)).is_some() { after_interval() } else { Action::await_change() }
+    if ctx.cached_pods().is_empty() { Action::await_change() } else { after_interval() }
 }

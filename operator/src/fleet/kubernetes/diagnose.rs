@@ -1,5 +1,6 @@
 //! Why servers do not start: one reason, and one sentence that names the fix. Pure.
 
+use super::pod::SOURCE;
 use api::phase::Failure;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
@@ -83,7 +84,7 @@ fn container(pod: &Pod) -> Option<Failure> {
 /// the pod has one.
 fn volumes(pod: &Pod, now: Timestamp) -> Option<Failure> {
     let volumes = pod.spec.as_ref()?.volumes.as_ref()?;
-    let secret = volumes.iter().find(|volume| volume.name == "source")?.secret.as_ref()?.secret_name.clone()?;
+    let secret = volumes.iter().find(|volume| volume.name == SOURCE)?.secret.as_ref()?.secret_name.clone()?;
     let status = pod.status.as_ref()?;
     let waiting = status.container_statuses.iter().flatten().next()?.state.as_ref()?.waiting.as_ref()?;
     let scheduled = status.conditions.iter().flatten().find(|condition| condition.type_ == "PodScheduled" && condition.status == "True")?;

@@ -23,6 +23,8 @@ pub const CONTAINER: &str = "server";
 /// User and group id of the servers, as in the image.
 const USER: i64 = 65532;
 const TLS_DIR: &str = "/etc/arrayjob/tls";
+/// Volume of the Secret of the source.
+pub(super) const SOURCE: &str = "source";
 const SOURCE_DIR: &str = "/etc/arrayjob/source";
 const SCRATCH_DIR: &str = "/scratch";
 /// Environment variable: the end of the server that this server replaces.
@@ -214,7 +216,7 @@ fn container(job: &ArrayJob, options: &Options, size: &Size, previous_end: Optio
     let mut mounts = vec![mount("tls", TLS_DIR, true), mount("scratch", SCRATCH_DIR, false)];
     if job.spec.source.secret_ref.is_some() {
         env.push(("ARRAYJOB_SOURCE_DIR", SOURCE_DIR.to_owned()));
-        mounts.push(mount("source", SOURCE_DIR, true));
+        mounts.push(mount(SOURCE, SOURCE_DIR, true));
     }
     let port = |name: &str, port: u16| ContainerPort { name: Some(name.into()), container_port: port.into(), ..ContainerPort::default() };
     Container {
@@ -239,6 +241,25 @@ fn container(job: &ArrayJob, options: &Options, size: &Size, previous_end: Optio
         volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+/// A copy of a pod with the fields that the operator reads. The other fields take most of the memory of a pod.
+pub fn without_unread(pod: &Pod) -> Pod {
+    let mut metadata = pod.metadata.clone();
+    metadata.managed_fields = None;
+    let spec = pod.spec.as_ref().map(|spec| PodSpec {
+        containers: spec.containers.iter().map(container_without_unread).collect(),
+        node_name: spec.node_name.clone(),
+        // The Secret of the source, which may be missing.
+        volumes: spec.volumes.as_ref().map(|volumes| volumes.iter().filter(|volume| volume.name == SOURCE).cloned().collect()),
+        ..PodSpec::default()
+    });
+    Pod { metadata, spec, status: pod.status.clone() }
+}
+
+fn container_without_unread(container: &Container) -> Container {
+    let env = container.env.iter().flatten().filter(|variable| variable.name == AFTER).cloned().collect();
+    Container { name: container.name.clone(), env: Some(env), resources: container.resources.clone(), ..Container::default() }
 }
 
 /// Whether the server in this pod replaces a lost one.
@@ -271,7 +292,7 @@ fn volumes(job: &ArrayJob, scratch_bytes: u64) -> Vec<Volume> {
     let limit = (scratch_bytes > 0).then(|| Quantity((scratch_bytes + scratch_bytes / 10).to_string()));
     let scratch =
         Volume { name: "scratch".into(), empty_dir: Some(EmptyDirVolumeSource { size_limit: limit, medium: None }), ..Volume::default() };
-    let source = job.spec.source.secret_ref.as_ref().map(|reference| secret("source", reference.name.clone()));
+    let source = job.spec.source.secret_ref.as_ref().map(|reference| secret(SOURCE, reference.name.clone()));
     [secret("tls", names::own(job)), scratch].into_iter().chain(source).collect()
 }
 
