@@ -1,5 +1,9 @@
 //! HTTP client for chunk servers: reads their progress, and sends assignments, writes and probes.
 
+mod waits;
+
+pub use waits::Waits;
+
 use api::Job;
 use api::digest::{self, FrameDigest};
 use api::phase::{BootId, Observed, Progress, Seen, Writing};
@@ -63,6 +67,7 @@ pub struct ServerClient {
     key: String,
     /// The addresses whose last request timed out.
     late: Arc<Mutex<HashSet<String>>>,
+    waits: Waits,
 }
 
 impl Error {
@@ -93,7 +98,7 @@ impl ServerClient {
     /// If the HTTP library fails to initialize.
     pub fn new(key: String) -> Result<Self, Error> {
         let http = Http::new(client(), TIMEOUTS).map_err(Error::Client)?;
-        Ok(Self { http, scheme: "http", key, late: Arc::default() })
+        Ok(Self { http, scheme: "http", key, late: Arc::default(), waits: Waits::default() })
     }
 
     /// A client with mutual TLS.
@@ -102,7 +107,7 @@ impl ServerClient {
     /// If the HTTP library fails to initialize.
     pub fn with_tls(tls: rustls::ClientConfig) -> Result<Self, Error> {
         let http = Http::new(client().tls_backend_preconfigured(tls), TIMEOUTS).map_err(Error::Client)?;
-        Ok(Self { http, scheme: "https", key: String::new(), late: Arc::default() })
+        Ok(Self { http, scheme: "https", key: String::new(), late: Arc::default(), waits: Waits::default() })
     }
 
     /// The progress of a server when its milestone exceeds `milestone`, or after `wait`.
@@ -223,6 +228,11 @@ impl ServerClient {
         self.command(address, about(request, &job.uid, job.generation, boot)).await.map(drop)
     }
 
+    /// The time that requests wait for responses.
+    pub const fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
     /// Waits until the progress of any server changes, a server is lost, or `timeout` has passed.
     pub async fn wait_for_change(&self, observed: &Observed, timeout: Duration) {
         let waits = observed.servers.iter().filter_map(|seen| match seen {
@@ -265,6 +275,7 @@ impl ServerClient {
             self.set_late(address, source.is_timeout());
             Error::NoResponse { address: address.to_owned(), source }
         };
+        let _wait = self.waits.begin();
         let request = if self.key.is_empty() { request } else { request.bearer_auth(&self.key) };
         let response = self.http.send(request).await.map_err(no_response)?;
         let status = response.status();

@@ -39,8 +39,8 @@ use std::time::Duration;
 /// # Errors
 /// If a request to the API server fails; the reconciliation is retried.
 pub async fn reconcile(job: Arc<ArrayJob>, context: Arc<Context>) -> Result<Action, Error> {
-    let _timer = context.metrics.reconciling();
-    let ctx = read_object(job, &context)?;
+    let timer = context.metrics.reconciling();
+    let ctx = read_object(job, &context, timer)?;
     let action = match run_steps(&ctx).await {
         Ok(action) => action,
         Err(StepError::JobFailed(failure)) => write_status::write_failure(&ctx, failure).await?,

@@ -30,7 +30,7 @@ pub(super) async fn apply_status(ctx: &ReconcileContext<'_>, after: &ArrayJobSta
         if !urgent(before, after) {
             return Ok(());
         }
-        tokio::time::sleep_until(earliest).await;
+        ctx.timer.wait(tokio::time::sleep_until(earliest)).await;
     }
     let api: Api<ArrayJob> = Api::namespaced(ctx.shared.client.clone(), &job.namespace().unwrap_or_default());
     // The uid is a precondition: another job of the same name does not get this status.

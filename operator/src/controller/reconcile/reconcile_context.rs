@@ -3,6 +3,7 @@
 use super::error::Error;
 use crate::controller::context::{Context, JobCache};
 use crate::fleet::kubernetes::{KubernetesFleet, pod};
+use crate::metrics::Timer;
 use crate::report::conditions::ConditionState;
 use crate::validate::Invalid;
 use crds::v1alpha1::status::{Condition, PlanStatus};
@@ -24,16 +25,19 @@ pub(super) struct ReconcileContext<'a> {
     pub(super) before: ArrayJobStatus,
     /// The start of the reconciliation.
     pub(super) now: Timestamp,
+    /// Measures the reconciliation and its waits.
+    pub(super) timer: Timer<'a>,
 }
 
 /// Reads the object from the watch's cache. If this operator wrote a newer status, that status replaces the cached one.
-pub(super) fn read_object(mut job: Arc<ArrayJob>, shared: &Context) -> Result<ReconcileContext<'_>, Error> {
+pub(super) fn read_object<'a>(mut job: Arc<ArrayJob>, shared: &'a Context, mut timer: Timer<'a>) -> Result<ReconcileContext<'a>, Error> {
     let cache = shared.job_cache(&job)?;
+    timer.watch(cache.servers.client.waits());
     if let Some(status) = cache.last_status() {
         Arc::make_mut(&mut job).status = Some(status);
     }
     let before = job.status.clone().unwrap_or_default();
-    Ok(ReconcileContext { shared, cache, job, before, now: Timestamp::now() })
+    Ok(ReconcileContext { shared, cache, job, before, now: Timestamp::now(), timer })
 }
 
 impl ReconcileContext<'_> {
