@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::time::Instant;
 use transport::http::{Http, Timeouts};
 
 /// Timeout of an assignment, for which a server reserves memory and scratch files.
@@ -27,6 +28,9 @@ const LATE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A healthy server responds within milliseconds. A server that does not respond to two requests, with these timeouts, is replaced.
 const PROGRESS_TIMEOUTS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(3)];
+
+/// After a wait for a change without a change, the time for responses that are later than the first one.
+const LATE_RESPONSES: Duration = Duration::from_millis(100);
 
 /// Time between two requests for progress during an assignment.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -246,8 +250,13 @@ impl ServerClient {
         let waits: Vec<_> = waits.collect();
         if waits.is_empty() {
             tokio::time::sleep(timeout).await;
-        } else {
-            futures_util::future::select_all(waits).await;
+            return;
+        }
+        let started = Instant::now();
+        let (_, _, others) = futures_util::future::select_all(waits).await;
+        if started.elapsed() >= timeout {
+            // All responses are due now. A request without its response closes its connection.
+            let _ = tokio::time::timeout(LATE_RESPONSES, futures_util::future::join_all(others)).await;
         }
     }
 
