@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 LOCAL_EXAMPLES := cell png16 jpeg tiff raw volume zarr
 
-.PHONY: help demo test check simulate fuzz mutants lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-blog bench-overlap bench-network bench-readers bench-watched bench-scaling bench-kernels clean fmt
+.PHONY: help demo test check simulate fuzz mutants lint doc check-changed deny workflows audit examples faults test-browser test-cluster cluster cluster-env cluster-down images crds openapi dashboard screenshots bench bench-blog bench-overlap bench-disk bench-network bench-readers bench-watched bench-scaling bench-operator bench-kernels clean fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -133,6 +133,10 @@ bench-watched: ## the same job with ten pages open, beside no page
 bench-scaling: ## 1 to 1,000 servers in a model, whose constants this target measures; needs root and iproute2
 	$(CARGO) build --release --locked -p cli
 	python3 benches/scaling.py --measure
+
+bench-operator: ## the operator with 200 jobs and 5,000 fake pods on a real API server; needs Go, openssl, and root or user namespaces
+	$(CARGO) build --release --locked -p operator
+	python3 benches/operator_scale/run.py
 
 bench-kernels: ## the kernels alone
 	$(CARGO) bench --locked -p benches

@@ -1,0 +1,3 @@
+module arrayjob.dev/benches/servers
+
+go 1.24
