@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 use transport::client::Client;
 
 /// Memory for pieces of blocks that wait to be sent to peers, in units of [`crate::exchange::PIECE_BYTES`]. They are a part of the plan's base.
-const PIECES: usize = 32;
+pub(crate) const PIECES: usize = 32;
 /// Concurrent peeks at single frames. A peek takes memory for readers.
 const PEEKS: usize = 2;
 

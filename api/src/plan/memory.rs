@@ -107,8 +107,10 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
     // One accumulator for each thread, and one for the merged result.
     let summed_pixels = frame.pixels() as u64 + if has_crops { stack.pixels() as u64 } else { 0 };
     let sums = (threads + 1) * accumulator_bytes(&job.reduce) * summed_pixels;
-    // Frames of a band that are not read in place.
+    // Frames of a band that are not read in place. The rows of each block are read with the sectors around them.
     let pulled = if on_disk { all_frames } else { all_frames - frames };
+    let (at_once, _) = plan.frame_blocks(frames as usize, stack.bytes());
+    let around = if on_disk { frames.div_ceil(at_once as u64) * 2 * SECTOR_BYTES as u64 } else { 0 };
     let unstored = if plan.stores_spectra() { 0 } else { SPECTRA_AT_ONCE * plan.spectrum_bytes() };
     let scratch = threads * (all_frames * (PANEL_BYTES as u64 + 64) + unstored as u64);
     Memory {
@@ -117,7 +119,7 @@ pub(super) fn of(plan: &Plan, job: &Job, id: ServerId) -> Memory {
         stack: frames * stack.bytes() as u64,
         load,
         sums,
-        exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * pulled * band_pixels as u64 * item + scratch },
+        exchange: if pixels == 0 { 0 } else { plan.bands_in_flight as u64 * (pulled * band_pixels as u64 * item + around) + scratch },
         rechunked: if plan.stores_rechunked() { pixels * all_frames * item } else { 0 },
         spectrum: if plan.stores_spectra() { pixels * plan.spectrum_bytes() as u64 } else { 0 },
         checksums: CHECKSUM

@@ -56,14 +56,15 @@ pub(super) fn frames(share: &Share, base: Base, region: &Region, times: Range<us
     let (cube, [_, rows, columns], item) = (&region.cube, region.shape, spec.dtype.size());
     for (time, to) in times.zip(to.chunks_exact_mut((rows * columns * item).max(1))) {
         let slot = cube.t.at(time) - share.frames().start;
-        copy_frame(store.read(slot..slot + 1).unwrap_or_default(), 0, spec, region, to);
+        copy_rows(store.read(slot..slot + 1).unwrap_or_default(), 0, 0..cube.y.count, spec, region, to);
     }
 }
 
-/// Copies the selected rows and columns of a frame. `frame` begins at row `first_row`.
-pub(super) fn copy_frame(frame: &[u8], first_row: usize, spec: FrameSpec, region: &Region, to: &mut [u8]) {
+/// Copies the selected rows number `ys`, and their selected columns, of a frame. `frame` begins at row `first_row`.
+pub(super) fn copy_rows(frame: &[u8], first_row: usize, ys: Range<usize>, spec: FrameSpec, region: &Region, to: &mut [u8]) {
     let (cube, [_, _, columns], item) = (&region.cube, region.shape, spec.dtype.size());
-    for (row, to) in (0..cube.y.count).zip(to.chunks_exact_mut(columns * item)) {
+    let to = to.chunks_exact_mut(columns * item).skip(ys.start);
+    for (row, to) in ys.zip(to) {
         let row = &frame[(cube.y.at(row) - first_row) * spec.width * item..][..spec.width * item];
         copy_axis(row, item, &cube.x, to);
     }

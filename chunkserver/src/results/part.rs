@@ -6,7 +6,7 @@ use super::deadline::unless_failed;
 use super::frame_bytes::{frame_bytes, is_contiguous};
 use super::region::{Cube, Extent, Region};
 use super::undamaged::{damaged, undamaged};
-use super::{Error, filled, modified, stored_frames};
+use super::{Error, filled, on_blocking_thread, stored_frames};
 use crate::share::Share;
 use api::arrays::{Array, Holder};
 use bytes::Bytes;
@@ -34,11 +34,12 @@ pub(super) async fn own_part(share: &Arc<Share>, array: &Array, region: &Region)
                 return stored_frames::fragment(share, base, region, times, item).await;
             }
             if store.disk().is_some() {
-                let (part, read) = modified(bytes, (vec![0; bytes], Ok(())), move |(part, read)| {
-                    *read = stored_frames::frames(&owner, base, &region, times, part);
-                })
-                .await;
-                return read.map_err(|damage| damaged(share, damage)).map(|()| Fragment::Ready(part.into()));
+                // A read waits for the disk, however few elements are selected.
+                let read = on_blocking_thread(move || {
+                    let mut part = vec![0; bytes];
+                    stored_frames::frames(&owner, base, &region, times, &mut part).map(|()| part)
+                });
+                return read.await.map_err(|damage| damaged(share, damage)).map(|part| Fragment::Ready(part.into()));
             }
             Ok(Fragment::Ready(filled(bytes, move |part| frames(&owner, base, &region, times, part)).await.into()))
         }
@@ -61,14 +62,15 @@ pub async fn part_for_peer(share: &Arc<Share>, array: &Array, region: &Region) -
     let Some(extent) = region.extent(&share.plan, array.holder, share.id) else { return Ok(Content::from(Vec::<Fragment>::new())) };
     // Elements that are not computed yet take no memory.
     until_ready(share, array.holder, &region.cube).await?;
-    let mut bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
     if let (Holder::Frames(base), Extent::Times(times)) = (array.holder, &extent)
         && is_contiguous(share.frame_store(base).1, region, times)
     {
-        let on_disk = share.frame_store(base).0.disk().is_some();
-        bytes = if on_disk { stored_frames::part_bytes(times.len(), bytes / times.len()) } else { 0 };
+        // From disk, one piece is in memory at a time. A permit for the stream would last until its end, and two servers that read from each
+        // other could wait for each other.
+        return Ok(vec![own_part(share, array, region).await?].into());
     }
-    let permit = if bytes > 0 { share.memory_budget.acquire_part(bytes as u64).await } else { None };
+    let bytes = region.part_bytes(&extent, region.aspect.element(array.element).size());
+    let permit = share.memory_budget.acquire_part(bytes as u64).await;
     Ok(Content { permit, ..vec![own_part(share, array, region).await?].into() })
 }
 

@@ -5,9 +5,10 @@ use super::problem::Problem;
 use crate::exchange::{Checks, OwnError, PIECE_BYTES, own_piece, pieces};
 use crate::results::{self, Cube, Region};
 use crate::share::Share;
-use crate::worker::Worker;
+use crate::worker::{PIECES, Worker};
 use api::selection::Axis;
 use api::wire::{BLOCK_CHECKS_HEADER, BLOCK_PIECE_HEADER, BOOT_HEADER, EARLIER_PIECE_BYTES, GENERATION_HEADER, UID_HEADER};
+use api::words::chain;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_LENGTH;
@@ -94,7 +95,8 @@ pub(super) async fn block(
     };
     let row = share.plan.band(band).len() * share.plan.partition.stack.dtype.size();
     let piece_bytes = piece.map_or(EARLIER_PIECE_BYTES, |bytes| bytes.clamp(PIECE_BYTES, EARLIER_PIECE_BYTES));
-    let units = piece_bytes.div_ceil(PIECE_BYTES) as u32;
+    // A piece has at least one row.
+    let units = piece_bytes.max(row).div_ceil(PIECE_BYTES).min(PIECES) as u32;
     let pieces: Vec<_> = pieces(share.frames().len(), row, piece_bytes).collect();
     let stream = futures_util::stream::iter(pieces).then(move |frames| {
         let (worker, share) = (Arc::clone(&worker), Arc::clone(&share));
@@ -109,8 +111,8 @@ pub(super) async fn block(
             match cut {
                 Ok(Ok(bytes)) => Ok(Bytes::from_owner(Piece { bytes, _permit: permit })),
                 Ok(Err(error)) => {
-                    if let OwnError::Damaged { .. } | OwnError::Disk(_) = error {
-                        worker.load_again(&share, &error.to_string());
+                    if let OwnError::Damaged { .. } | OwnError::Disk(store::Error::Read(_)) = error {
+                        worker.load_again(&share, &chain(&error));
                     }
                     Err(io::Error::other(error))
                 }

@@ -16,6 +16,7 @@ use super::Error;
 use super::direct::{Buffer, Write, Writer};
 use super::mapping::scratch_file;
 use super::shared::Shared;
+use read::ReadBuffers;
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
@@ -32,10 +33,9 @@ pub struct Blocks {
     shared: Arc<Shared>,
     /// Blocks that wait for frames.
     open: Mutex<HashMap<usize, Arc<Mutex<Open>>>>,
-    /// Buffers for blocks. A tokio mutex gives the buffers in the order of requests: earlier blocks never wait for later ones.
+    /// Buffers for blocks. A tokio mutex gives the buffers in the order of requests.
     free: tokio::sync::Mutex<Arc<Semaphore>>,
-    /// Buffers of earlier reads.
-    read_buffers: Mutex<Vec<ReadBuffer>>,
+    read_buffers: ReadBuffers,
 }
 
 /// A block that waits for frames.
@@ -59,7 +59,15 @@ impl Blocks {
         let of_thread = file.try_clone().map_err(|source| Error::Scratch { bytes, folder: folder.to_owned(), source })?;
         let writer = Writer::new(of_thread, buffers, layout.block_bytes())?;
         let free = tokio::sync::Mutex::new(Arc::new(Semaphore::new(buffers)));
-        Ok(Self { layout, file, writer, shared: Shared::new(layout.frames), open: Mutex::default(), free, read_buffers: Mutex::default() })
+        Ok(Self {
+            layout,
+            file,
+            writer,
+            shared: Shared::new(layout.frames),
+            open: Mutex::default(),
+            free,
+            read_buffers: ReadBuffers::default(),
+        })
     }
 
     /// The positions of frames in the file.
@@ -72,8 +80,8 @@ impl Blocks {
         &self.shared
     }
 
-    /// Waits for buffers of the blocks of `frames`. Each frame must be admitted before [`put`](Self::put). Callers that admit frames in order
-    /// never wait for each other: frames that were admitted before complete every earlier block.
+    /// Waits for buffers of the blocks of `frames`. Each frame must be admitted before [`put`](Self::put). Callers never
+    /// wait for each other if all frames that they admit at a time have buffers, or if they admit frames in order.
     pub async fn admit(&self, frames: Range<usize>) {
         let free = self.free.lock().await;
         for block in self.layout.blocks_of(&frames) {
@@ -130,7 +138,7 @@ impl Blocks {
             }
             drop(permit);
         });
-        self.writer.write(Write { buffer, bytes: self.layout.block_bytes(), offset: self.layout.offset_of(block), done });
+        self.writer.write(Write { buffer, bytes: self.layout.written_bytes(block), offset: self.layout.offset_of(block), done });
     }
 
     /// Waits until more than `ready` frames are ready, or all. Returns their number.

@@ -47,14 +47,19 @@ impl BlockLayout {
         band * self.row_bytes..((band + 1) * self.row_bytes).min(self.frame_bytes)
     }
 
-    /// Bytes of a block: whole sectors. The last block has the same size.
+    /// Bytes of a block with all its frames: whole sectors.
     pub const fn block_bytes(&self) -> usize {
         (self.at_once * self.frame_bytes).next_multiple_of(ALIGNMENT)
     }
 
+    /// Bytes of a block that are written. The last block may have fewer frames.
+    pub(super) fn written_bytes(&self, block: usize) -> usize {
+        (self.frames_of(block).len() * self.frame_bytes).next_multiple_of(ALIGNMENT)
+    }
+
     /// Bytes of the file.
-    pub const fn file_bytes(&self) -> usize {
-        self.blocks() * self.block_bytes()
+    pub fn file_bytes(&self) -> usize {
+        self.blocks().checked_sub(1).map_or(0, |last| last * self.block_bytes() + self.written_bytes(last))
     }
 
     /// Position of a block in the file, in bytes.
@@ -64,8 +69,9 @@ impl BlockLayout {
 
     /// The bytes, within a block, of the rows of consecutive frames of the block in one band.
     pub(super) fn rows_in_block(&self, frames: &Range<usize>, band: usize) -> Range<usize> {
-        let (first, row) = (frames.start % self.at_once, self.row(band).len());
-        let start = self.at_once * band * self.row_bytes + first * row;
+        let of_block = self.frames_of(self.block_of(frames.start));
+        let row = self.row(band).len();
+        let start = of_block.len() * band * self.row_bytes + (frames.start - of_block.start) * row;
         start..start + frames.len() * row
     }
 

@@ -5,9 +5,9 @@ use super::pieces::{Piece, READ_BYTES};
 use crate::direct::{ALIGNMENT, read};
 use crate::{Error, Mapping};
 use std::ops::Range;
-use std::sync::PoisonError;
+use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Buffers that are kept for the next reads.
+/// Reads at a time. Each has a buffer, which a later read gets.
 pub const READ_BUFFERS: usize = 4;
 /// Reads that the disk gets at a time.
 const READ_THREADS: usize = 8;
@@ -31,6 +31,48 @@ impl ReadBuffer {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         self.0.as_slice()
+    }
+}
+
+/// The buffers of reads.
+#[derive(Debug)]
+pub(super) struct ReadBuffers {
+    /// The buffers that no read has; `None` for one that is not allocated yet.
+    idle: Mutex<Vec<Option<ReadBuffer>>>,
+    returned: Condvar,
+}
+
+/// A buffer that returns at the end of its read.
+struct Lent<'a> {
+    /// `None` after the end.
+    buffer: Option<ReadBuffer>,
+    of: &'a ReadBuffers,
+}
+
+impl Default for ReadBuffers {
+    fn default() -> Self {
+        Self { idle: Mutex::new((0..READ_BUFFERS).map(|_| None).collect()), returned: Condvar::new() }
+    }
+}
+
+impl ReadBuffers {
+    /// Waits until another read ends, if all buffers are lent.
+    fn take(&self) -> Result<Lent<'_>, Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.returned.wait_while(idle, |idle| idle.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        let mut lent = Lent { buffer: idle.pop().flatten(), of: self };
+        drop(idle);
+        if lent.buffer.is_none() {
+            lent.buffer = Some(ReadBuffer::new(READ_BYTES)?);
+        }
+        Ok(lent)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.of.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.buffer.take());
+        self.of.returned.notify_one();
     }
 }
 
@@ -70,7 +112,8 @@ impl Blocks {
     pub fn read_frames(&self, frames: Range<usize>, bytes: &Range<usize>, to: &mut [u8]) -> Result<(), Error> {
         let layout = &self.layout;
         let mut all = layout.pieces(&frames, bytes).peekable();
-        let mut buffer = self.read_buffer()?;
+        let mut lent = self.read_buffers.take()?;
+        let Some(buffer) = &mut lent.buffer else { return Ok(()) };
         while all.peek().is_some() {
             // As many pieces as the buffer holds.
             let (mut some, mut used) = (Vec::new(), 0);
@@ -86,16 +129,7 @@ impl Blocks {
                 piece.copy(of_piece, &frames, bytes, to);
             }
         }
-        let mut idle = self.read_buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < READ_BUFFERS {
-            idle.push(buffer);
-        }
         Ok(())
-    }
-
-    fn read_buffer(&self) -> Result<ReadBuffer, Error> {
-        let idle = self.read_buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| ReadBuffer::new(READ_BYTES), Ok)
     }
 
     /// Reads the sectors of pieces into `to`, one piece after another. Many pieces are read by several threads: a disk is slow if one read waits

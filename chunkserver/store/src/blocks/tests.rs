@@ -97,7 +97,9 @@ async fn a_failed_write_fails_those_who_wait_and_all_later_frames() {
 #[test]
 fn a_file_has_whole_sectors_and_no_padding_within_blocks() {
     assert_eq!((LAYOUT.bands(), LAYOUT.blocks()), (4, 5));
-    assert_eq!((LAYOUT.block_bytes(), LAYOUT.file_bytes()), (2 * ALIGNMENT, 10 * ALIGNMENT));
+    // The last block has three frames.
+    assert_eq!((LAYOUT.block_bytes(), LAYOUT.file_bytes()), (2 * ALIGNMENT, 9 * ALIGNMENT));
+    assert_eq!(LAYOUT.rows_in_block(&(21..23), 2), 3 * 600 + 300..3 * 600 + 900);
     assert_eq!(LAYOUT.rows_in_block(&(5..10), 3), 4500..5000);
     assert_eq!(LAYOUT.rows_in_block(&(6..8), 1), 1500 + 300..1500 + 900);
 }
