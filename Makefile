@@ -102,7 +102,7 @@ faults: ## faults at random moments of 300 jobs, and their table in docs/operati
 	tests/faults/run
 
 bench: ## the whole job beside Dask and an expert's script, on the same frames; results in benches/runs/
-	$(CARGO) build --release --locked -p cli
+	$(CARGO) build --release --locked -p cli -p benches --bin arrayjob --example phases
 	python3 benches/whole_job.py
 
 bench-blog: ## the blog's job at full size: 10,000 frames of 2000x2000, power of every pixel on disk
