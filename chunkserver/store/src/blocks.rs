@@ -70,11 +70,6 @@ impl Blocks {
         })
     }
 
-    /// The positions of frames in the file.
-    pub const fn layout(&self) -> &BlockLayout {
-        &self.layout
-    }
-
     /// The states of the frames.
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
