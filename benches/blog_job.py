@@ -96,7 +96,7 @@ class Served:
         self.lines, self.ready = [], threading.Event()
         command = [ARRAYJOB, "run", path, "--serve", "--progress", "json"]
         self.process = subprocess.Popen(
-            command, cwd=work, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=whole_job.die_with_parent
+            command, cwd=work, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=self.prepare
         )
         threading.Thread(target=self.follow, daemon=True).start()
         if not self.ready.wait(whole_job.LIMIT) or self.process.poll() is not None:
@@ -104,6 +104,10 @@ class Served:
             sys.exit("the job was not served:\n" + "".join(self.lines[-20:]))
         url = next(json.loads(line)[self.LINE] for line in self.lines if f'"{self.LINE}"' in line)
         self.host, _, self.token = url.removeprefix("http://").partition("/?token=")
+
+    def prepare(self):
+        """Runs in the new process before the command."""
+        whole_job.die_with_parent()
 
     def follow(self):
         for line in self.process.stderr:

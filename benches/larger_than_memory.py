@@ -67,8 +67,12 @@ class Watched(blog_job.Served):
         self.complete = threading.Event()
         super().__init__(path, work)
 
+    def prepare(self):
+        super().prepare()
+        # 0 is the process that writes.
+        (self.group / "cgroup.procs").write_text("0")
+
     def follow(self):
-        (self.group / "cgroup.procs").write_text(str(self.process.pid))
         for line in self.process.stderr:
             self.lines.append(line)
             if f'"{self.LINE}"' in line:
